@@ -1,0 +1,117 @@
+"""The contract between a system of the papers and everything that trains, edits with, or shows it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from facekit.expression import Expression
+from facekit.faces import Faces
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a training run stands when it takes a step: for schedules such as P2's switch at epoch 40."""
+
+    step: int  # steps done before this one
+    total: int  # steps of the whole run
+    epoch: int = 0
+    steps_per_epoch: int = 1
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1)."""
+        return self.step / max(self.total, 1)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a system is built and trained under one profile. A system adds its own fields to these."""
+
+    size: int = 48  # height and width of the pictures in pixels
+    batch: int = 64  # pictures a step
+    steps: int = 1000  # steps of the whole run, each of which may step several optimisers
+    learning_rate: float = 1e-3
+    warmup: int = 0  # steps over which the learning rate rises from 0
+    schedule: str = "constant"  # or "cosine": the learning rate falls to 0 at the last step
+    clip_norm: float | None = None  # gradients of an optimiser are scaled down to this norm
+    ema: float | None = None  # decay of the moving average of the weights; None keeps none
+    augment: str = "none"  # name of an augmentation in facekit.datasets.augment
+    checkpoint_every: int = 500  # steps between checkpoints
+    checkpoints_kept: int = 2  # older ones are removed; 0 keeps all
+
+
+Step = tuple[str, Tensor, Mapping[str, Tensor | float]]
+"""What `training_step` yields: name of the optimiser to step, the loss, and scalars worth a line in the log."""
+
+
+class System(nn.Module):
+    """A system: its networks are its child modules, its presets are named by profile.
+
+    Every system is built as `Class(preset, channels=C)` and trains through `optimisers` and `training_step`.
+    """
+
+    name: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]]
+    understands: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, preset: Preset, channels: int = 3) -> None:
+        super().__init__()
+        self.preset = preset
+        self.channels = channels
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by name."""
+        return dict(self.named_children())
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers by name; each holds the parameters of the networks that it moves, and no others'."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
+        """Yield `(optimiser, loss, scalars)` once for every optimiser step, in the system's own order.
+
+        The loop does backward for that optimiser's parameters alone, clips, steps, and comes back for the next;
+        what is computed after a `yield` sees the weights that this step left.
+        """
+        raise NotImplementedError
+
+
+class Generator(System):
+    """A system that gives a face another expression."""
+
+    def edit(self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed=0) -> Tensor:
+        """The same people with another expression.
+
+        faces       N faces
+        expression  one row, or one a face; with a time axis, sequences come back
+        source      what the faces show now, where the system needs to know
+        seed        one integer, or one a face; a face's result does not depend on the batch that it is in
+
+        Returns (N, C, H, W) in [-1, 1]; (N, T, C, H, W) for an expression with a time axis. Raises
+        `UnsupportedExpression` for a part that the system does not understand.
+        """
+        raise NotImplementedError
+
+
+# name -> "module:class"
+SYSTEMS: dict[str, str] = {
+    "emotion_cnn": "facekit.models.emotion_cnn:EmotionCNN",  # E1
+    "emotion_resnet": "facekit.models.emotion_resnet:EmotionResNet",  # E2
+    "identity": "facekit.models.identity:IdentityNet",  # E6
+    "action_units": "facekit.models.action_units:ActionUnitNet",  # E7
+}
+
+
+def system_class(name: str) -> type[System]:
+    """The class of a system by name; raises `ValueError` for one that does not exist."""
+    if name not in SYSTEMS:
+        raise ValueError(f"{name!r} is no system; known are {', '.join(SYSTEMS)}")
+    module, _, cls = SYSTEMS[name].partition(":")
+    return getattr(importlib.import_module(module), cls)
