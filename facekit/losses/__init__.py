@@ -1,0 +1,1 @@
+"""Losses by family, each a function of tensors that returns one number."""

@@ -1,0 +1,39 @@
+"""Systems with their weights, by name: `load_system("emotion_resnet-fer2013")`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from facekit.models.system import Preset, System, system_class
+from facekit.weights import WeightsError, load_weights
+
+
+def load_system(source: str | os.PathLike) -> System:
+    """The system that weights belong to, built by their card and with the weights in it, in eval mode on the CPU.
+
+    source  a name or path, as `facekit.weights.find_weights` takes it
+
+    The card stays with the system as `system.card`. Raises `WeightsError` where the weights are missing, damaged,
+    of a system that does not exist, or do not fit the system as it is built now.
+    """
+    tensors, card = load_weights(source)
+    try:
+        cls = system_class(card.system)
+        system = cls(preset_from(cls, card.preset), channels=card.channels)
+        system.load_state_dict(tensors)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise WeightsError(
+            f"the weights {source} were made by facekit {card.facekit} and do not fit {card.system!r} here: {error}"
+        ) from error
+    system.card = card
+    return system.eval()
+
+
+def preset_from(cls: type[System], values: dict[str, object]) -> Preset:
+    """A system's preset from the values of its fields as JSON gives them, where a tuple has become a list."""
+    kind = type(next(iter(cls.presets.values())))
+    unknown = set(values) - {field.name for field in dataclasses.fields(kind)}
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

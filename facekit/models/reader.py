@@ -1,0 +1,64 @@
+"""What the systems that read a face have in common: the judges, and the encoders among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from facekit.faces import Faces, resize, to_gray, to_rgb
+from facekit.models.system import System
+
+
+class FaceReader(System):
+    """A system that says something of a face: its emotion, its action units, who it is.
+
+    It takes pictures of any size and colour and turns them into its own. A subclass sets `sees` and implements
+    `forward` on pictures so prepared, `both_ways`, and `evaluate`.
+
+    sees    channels that its network looks at: 1 for grey, 3 for colour (grey is repeated)
+    """
+
+    sees: ClassVar[int]
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [-1, 1] in the reader's own size and colour; gradients pass."""
+        images = to_gray(images) if self.sees == 1 else to_rgb(images)
+        size = self.preset.size
+        return images if images.shape[-2:] == (size, size) else resize(images, size)
+
+    def both_ways(self, images: Tensor) -> Tensor:
+        """What it says of prepared pictures and of their mirror images, averaged: (N, K)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def read(self, images: Tensor, batch: int = 256) -> Tensor:
+        """What it says of pictures (N, C, H, W) of any size and colour, in evaluation mode: (N, K) float32."""
+        device = next(self.parameters()).device
+        with evaluating(self):
+            said = [self.both_ways(self.prepare(part.to(device))).float() for part in images.split(batch)]
+        return torch.cat(said).to(images.device)
+
+    def readings(self, dataset, batch: int = 256) -> Iterator[tuple[Tensor, Faces]]:
+        """What it says of each face of a dataset, frame by frame for sequences, with the faces: batch by batch."""
+        for start in range(0, len(dataset), batch):
+            faces = dataset.faces(range(start, min(start + batch, len(dataset)))).flatten_time()
+            yield self.read(faces.images, batch), faces
+
+    def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
+        """How well it reads a dataset, by name of the measure."""
+        raise NotImplementedError
+
+
+@contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while: running statistics in place of the batch's, no dropout."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
