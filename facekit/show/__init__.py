@@ -1,0 +1,62 @@
+"""Figures, contact sheets, animations, live plots and slider panels, all in one look.
+
+Call `use_style()` once. Contact sheets are Pillow images and charts are matplotlib figures: either is shown when it
+is the last line of a notebook's cell, and has `.save` or `.savefig`.
+"""
+
+from facekit.show.animation import Animation, animate
+from facekit.show.charts import (
+    action_unit_table,
+    agreement,
+    class_balance,
+    confusion,
+    histograms,
+    label_bars,
+    lines,
+    reliability,
+    roc,
+)
+from facekit.show.live import History, live
+from facekit.show.panels import ExpressionPanel
+from facekit.show.pictures import (
+    action_unit_sheet,
+    difference,
+    faces_sheet,
+    grid,
+    to_image,
+    to_png,
+    with_heat,
+    with_landmarks,
+    with_mask,
+)
+from facekit.show.style import chart, emotion_color, png, use_style
+
+__all__ = [
+    "Animation",
+    "ExpressionPanel",
+    "History",
+    "action_unit_sheet",
+    "action_unit_table",
+    "agreement",
+    "animate",
+    "chart",
+    "class_balance",
+    "confusion",
+    "difference",
+    "emotion_color",
+    "faces_sheet",
+    "grid",
+    "histograms",
+    "label_bars",
+    "lines",
+    "live",
+    "png",
+    "reliability",
+    "roc",
+    "to_image",
+    "to_png",
+    "use_style",
+    "with_heat",
+    "with_landmarks",
+    "with_mask",
+]

@@ -1,0 +1,57 @@
+"""Sequences of faces as moving pictures."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from facekit.faces import Faces
+from facekit.files import atomic_path
+from facekit.show.pictures import grid
+
+
+@dataclass(frozen=True, eq=False)
+class Animation:
+    """Frames that a notebook plays, as an animated PNG, and that `save` writes as .gif, .png or .webp."""
+
+    frames: tuple[Image.Image, ...]
+    fps: float
+
+    def encode(self, kind: str = "png") -> bytes:
+        """The bytes of an animated file of this kind, which starts again when it ends."""
+        buffer = io.BytesIO()
+        first, *others = self.frames
+        first.save(buffer, format=kind.upper(), save_all=True, append_images=others, duration=1000 / self.fps, loop=0)
+        return buffer.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write the file whole or not at all; its ending says the kind."""
+        path = Path(path)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.encode(path.suffix.removeprefix(".")))
+
+    def _repr_png_(self) -> bytes:
+        return self.encode()
+
+
+def animate(sequences: Tensor | Faces, *, fps: float = 12, **layout) -> Animation:
+    """Sequences (N, T, C, H, W) in [-1, 1] playing side by side; `layout` goes to `grid`."""
+    images = sequences.images if isinstance(sequences, Faces) else sequences
+    if images.ndim != 5:
+        raise ValueError(f"sequences have shape {tuple(images.shape)}; need (N, T, C, H, W)")
+    sheets = [grid(images[:, t], **layout).convert("RGB") for t in range(images.shape[1])]
+    # One palette for all frames: colours that flicker from frame to frame would look like movement.
+    palette = _stacked(sheets).quantize(256, method=Image.Quantize.MEDIANCUT)
+    return Animation(tuple(sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets), fps)
+
+
+def _stacked(sheets: list[Image.Image]) -> Image.Image:
+    width, height = sheets[0].size
+    tower = Image.new("RGB", (width, height * len(sheets)))
+    for i, sheet in enumerate(sheets):
+        tower.paste(sheet, (0, i * height))
+    return tower

@@ -1,0 +1,240 @@
+"""Pictures of faces for people to look at: contact sheets, and what is drawn over a face.
+
+What is drawn over faces is again a tensor of pictures, so that it goes into `grid` like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import torch
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from facekit.emotions import COLORS, PROTOCOL_EMOTIONS
+from facekit.expression import Expression
+from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
+from facekit.show.style import DIVERGING, HEAT
+
+Pictures = Tensor | Faces | Sequence["Pictures"]
+"""Pictures in [-1, 1]: a tensor (..., C, H, W), a record of faces, or a sequence of either. Sizes may differ."""
+
+_GAP = 4  # pixels between two pictures
+_INK = "#333333"
+
+
+def to_image(picture: Tensor, size: int | None = None, *, crisp: bool = False) -> Image.Image:
+    """One picture (C, H, W) in [-1, 1] as an RGB image, `size` pixels high where given.
+
+    crisp    show the pixels as squares, instead of smoothing between them (Lanczos)
+    """
+    image = Image.fromarray(to_uint8(to_rgb(picture)).permute(1, 2, 0).cpu().numpy())
+    if size is None or size == image.height:
+        return image
+    width = round(size * image.width / image.height)
+    return image.resize((width, size), Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS)
+
+
+def to_png(image: Image.Image) -> bytes:
+    """An image as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def grid(
+    pictures: Pictures,
+    *,
+    columns: int | Sequence[str] | None = None,
+    rows: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    size: int = 80,
+    crisp: bool = False,
+) -> Image.Image:
+    """A contact sheet, filled row by row.
+
+    columns  how many pictures a row has, or the names above the columns; an emotion's name is underlined in
+             its colour
+    rows     names to the left of the rows
+    titles   one below each picture
+    size     height of each picture in pixels
+    crisp    show pixels as squares
+
+    The colours are reduced to the best 256, so that a notebook that is full of faces stays small. Raises
+    `ValueError` where names and pictures disagree in number.
+    """
+    images = [to_image(picture, size, crisp=crisp) for picture in listed(pictures)]
+    names = None if columns is None or isinstance(columns, int) else list(columns)
+    across = _columns(len(images), columns, rows)
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"there are {len(titles)} titles for {len(images)} pictures")
+    return _compact(_sheet(images, across, names, rows, titles))
+
+
+def faces_sheet(
+    draw: Callable[[Expression], Tensor | Faces],
+    emotions: Sequence[str] = PROTOCOL_EMOTIONS,
+    *,
+    intensity: float | None = None,
+    given: Tensor | Faces | None = None,
+    rows: Sequence[str] | None = None,
+    size: int = 80,
+) -> Image.Image:
+    """People x emotions: each row a person, each column what `draw` gives for an emotion.
+
+    draw     takes an expression of one row and gives N faces with it: `partial(model.edit, faces)`, or
+             `partial(dataset.counterfactual, indices)`
+    given    the N faces that the edits start from, shown in a first column
+    """
+    expressions = [Expression.of(name, intensity) for name in emotions]
+    return _drawn(draw, expressions, list(emotions), given, rows, size)
+
+
+def action_unit_sheet(
+    draw: Callable[[Expression], Tensor | Faces],
+    units: Sequence[str | int],
+    levels: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    *,
+    rows: Sequence[str] | None = None,
+    size: int = 80,
+) -> Image.Image:
+    """Action units x intensity: one unit a row, its strength in [0, 1] growing from left to right.
+
+    draw     takes an expression and gives one face for each of its rows
+    """
+    strengths = [Expression.from_action_units({unit: level}) for unit in units for level in levels]
+    faces = draw(Expression.cat(strengths))
+    named = rows or [f"AU{str(unit).upper().removeprefix('AU')}" for unit in units]
+    return grid(faces, columns=[f"{level:g}" for level in levels], rows=named, size=size)
+
+
+# ---------------------------------------------------------------------------------------- drawn over a face
+
+
+def with_landmarks(faces: Faces, size: int = 160) -> Tensor:
+    """Faces with their landmarks as dots: (N, 3, size, size). Raises `ValueError` where there are none."""
+    if faces.landmarks is None:
+        raise ValueError("nothing is known of these faces' landmarks")
+    radius = max(size / 110, 1.2)
+    shown = []
+    for picture, points in zip(faces.images, faces.landmarks, strict=True):
+        image = to_image(picture, size)
+        pen = ImageDraw.Draw(image)
+        for x, y in ((points.cpu() + 1) * size / 2).tolist():
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill="#FFFFFF", outline="#0072B2")
+        shown.append(_to_picture(image))
+    return torch.stack(shown)
+
+
+def with_mask(images: Tensor, mask: Tensor, color: str = COLORS["happy"], strength: float = 0.6) -> Tensor:
+    """Pictures (N, C, H, W) tinted where a mask (N, 1, H, W) in [0, 1] is set: (N, 3, H, W)."""
+    tint = torch.tensor(mpl.colors.to_rgb(color), device=images.device)[:, None, None] * 2 - 1
+    share = strength * mask
+    return to_rgb(images) * (1 - share) + tint * share
+
+
+def with_heat(images: Tensor, heat: Tensor, strength: float = 0.65) -> Tensor:
+    """Pictures (N, C, H, W) under a map (N, 1, h, w) of values of at least 0, each picture's largest the
+    brightest: attention, saliency, displacement. Gives (N, 3, H, W)."""
+    heat = resize(heat, images.shape[-1]).clamp(min=0)
+    heat = heat / heat.amax((-2, -1), keepdim=True).clamp(min=1e-8)
+    return to_rgb(to_gray(images)) * (1 - strength) + _colored(heat, HEAT) * strength
+
+
+def difference(a: Tensor, b: Tensor, limit: float = 0.5) -> Tensor:
+    """What changed from a to b, both (N, C, H, W): violet where b is brighter, orange where it is darker, white
+    where they agree; full colour from a change of `limit` on, where black to white is 2. Gives (N, 3, H, W)."""
+    change = to_gray(b) - to_gray(a)
+    return _colored((change / limit).clamp(-1, 1) / 2 + 0.5, DIVERGING)
+
+
+def listed(pictures: Pictures) -> list[Tensor]:
+    """Every single picture (C, H, W), in order."""
+    if isinstance(pictures, Faces):
+        return listed(pictures.images)
+    if isinstance(pictures, Tensor):
+        return list(pictures.detach().reshape(-1, *pictures.shape[-3:]))
+    return [picture for part in pictures for picture in listed(part)]
+
+
+def _colored(values: Tensor, name: str) -> Tensor:
+    # (N, 1, H, W) in [0, 1] -> (N, 3, H, W) in [-1, 1] by a colour map of 256 steps.
+    table = torch.tensor(mpl.colormaps[name](range(256))[:, :3], dtype=torch.float32, device=values.device)
+    return table[(values[:, 0] * 255).round().long()].movedim(-1, 1) * 2 - 1
+
+
+def _to_picture(image: Image.Image) -> Tensor:
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
+
+
+def _drawn(draw, expressions, names, given, rows, size) -> Image.Image:
+    drawn = [listed(draw(expression)) for expression in expressions]
+    if given is not None:
+        drawn, names = [listed(given), *drawn], ["input", *names]
+    in_rows = [list(row) for row in zip(*drawn, strict=True)]
+    return grid(in_rows, columns=names, rows=rows, size=size)
+
+
+# ------------------------------------------------------------------------------------------------ the sheet
+
+
+def _columns(n: int, columns: int | Sequence[str] | None, rows: Sequence[str] | None) -> int:
+    if not n:
+        raise ValueError("there is no picture to show")
+    if columns is None:
+        across = -(-n // len(rows)) if rows else min(n, 8)
+    else:
+        across = columns if isinstance(columns, int) else len(columns)
+    down = -(-n // across)
+    if rows is not None and len(rows) != down:
+        raise ValueError(f"{n} pictures in {across} columns make {down} rows, but {len(rows)} rows are named")
+    return across
+
+
+def _sheet(images, across: int, names, rows, titles) -> Image.Image:
+    wide, high = max(image.width for image in images), max(image.height for image in images)
+    down = -(-len(images) // across)
+    left = 12 + max(_font().getbbox(name)[2] for name in rows) if rows else 0
+    above, below = (22 if names else 0), (16 if titles else 0)
+    step_x, step_y = wide + _GAP, high + below + _GAP
+    sheet = Image.new("RGB", (left + across * step_x - _GAP, above + down * step_y - _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+
+    def corner(i: int) -> tuple[int, int]:
+        return left + i % across * step_x, above + i // across * step_y
+
+    for i, image in enumerate(images):
+        sheet.paste(image, corner(i))
+    for i, title in enumerate(titles or ()):
+        x, y = corner(i)
+        _write(pen, (x + wide / 2, y + high + below / 2 + 1), title, "mm", wide)
+    for i, name in enumerate(names or ()):
+        x, _ = corner(i)
+        _write(pen, (x + wide / 2, 8), name, "mm", wide)
+        if name in COLORS:
+            pen.rectangle((x, 17, x + wide - 1, 19), fill=COLORS[name])
+    for j, name in enumerate(rows or ()):
+        _write(pen, (left - 8, above + j * step_y + high / 2), name, "rm")
+    return sheet
+
+
+def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, anchor: str, room: int | None = None) -> None:
+    # Too long a name is set smaller rather than cut or run into its neighbour.
+    size = 11
+    while room and size > 7 and _font(size).getlength(text) > room:
+        size -= 1
+    pen.text(at, text, fill=_INK, font=_font(size), anchor=anchor)
+
+
+@functools.cache
+def _font(size: int = 11) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(findfont("DejaVu Sans"), size)
+
+
+def _compact(image: Image.Image) -> Image.Image:
+    return image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

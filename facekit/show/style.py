@@ -1,0 +1,79 @@
+"""The suite's one look: colours, type and sizes of every figure, and how a figure becomes a PNG."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from facekit.emotions import COLORS
+
+# Okabe & Ito's colours again, without black and in an order whose neighbours differ in lightness too.
+LINES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
+
+SEQUENTIAL = "Blues"  # tables: white is nothing
+HEAT = "inferno"  # maps over pictures: even in lightness
+DIVERGING = "PuOr"
+
+STYLE = {
+    "figure.dpi": 90,
+    "savefig.dpi": "figure",
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so a figure is the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=LINES),
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+}
+
+
+def use_style() -> None:
+    """Give every matplotlib figure of this process the suite's look; call it once, after the imports."""
+    mpl.rcParams.update(STYLE)
+
+
+def emotion_color(name: str) -> str:
+    """The colour of an emotion, as `#RRGGBB`; dark grey for any other name.
+
+    >>> emotion_color("happy"), emotion_color("source")
+    ('#E69F00', '#333333')
+    """
+    return COLORS.get(name, "#333333")
+
+
+class Chart(Figure):
+    """A figure that a notebook shows once, as the last line of a cell, whichever backend is set."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def chart(width: float = 5.0, height: float = 3.2) -> tuple[Chart, Axes]:
+    """An empty figure of width x height inches with one pair of axes."""
+    figure = Chart(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()

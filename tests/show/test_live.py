@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from facekit.show import History, live
+from facekit.show.live import running_mean
+from facekit.training.records import Record
+
+
+def records(n: int):
+    for step in range(1, n + 1):
+        yield Record(
+            step=step,
+            total=n,
+            epoch=0,
+            scalars={"loss/classifier": 1 / step, "accuracy": step / n},
+            learning_rates={},
+            grad_norms={},
+            seconds=0.01,
+            system=None,
+        )
+
+
+class Page:
+    """Stands in for a notebook's page: what was displayed first, and what replaced it."""
+
+    def __init__(self):
+        self.shown, self.ids = [], 0
+
+    def display(self, figure, display_id):
+        self.ids += 1
+        self.shown.append(figure)
+        return self
+
+    def update(self, figure):
+        self.shown.append(figure)
+
+
+@pytest.fixture
+def page(monkeypatch):
+    page = Page()
+    monkeypatch.setattr("facekit.show.live.get_ipython", lambda: page)
+    monkeypatch.setattr("facekit.show.live.display", page.display)
+    return page
+
+
+def test_every_record_is_kept(page):
+    history = live(records(5))
+    assert history.steps["accuracy"] == [1, 2, 3, 4, 5]
+    assert history.values["loss/classifier"] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+    assert history.last("accuracy", over=2) == pytest.approx(0.9)
+
+
+def test_a_short_run_leaves_one_figure(page):
+    live(records(30))
+    assert len(page.shown) == 1
+    assert "step 30 of 30" in page.shown[0].get_suptitle()
+
+
+def test_a_long_run_replaces_its_figure_in_place(page, monkeypatch):
+    monkeypatch.setattr("facekit.show.live._PAUSE", 0.0)
+    live(records(4))
+    assert page.ids == 1
+    assert [figure.get_suptitle() for figure in page.shown] == [f"step {i} of 4" for i in (1, 2, 3, 4)]
+
+
+def test_outside_a_notebook_nothing_is_printed(capsys):
+    live(records(3))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_samples_are_asked_of_the_record_they_belong_to(page):
+    asked = []
+
+    def sample(record):
+        asked.append(record.step)
+        return torch.zeros(2, 3, 8, 8)
+
+    live(records(7), sample=sample)
+    assert asked == [7]
+    assert len(page.shown[0].get_axes()) == 3  # two curves and the pictures
+
+
+def test_a_run_with_nothing_left_to_do_says_so():
+    with pytest.raises(ValueError, match="no step left"):
+        live(records(0))
+
+
+def test_a_name_that_no_record_had_is_refused():
+    with pytest.raises(KeyError):
+        History().last("loss")
+
+
+def test_the_running_mean_of_one_is_the_values():
+    assert running_mean([3.0, 1.0, 2.0], 1) == [3.0, 1.0, 2.0]
+    assert running_mean([3.0, 1.0, 2.0], 9) == [3.0, 2.0, 2.0]

@@ -1,0 +1,122 @@
+import asyncio
+import io
+
+import ipywidgets as widgets
+import pytest
+import torch
+from PIL import Image
+
+from facekit import Expression
+from facekit.show import ExpressionPanel
+
+EVERYTHING = {"emotion", "intensity", "action_units"}
+
+
+class Drawing:
+    """Draws a grey as bright as the face is happy, and remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, expression: Expression, **extra) -> torch.Tensor:
+        self.asked.append((expression, extra))
+        level = 0.0 if expression.emotion is None else expression.emotion[0, 3].item()
+        return torch.full((1, 3, 8, 8), level)
+
+
+def test_a_panel_starts_at_rest_with_a_picture():
+    draw = Drawing()
+    panel = ExpressionPanel(draw, EVERYTHING, size=32)
+    assert repr(panel.expression) == "Expression(1 face: neutral)"
+    assert Image.open(io.BytesIO(panel.picture.value)).size == (32, 32)
+    assert len(draw.asked) == 1
+
+
+def test_the_picture_follows_a_slider():
+    panel = ExpressionPanel(Drawing(), EVERYTHING)
+    before = panel.picture.value
+    panel.emotions["happy"].value = 1.0
+    assert panel.picture.value != before
+    assert repr(panel.expression) == "Expression(1 face: happy)"
+
+
+def test_sliders_become_an_expression():
+    panel = ExpressionPanel(Drawing(), EVERYTHING)
+    panel.set(happy=0.5, intensity=0.5, AU4=0.3)
+    assert repr(panel.expression) == "Expression(1 face: happy at 0.25, AU4 0.30)"
+    panel.set(surprise=0.5, intensity=1, AU4=0)
+    assert repr(panel.expression) == "Expression(1 face: happy 0.50 + surprise 0.50)"
+    panel.reset()
+    assert repr(panel.expression) == "Expression(1 face: neutral)"
+
+
+def test_pushing_past_the_whole_keeps_proportions():
+    panel = ExpressionPanel(Drawing(), {"emotion"})
+    panel.set(happy=1.0, sad=1.0)
+    assert panel.expression.emotion[0, [3, 4]].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("understands", "greyed"),
+    [({"emotion"}, {"intensity", "action_units"}), ({"action_units"}, {"emotion", "intensity"}), (EVERYTHING, set())],
+)
+def test_what_is_not_understood_is_greyed_with_a_reason_and_never_asked(understands, greyed):
+    draw = Drawing()
+    panel = ExpressionPanel(draw, understands)
+    controls = {"emotion": panel.emotions["happy"], "intensity": panel.intensity, "action_units": panel.units["AU12"]}
+    for part, control in controls.items():
+        assert control.disabled == (part in greyed)
+        control.value = 0.5
+    said = " ".join(w.value for w in panel.children[1].children if isinstance(w, widgets.HTML))
+    assert all(f"{part.replace('_', ' ')}: greyed" in said for part in greyed)
+    assert "greyed" in said if greyed else "greyed" not in said
+    assert all(expression.parts <= understands for expression, _ in draw.asked)
+
+
+def test_emotions_as_action_units_is_asked_for_explicitly():
+    panel = ExpressionPanel(Drawing(), {"action_units"})
+    panel.show_as_units("happy")
+    assert repr(panel.expression) == repr(Expression.of("happy").to_action_units())
+
+
+def test_further_controls_reach_draw_by_name():
+    draw = Drawing()
+    panel = ExpressionPanel(draw, {"emotion"}, person=widgets.IntSlider(max=9))
+    panel.set(person=4)
+    assert draw.asked[-1][1] == {"person": 4}
+    with pytest.raises(ValueError, match="no hapy"):
+        panel.set(hapy=1)
+
+
+def test_an_unknown_unit_is_refused():
+    with pytest.raises(ValueError, match="no action unit"):
+        ExpressionPanel(Drawing(), EVERYTHING, units=[12, 99])
+
+
+def test_what_goes_wrong_while_drawing_is_said_beside_the_picture():
+    def draw(expression):
+        raise RuntimeError("no <weights>")
+
+    panel = ExpressionPanel(draw, {"emotion"})
+    assert "RuntimeError" in panel.status.value
+    assert "no &lt;weights&gt;" in panel.status.value
+
+
+def test_moves_in_a_row_are_drawn_once_and_the_last_counts():
+    draw = Drawing()
+
+    async def drag() -> ExpressionPanel:
+        panel = ExpressionPanel(draw, {"emotion"})
+        for level in range(1, 21):
+            panel.emotions["happy"].value = level / 20
+        await asyncio.sleep(0.2)
+        return panel
+
+    panel = asyncio.run(drag())
+    assert panel.drawn == 2  # at the start, and after the drag
+    assert draw.asked[-1][0].emotion[0, 3] == 1
+
+
+def test_a_page_without_widgets_gets_the_picture():
+    bundle = ExpressionPanel(Drawing(), {"emotion"})._repr_mimebundle_()
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)

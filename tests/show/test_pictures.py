@@ -1,0 +1,145 @@
+import pytest
+import torch
+from PIL import Image
+
+from facekit import Expression, Faces
+from facekit.emotions import COLORS, PROTOCOL_EMOTIONS
+from facekit.show import (
+    action_unit_sheet,
+    difference,
+    faces_sheet,
+    grid,
+    to_image,
+    with_heat,
+    with_landmarks,
+    with_mask,
+)
+from facekit.show.pictures import listed
+
+
+def plain(*levels: float, size: int = 8) -> torch.Tensor:
+    """Pictures of one grey each: (N, 1, size, size)."""
+    return torch.tensor(levels, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 1, size, size).clone()
+
+
+def colour(image: Image.Image, x: int, y: int) -> tuple[int, int, int]:
+    return image.convert("RGB").getpixel((x, y))
+
+
+def test_a_picture_keeps_its_values():
+    picture = torch.stack([torch.full((4, 4), v) for v in (-1.0, 0.0, 1.0)])
+    assert colour(to_image(picture), 2, 2) == (0, 128, 255)
+    assert to_image(picture, 40).size == (40, 40)
+
+
+def test_crisp_pixels_stay_squares():
+    picture = torch.tensor([[[-1.0, 1.0], [1.0, -1.0]]])
+    assert set(to_image(picture, 32, crisp=True).get_flattened_data()) == {(0, 0, 0), (255, 255, 255)}
+    assert len(set(to_image(picture, 32).get_flattened_data())) > 2
+
+
+def test_a_grid_is_filled_row_by_row():
+    sheet = grid(plain(-1, -0.5, 0, 0.5, 1, 1), columns=3, size=20)
+    assert sheet.size == (3 * 20 + 2 * 4, 2 * 20 + 4)
+    greys = [colour(sheet, x, y)[0] for y in (10, 34) for x in (10, 34, 58)]
+    assert greys == pytest.approx([0, 64, 128, 191, 255, 255], abs=2)
+
+
+def test_grey_and_colour_and_sizes_may_be_mixed():
+    sheet = grid([plain(0), torch.ones(1, 3, 16, 16)], size=24)
+    assert sheet.size == (52, 24)
+    assert colour(sheet, 40, 12) == (255, 255, 255)
+
+
+def test_emotions_above_the_columns_have_their_colour():
+    sheet = grid(plain(*[0] * 7), columns=PROTOCOL_EMOTIONS, size=60)
+    rgb = sheet.convert("RGB")
+    found = {rgb.getpixel((i * 64 + 30, 18)) for i in range(7)}
+    wanted = {tuple(bytes.fromhex(COLORS[name][1:])) for name in PROTOCOL_EMOTIONS}
+    assert all(min(sum(abs(a - b) for a, b in zip(f, w, strict=True)) for w in wanted) < 12 for f in found)
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize(
+    "layout", [{"rows": ["a"], "columns": 2}, {"titles": ["one"]}, {"columns": ["a", "b"], "rows": ["x"]}]
+)
+def test_names_that_do_not_fit_are_refused(layout):
+    with pytest.raises(ValueError, match=r"row|title"):
+        grid(plain(0, 0, 0), **layout)
+
+
+def test_an_empty_grid_is_refused():
+    with pytest.raises(ValueError, match="no picture"):
+        grid(torch.zeros(0, 3, 8, 8))
+
+
+def test_a_sheet_of_noise_stays_small():
+    faces = torch.rand(40, 3, 64, 64) * 2 - 1
+    assert grid(faces, size=64).mode == "P"
+
+
+def test_faces_sheet_asks_for_each_emotion_in_order():
+    asked = []
+
+    def draw(expression: Expression) -> torch.Tensor:
+        asked.append(expression)
+        return plain(-1, 1)
+
+    sheet = faces_sheet(draw, ("sad", "happy"), intensity=0.5, given=Faces(plain(0, 0)), rows=["a", "b"], size=20)
+    assert [repr(e) for e in asked] == ["Expression(1 face: sad at 0.50)", "Expression(1 face: happy at 0.50)"]
+    left = sheet.width - (3 * 20 + 2 * 4)
+    assert [colour(sheet, left + x, 22 + y)[0] for y in (10, 34) for x in (10, 34, 58)] == [128, 0, 0, 128, 255, 255]
+
+
+def test_action_unit_sheet_grows_from_left_to_right():
+    def draw(expression: Expression) -> torch.Tensor:
+        return plain(*(expression.action_units.amax(1) * 2 - 1).tolist())
+
+    sheet = action_unit_sheet(draw, (4, "AU12L"), (0, 0.5, 1), size=20)
+    left = sheet.width - (3 * 20 + 2 * 4)
+    assert [colour(sheet, left + x, 34)[0] for x in (10, 34, 58)] == [0, 128, 255]
+
+
+def test_landmarks_are_drawn_where_they_are():
+    points = torch.zeros(1, 68, 2)
+    points[0, 0] = torch.tensor([0.5, -0.5])
+    shown = with_landmarks(Faces(plain(-1), landmarks=points), size=100)
+    assert shown.shape == (1, 3, 100, 100)
+    bright = (shown[0].mean(0) > 0).nonzero().tolist()
+    assert [25, 75] in bright
+    assert [50, 50] in bright
+    assert [75, 25] not in bright
+
+
+def test_faces_without_landmarks_are_refused():
+    with pytest.raises(ValueError, match="landmarks"):
+        with_landmarks(Faces(plain(0)))
+
+
+def test_a_mask_tints_only_what_it_covers():
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    shown = with_mask(plain(0), mask)
+    assert torch.equal(shown[..., 4:], torch.zeros(1, 3, 8, 4))
+    assert (shown[..., :4] != 0).all()
+
+
+def test_heat_is_brightest_where_it_is_largest():
+    heat = torch.zeros(1, 1, 8, 8)
+    heat[..., 2, 5] = 3
+    shown = with_heat(plain(0), heat)
+    assert shown.mean(1)[0].flatten().argmax() == 2 * 8 + 5
+
+
+def test_difference_is_white_where_nothing_changed_and_tells_the_directions_apart():
+    a, b = plain(0, 0, 0), plain(0, 0.5, -0.5)
+    same, brighter, darker = difference(a, b)[:, :, 0, 0]
+    assert (same > 0.9).all()
+    assert brighter[2] > brighter[0]  # violet: more blue than red
+    assert darker[0] > darker[2]  # orange
+    assert torch.equal(difference(a, b), difference(a, b.clone()))
+
+
+def test_listed_flattens_everything_in_order():
+    nested = [plain(0.1, 0.2), [Faces(plain(0.3)), plain(0.4)[None]]]
+    assert [p[0, 0, 0].item() for p in listed(nested)] == pytest.approx([0.1, 0.2, 0.3, 0.4])
