@@ -1,0 +1,106 @@
+"""Where the notebooks are, what a kernel needs around it, and how a notebook is executed for committing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from facekit.files import atomic_path
+from facekit.runs import checkout
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class UnknownNotebook(ValueError):
+    """A notebook was asked for that does not exist. The message says which there are."""
+
+
+def find_notebooks(names: Sequence[str | int] = (), folder: Path | None = None) -> list[Path]:
+    """The notebooks that these names mean, each once, in the order of their file names; all where none is named.
+
+    A name is a number (`2`, `"02"`), a file name with or without its ending, or a path. `folder` is `notebooks` in
+    the checkout unless given. Raises `UnknownNotebook`.
+    """
+    folder = folder or checkout() / "notebooks"
+    known = sorted(folder.glob("*.ipynb"))
+    if not known and not names:
+        raise UnknownNotebook(f"there is no notebook in {folder}")
+    found = [path for name in names for path in _meant(name, known, folder)] if names else known
+    return sorted(dict.fromkeys(found), key=lambda path: path.name)
+
+
+def _meant(name: str | int, known: Sequence[Path], folder: Path) -> list[Path]:
+    text = f"{name:02d}" if isinstance(name, int) else name
+    if text.endswith(".ipynb") and Path(text).is_file():
+        return [Path(text).resolve()]
+    stem = Path(text).name.removesuffix(".ipynb")
+    if matches := [path for path in known if path.stem == stem or path.stem.startswith(f"{stem}_")]:
+        return matches
+    there = ", ".join(path.stem for path in known) or "none"
+    raise UnknownNotebook(f"{name!r} names no notebook in {folder}; there are: {there}")
+
+
+@contextmanager
+def kernel_environment(threads: int = 1) -> Iterator[Mapping[str, str]]:
+    """The environment variables under which kernels run the same for everybody.
+
+    Whoever runs them, kernels use this interpreter and not a kernel or a start-up file of the person's own; they
+    work where the home folder cannot be written; and each counts with so many threads.
+    """
+    with tempfile.TemporaryDirectory(prefix="facekit-jupyter-") as folder:
+        profile = Path(folder, "ipython", "profile_default")
+        profile.mkdir(parents=True)
+        # ipykernel warns at every start that it talks to localhost in plain text.
+        (profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"\n')
+        yield {
+            **os.environ,
+            "IPYTHONDIR": str(profile.parent),
+            "JUPYTER_RUNTIME_DIR": str(Path(folder, "runtime")),
+            "JUPYTER_CONFIG_DIR": str(Path(folder, "config")),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "OMP_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+        }
+
+
+def execute_in_place(path: Path) -> None:
+    """Run a notebook with its own default parameters and keep the outputs in it, so that they can be committed.
+
+    Nothing that changes from one execution to the next is kept beside the outputs: no times, no widgets' state, no
+    version of the interpreter. Raises `nbclient.exceptions.CellExecutionError` and leaves the file as it was
+    where a cell fails.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    with kernel_environment() as environment, tempfile.TemporaryDirectory(prefix="facekit-run-") as folder:
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=None,
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(path.parent)}},
+        )
+        client.execute(env={**environment, "FACEKIT_RUN_DIR": folder})
+    tidy(notebook)
+    with atomic_path(path) as draft:
+        nbformat.write(notebook, draft)
+
+
+def tidy(notebook) -> None:
+    """Take out of a notebook node what differs from one execution to the next, or shows nothing without a kernel."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.language_info = {"name": "python"}
+    for cell in notebook.cells:
+        for name in ("execution", "papermill", "ExecuteTime"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]

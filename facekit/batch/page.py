@@ -1,0 +1,135 @@
+"""One HTML page for a batch: what failed first, then each run's pictures, metrics, time and log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+
+from facekit import machine
+from facekit.batch.run import Record, log_tail
+from facekit.files import read_json, write_text
+
+_PICTURES = 12  # at most so many of a run
+_LOG_TAIL = 20  # lines
+_ORDER = ("failed", "skipped", "done")
+
+# nbconvert's own template without what it would fetch and no notebook of ours needs. MathJax stays: nbconvert
+# brings none along, and equations are readable as TeX without it.
+_NOTEBOOK_TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block html_head_js_mathjax %}{% if resources.has_equations %}{{ super() }}{% endif %}{% endblock %}
+"""
+
+
+def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
+    """Write `index.html` for the runs recorded so far of `total`, and each run's notebook as HTML beside it.
+
+    The page holds its pictures and style itself. Returns its path.
+    """
+    records = sorted(records, key=lambda record: (_ORDER.index(record.status), record.id))
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("facekit.batch", "."), autoescape=True)
+    environment.filters["number"] = _number
+    html = environment.get_template("page.html.j2").render(
+        title=folder.name,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        runs=[_shown(record, folder) for record in records],
+        counts={status: sum(record.status == status for record in records) for status in _ORDER},
+        total=total,
+        comparisons=_comparisons(records, folder),
+        machine=machine.describe(),
+    )
+    write_text(folder / "index.html", html)
+    return folder / "index.html"
+
+
+def _shown(record: Record, folder: Path) -> Mapping[str, object]:
+    own = folder / record.id
+    notebook = _read_notebook(own)
+    return {
+        "record": record,
+        "pictures": _spread(_pictures(notebook), _PICTURES) if notebook else [],
+        "metrics": flat(_metrics(own)),
+        "log": log_tail(own, _LOG_TAIL),
+        "html": _notebook_html(own, notebook) if notebook else None,
+    }
+
+
+def _read_notebook(own: Path):
+    import nbformat
+
+    path = own / "notebook.ipynb"
+    return nbformat.read(path, as_version=4) if path.exists() else None
+
+
+def _metrics(own: Path) -> Mapping[str, object]:
+    path = own / "metrics.json"
+    return read_json(path) if path.exists() else {}
+
+
+def flat(metrics: Mapping[str, object], above: str = "") -> dict[str, object]:
+    """Nested metrics as one level.
+
+    >>> flat({"accuracy": 0.9, "f1": {"happy": 1.0}})
+    {'accuracy': 0.9, 'f1 / happy': 1.0}
+    """
+    found: dict[str, object] = {}
+    for name, value in metrics.items():
+        found |= flat(value, f"{above}{name} / ") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return found
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _pictures(notebook) -> list[Mapping[str, str]]:
+    """Each PNG that the notebook shows, under the heading that it stands below."""
+    found, heading = [], ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
+            heading = titles[-1] if titles else heading
+        for output in cell.get("outputs", []):
+            if png := output.get("data", {}).get("image/png"):
+                found.append({"heading": heading, "png": "".join(png.split())})
+    return found
+
+
+def _spread(items: Sequence, most: int) -> list:
+    """At most so many of the items, evenly from the first to the last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def _comparisons(records: Sequence[Record], folder: Path) -> list[Mapping[str, object]]:
+    """For each notebook that ran more than once: the metrics of its runs side by side."""
+    done = sorted((record for record in records if record.status == "done"), key=lambda record: record.id)
+    tables = []
+    for notebook, group in groupby(done, key=lambda record: record.notebook):
+        columns = {record: flat(_metrics(folder / record.id)) for record in group}
+        names = list(dict.fromkeys(name for metrics in columns.values() for name in metrics))
+        if len(columns) > 1 and names:
+            rows = {name: [metrics.get(name, "") for metrics in columns.values()] for name in names}
+            heads = [record.id.removeprefix(notebook).strip("-") or "defaults" for record in columns]
+            tables.append({"notebook": notebook, "heads": heads, "rows": rows})
+    return tables
+
+
+def _notebook_html(own: Path, notebook) -> str:
+    """The name of the executed notebook as a page of its own, which is made once for each execution."""
+    source, target = own / "notebook.ipynb", own / "notebook.html"
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        from nbconvert import HTMLExporter
+
+        equations = any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells)
+        exporter = HTMLExporter(raw_template=_NOTEBOOK_TEMPLATE, sanitize_html=False)
+        html, _ = exporter.from_notebook_node(notebook, {"has_equations": equations, "metadata": {"name": own.name}})
+        write_text(target, html)
+    return f"{own.name}/{target.name}"

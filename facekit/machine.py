@@ -1,0 +1,35 @@
+"""What a result was made on: the versions and the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def describe() -> dict[str, str]:
+    """Versions and machine, by what a report calls them.
+
+    >>> list(describe())
+    ['facekit', 'Python', 'PyTorch', 'system', 'processor', 'cores', 'GPU']
+    """
+    import torch
+
+    import facekit
+
+    return {
+        "facekit": facekit.__version__,
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+def _processor() -> str:
+    # Linux names the processor only here; platform.processor() is often empty there.
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

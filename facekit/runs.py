@@ -1,0 +1,67 @@
+"""What a run leaves behind: its folder, and the metrics that it publishes there."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from facekit.files import read_json, write_json
+
+
+def checkout() -> Path:
+    """The folder that holds `notebooks/`, `data/` and `runs/`: the checkout, or the current folder without one."""
+    root = Path(__file__).parents[1]
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def runs_home() -> Path:
+    """The folder that holds what runs write: FACEKIT_RUNS, or the checkout's `runs`."""
+    return Path(os.environ.get("FACEKIT_RUNS") or checkout() / "runs").expanduser()
+
+
+def run_dir() -> Path:
+    """The folder that the run going on may write in; it exists.
+
+    A batch run names it in `FACEKIT_RUN_DIR`. A notebook that a person runs by hand has `runs/interactive`.
+    """
+    folder = Path(os.environ.get("FACEKIT_RUN_DIR") or runs_home() / "interactive")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def publish(metrics: Mapping[str, object]) -> Path:
+    """Add metrics to the run's `metrics.json`, as they are: nothing is rounded. Returns the file's path.
+
+    Values are numbers, tensors, strings, booleans, None, or mappings and lists of these; a name published before
+    takes the new value. Raises `ValueError` naming the metric that is not finite, and
+    `TypeError` for a value that is none of these.
+
+    >>> import json, tempfile
+    >>> os.environ["FACEKIT_RUN_DIR"] = tempfile.mkdtemp()
+    >>> path = publish({"accuracy": 0.98})
+    >>> path = publish({"f1": {"happy": 0.99}})
+    >>> json.loads(path.read_text())
+    {'accuracy': 0.98, 'f1': {'happy': 0.99}}
+    >>> del os.environ["FACEKIT_RUN_DIR"]
+    """
+    path = run_dir() / "metrics.json"
+    known = read_json(path) if path.exists() else {}
+    write_json(path, {**known, **{name: _plain(value, name) for name, value in metrics.items()}})
+    return path
+
+
+def _plain(value: object, where: str) -> object:
+    """The value as JSON knows it."""
+    if hasattr(value, "tolist"):  # tensors, arrays and NumPy's scalars
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"the metric {where} is {value}; publish None where there is nothing to report")
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner, f"{where} / {name}") for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+    raise TypeError(f"the metric {where} is a {type(value).__name__}; publish numbers, strings, lists or mappings")
