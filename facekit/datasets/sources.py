@@ -1,19 +1,56 @@
-"""Where datasets are found, who is in which split, and what becomes of a file or a row that cannot be used."""
+"""Where datasets come from and are found, and what becomes of a file or a row that cannot be used."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from facekit.datasets.base import SPLITS, DatasetMissing, Problem
+import numpy as np
+
+from facekit.datasets.base import DatasetMissing, Problem
+from facekit.runs import checkout
 
 logger = logging.getLogger("facekit.datasets")
 
-SPLIT_SHARES: Mapping[str, float] = {"train": 0.8, "valid": 0.1, "test": 0.1}
-"""Shares of the people in each split, for datasets whose owners made no split."""
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from, what its owners ask, and how it must lie on the disk.
+
+    name      key in `DATASETS`, and the dataset's folder under `data_home()`
+    title     its name for people
+    address   where to ask for it
+    terms     who may have it, and for what
+    layout    the files that are looked for, one form a line
+    """
+
+    name: str
+    title: str
+    address: str
+    terms: str
+    layout: str
+
+    def root(self, path: str | os.PathLike | None = None) -> Path:
+        """The file or folder that holds the dataset: `path` where given, else its folder under `data_home()`.
+
+        Raises `DatasetMissing` where nothing is there.
+        """
+        root = Path(path).expanduser() if path is not None else data_home() / self.name
+        if not root.exists():
+            raise self.missing(root, "there is no such file or folder")
+        return root
+
+    def missing(self, root: Path, what: str) -> DatasetMissing:
+        """The error to raise where the dataset is not at `root`: what is wrong, and how to put it right."""
+        return DatasetMissing(f"{self.title} is not at {root}: {what}.\n{self.hint()}")
+
+    def hint(self) -> str:
+        """Where to ask for it, under which terms, and how to lay it out."""
+        layout = "\n".join(f"  {line}" for line in self.layout.splitlines())
+        return f"Ask for it at {self.address} ({self.terms}), and lay it out as\n{layout}"
 
 
 class UnusableData(ValueError):
@@ -38,46 +75,36 @@ class Problems(list[Problem]):
             raise UnusableData(problem)
         self.append(problem)
 
+    def add_array(self, pairs: np.ndarray) -> None:
+        """Note problems that were kept as an array, (n, 2) of text."""
+        for where, what in pairs.tolist():
+            self.add(where, what)
+
+    def to_array(self) -> np.ndarray:
+        """The problems as (n, 2) of text, to be kept."""
+        return np.array([(p.where, p.what) for p in self], dtype=np.str_).reshape(-1, 2)
+
     def log(self, title: str) -> None:
-        """One line on how much was left out, or none where nothing was."""
+        """One line on how much was left out; none where nothing was."""
         if self:
-            logger.warning(
-                "%s: %d unusable, left out and listed in dataset.problems; the first: %s", title, len(self), self[0]
-            )
+            first = f"the first is {self[0]}"
+            logger.warning("%s: left out %d unusable, listed in dataset.problems; %s", title, len(self), first)
 
 
 def data_home() -> Path:
-    """The folder in which datasets are looked for, each under its name: FACEKIT_DATA, or the checkout's `data`.
-
-    Where the library is installed without a checkout, it is `data` in the current folder.
-    """
-    if home := os.environ.get("FACEKIT_DATA"):
-        return Path(home).expanduser()
-    checkout = Path(__file__).parents[2]
-    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "data"
+    """The folder in which each dataset is looked for under its name: `FACEKIT_DATA`, or `data` in the checkout."""
+    home = os.environ.get("FACEKIT_DATA")
+    return Path(home).expanduser() if home else checkout() / "data"
 
 
-def dataset_root(name: str, path: str | os.PathLike | None, hint: str) -> Path:
-    """The file or folder that holds a dataset: `path` where given, else `data_home() / name`.
-
-    Raises `DatasetMissing` with `hint` (where to get it, how it must lie) where nothing is there.
-    """
-    root = Path(path).expanduser() if path is not None else data_home() / name
-    if not root.exists():
-        raise DatasetMissing(f"{name} is not at {root}. {hint}")
-    return root
+def inside(folder: Path, name: str) -> Path:
+    """The file that a table names, relative to its folder; raises `ValueError` for one that leaves that folder."""
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(os.path.normpath(folder)):
+        raise ValueError(f"the path {name!r} leads out of the dataset's folder")
+    return path
 
 
-def split_of(key: str) -> str:
-    """The split that a person (or, where people are not told apart, a file) belongs to, on every machine.
-
-    >>> split_of("S005"), split_of("S010")
-    ('train', 'train')
-    """
-    digest = hashlib.sha256(key.encode()).digest()
-    position = int.from_bytes(digest[:8], "big") / 2**64
-    for split in SPLITS:
-        position -= SPLIT_SHARES[split]
-        if position < 0:
-            return split
-    return SPLITS[-1]
+def first_existing(root: Path, names: Iterable[str]) -> Path | None:
+    """The first of these under `root` that exists, or None."""
+    return next((root / name for name in names if (root / name).exists()), None)

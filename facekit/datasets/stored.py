@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,44 +13,46 @@ from facekit.datasets.base import FaceDataset, Problem
 from facekit.faces import Faces, from_uint8
 
 
-class StoredFaces(FaceDataset):
-    """Pictures as uint8, and what is known of each.
+@dataclass(frozen=True)
+class Table:
+    """N faces, or sequences of T, as plain arrays.
 
-    pixels    (R, C, H, W) or sequences (R, T, C, H, W), 0..255; a picture of another size or number of channels
-              than asked for is changed when it is fetched
-    rows      (len,) which of the R belong to this split and are usable
-    known     further fields of `Faces` by name (action_units, landmarks, intensity, ...), each (len, ...)
+    pixels      (R, C, H, W) or (R, T, C, H, W) uint8, R at least N
+    rows        (N,) the row of `pixels` that is each one's
+    labels      (N,) index into `EMOTIONS`, or -1
+    names       (N) where each came from
+    persons     (N,) one number a person, or None
+    known       further fields of `Faces` by name, each (N, ...)
+    attributes  further facts by name, each (N, ...)
     """
 
-    def __init__(
-        self,
-        split: str,
-        size: int,
-        channels: int,
-        *,
-        pixels: np.ndarray,
-        rows: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        persons: np.ndarray | None = None,
-        known: Mapping[str, Tensor] | None = None,
-        attributes: Mapping[str, Tensor] | None = None,
-        problems: Sequence[Problem] = (),
-    ) -> None:
+    pixels: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str]
+    persons: np.ndarray | None = None
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class StoredFaces(FaceDataset):
+    """The faces of a table, at the size and in the number of channels asked for."""
+
+    def __init__(self, split: str, size: int, channels: int, table: Table, problems: Sequence[Problem] = ()) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels is {channels}; use 1 for grey or 3 for colour")
         self.split, self.size, self.channels = split, size, channels
-        self.labels = torch.from_numpy(np.array(labels, dtype=np.int64))
-        self.persons = None if persons is None else torch.from_numpy(np.array(persons, dtype=np.int64))
         self.problems = tuple(problems)
-        self._pixels, self._rows, self._names = pixels, np.asarray(rows), tuple(names)
-        self._known, self._attributes = dict(known or {}), dict(attributes or {})
+        self.labels = torch.from_numpy(table.labels.astype(np.int64))
+        self.persons = None if table.persons is None else torch.from_numpy(table.persons.astype(np.int64))
+        self._pixels, self._rows, self._names = table.pixels, table.rows, tuple(table.names)
+        self._known = {name: torch.from_numpy(value) for name, value in table.known.items()}
+        self._attributes = {name: torch.from_numpy(value) for name, value in table.attributes.items()}
 
     def faces(self, indices: Sequence[int] | Tensor) -> Faces:
         index = torch.as_tensor(indices, dtype=torch.long)
-        images = from_uint8(torch.from_numpy(self._pixels[self._rows[index.numpy()]]))
         faces = Faces(
-            images,
+            from_uint8(torch.from_numpy(self.bytes(index))),
             emotion=self.labels[index],
             person=None if self.persons is None else self.persons[index],
             names=tuple(self._names[i] for i in index.tolist()),
@@ -57,3 +60,7 @@ class StoredFaces(FaceDataset):
             **{name: value[index] for name, value in self._known.items()},
         )
         return (faces.gray() if self.channels == 1 else faces.rgb()).resized(self.size)
+
+    def bytes(self, indices: Tensor) -> np.ndarray:
+        """The pictures at these indices as they are stored, (N, C, H, W) or (N, T, C, H, W) uint8."""
+        return np.asarray(self._pixels[self._rows[indices.numpy()]])

@@ -1,0 +1,89 @@
+"""Picture files as 8-bit pictures: upright, grey or RGB, whole, and of a size that fits in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
+"""Endings of the files that are looked at as pictures."""
+
+MAX_PIXELS = 64_000_000
+"""Pictures of more pixels are refused: a small file may hold a picture that fills the memory when decoded."""
+
+# Only formats that Pillow decodes by itself: EPS would start another program.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+
+# Pillow warns of large pictures on its own account; here they are refused.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class BadPicture(ValueError):
+    """Something that cannot be used as a picture. The message says why, in one sentence."""
+
+
+def read_picture(source: str | os.PathLike | bytes | Image.Image, channels: int = 3) -> Image.Image:
+    """A picture, whole and upright, in Pillow's mode "L" (`channels` 1) or "RGB" (3).
+
+    It is turned as its EXIF orientation says; what is transparent becomes white; 16 bits become 8; of an animation
+    the first frame is taken.
+
+    source    a file's path, its bytes, or a picture that is open already
+
+    Raises `BadPicture` for what is no picture, is truncated or damaged, or has more than `MAX_PIXELS`.
+    """
+    try:
+        image = _open(source)
+        if image.width * image.height > MAX_PIXELS:
+            limit = MAX_PIXELS // 1_000_000
+            raise BadPicture(f"the picture has {image.width} x {image.height} pixels; at most {limit} million are read")
+        image.load()
+        return _to_mode(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
+    except FileNotFoundError:
+        raise BadPicture("there is no such file") from None
+    except UnidentifiedImageError:
+        raise BadPicture("the file is not a picture, or of a kind that is not read") from None
+    except Image.DecompressionBombError as error:
+        raise BadPicture(f"the picture is too large ({error})") from None
+    except BadPicture:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise BadPicture(f"the picture is truncated or damaged ({error})") from None
+
+
+def list_pictures(folder: Path) -> Iterator[Path]:
+    """The picture files in a folder and the folders in it, in the order of their paths; hidden ones are skipped."""
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix.lower() in PICTURE_SUFFIXES and not hidden and file.is_file():
+            yield file
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """A picture in mode "L" or "RGB" as (C, H, W) uint8."""
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _open(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits
+        image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    if mode == "L" and image.mode not in ("L", "1", "RGB"):
+        image = image.convert("RGB")
+    return image.convert(mode)
