@@ -90,18 +90,24 @@ class FaceDataset(Dataset):
         return {name: count for name, count in zip(EMOTIONS, counts, strict=True) if count}
 
 
+def dataset_class(name: str) -> type[FaceDataset]:
+    """The class of a dataset by name; raises `ValueError` for one that does not exist."""
+    if name not in DATASETS:
+        raise ValueError(f"{name!r} is no dataset; known are {', '.join(DATASETS)}")
+    module, _, cls = DATASETS[name].partition(":")
+    return getattr(importlib.import_module(module), cls)
+
+
 def open_dataset(name: str, split: str = "train", **options) -> FaceDataset:
     """A dataset by name: `open_dataset("fer2013", "test", size=48)`.
 
     Options are those of the dataset's class. Raises `ValueError` for an unknown name or split, and
     `DatasetMissing` where the files are not there.
     """
-    if name not in DATASETS:
-        raise ValueError(f"{name!r} is no dataset; known are {', '.join(DATASETS)}")
+    kind = dataset_class(name)
     if split not in SPLITS:
         raise ValueError(f"{split!r} is no split; use one of {', '.join(SPLITS)}")
-    module, _, cls = DATASETS[name].partition(":")
-    return getattr(importlib.import_module(module), cls)(split=split, **options)
+    return kind(split=split, **options)
 
 
 def loader(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from facekit.expression import Expression
 from facekit.faces import Faces
+from facekit.weights import WeightsCard
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Preset:
     clip_norm: float | None = None  # gradients of an optimiser are scaled down to this norm
     ema: float | None = None  # decay of the moving average of the weights; None keeps none
     augment: str = "none"  # name of an augmentation in facekit.datasets.augment
+    balanced: bool = False  # draw every emotion as often as any other, instead of every face once an epoch
     checkpoint_every: int = 500  # steps between checkpoints
     checkpoints_kept: int = 2  # older ones are removed; 0 keeps all
 
@@ -60,25 +62,39 @@ class System(nn.Module):
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[Mapping[str, str]] = {}
+    card: WeightsCard | None = None  # of the weights that it was loaded with
 
     def __init__(self, preset: Preset, channels: int = 3) -> None:
         super().__init__()
         self.preset = preset
         self.channels = channels
 
+    def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
+        """What a training run reports of the finished system on held-out faces, by name; nothing by default.
+
+        dataset  a `FaceDataset`
+        device   on which to compute; the system stays there
+        """
+        return {}
+
     def networks(self) -> dict[str, nn.Module]:
         """The networks by name."""
         return dict(self.named_children())
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """The optimisers by name; each holds the parameters of the networks that it moves, and no others'."""
+        """The optimisers by name; each holds the parameters of the networks that it moves, and no others'.
+
+        The loop multiplies their learning rates by the preset's warm-up and schedule.
+        """
         raise NotImplementedError
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         """Yield `(optimiser, loss, scalars)` once for every optimiser step, in the system's own order.
 
         The loop does backward for that optimiser's parameters alone, clips, steps, and comes back for the next;
-        what is computed after a `yield` sees the weights that this step left.
+        what is computed after a `yield` sees the weights that this step left. Random numbers may be drawn from the
+        global generators: the loop seeds them at the start of each step. Child networks that are called (not their
+        methods) compute in the profile's precision and return float32.
         """
         raise NotImplementedError
 

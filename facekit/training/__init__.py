@@ -1,0 +1,11 @@
+"""Training: profiles, the loop, moving averages, checkpoints, logs.
+
+>>> from facekit.training import fit, train
+"""
+
+from facekit.training.loop import fit
+from facekit.training.profiles import PROFILES, Profile
+from facekit.training.records import NotFinite, Record
+from facekit.training.run import train
+
+__all__ = ["PROFILES", "NotFinite", "Profile", "Record", "fit", "train"]

@@ -1,0 +1,95 @@
+"""Checkpoints of a training run, from which it goes on as if it had never stopped.
+
+checkpoints/step_00000500/model.safetensors    all weights and buffers, in full precision
+                          average.safetensors  their moving average, where one is kept
+                          optimisers.pt        plain tensors and numbers, read with `weights_only=True`
+                          state.json           the step, and the SHA-256 of the other files
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from facekit.files import atomic_path, read_json, remove, sha256, write_json
+
+logger = logging.getLogger("facekit.training")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a run needs to go on; the tensors are on the CPU."""
+
+    step: int  # training steps done
+    seconds: float  # spent on them
+    model: Mapping[str, Tensor]
+    optimisers: Mapping[str, dict]
+    average: Mapping[str, Tensor] | None = None
+
+
+def save(folder: Path, snapshot: Snapshot, kept: int) -> None:
+    """Write a checkpoint into a run's folder of checkpoints, then remove all but the newest `kept` (0 keeps all)."""
+    with atomic_path(_place(folder, snapshot.step)) as draft:
+        draft.mkdir()
+        safetensors.torch.save_file(dict(snapshot.model), draft / "model.safetensors")
+        if snapshot.average is not None:
+            safetensors.torch.save_file(dict(snapshot.average), draft / "average.safetensors")
+        torch.save(dict(snapshot.optimisers), draft / "optimisers.pt")
+        sums = {file.name: sha256(file) for file in sorted(draft.iterdir())}
+        write_json(draft / "state.json", {"step": snapshot.step, "seconds": snapshot.seconds, "files": sums})
+    for old in _written(folder)[:-kept] if kept else []:
+        remove(old)
+
+
+def load_latest(folder: Path) -> Snapshot | None:
+    """The newest checkpoint that is whole, or None. Damaged and half-written ones are removed, with a notice."""
+    for draft in folder.glob(".step_*"):
+        remove(draft)
+    for place in reversed(_written(folder)):
+        try:
+            return _load(place)
+        except (OSError, ValueError, KeyError) as error:
+            logger.warning("the checkpoint %s is damaged (%s); going back to the one before", place, error)
+            remove(place)
+    return None
+
+
+def latest_step(folder: Path) -> int:
+    """The step of the newest checkpoint, 0 where there is none."""
+    written = _written(folder)
+    return int(written[-1].name.partition("_")[2]) if written else 0
+
+
+def tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A module's state on the CPU, each tensor a contiguous copy of its own, as safetensors takes it."""
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in module.state_dict().items()}
+
+
+def _load(place: Path) -> Snapshot:
+    state = read_json(place / "state.json")
+    for name, checksum in state["files"].items():
+        if sha256(place / name) != checksum:
+            raise ValueError(f"{name} has another checksum than when it was written")
+    averaged = "average.safetensors" in state["files"]
+    return Snapshot(
+        step=state["step"],
+        seconds=state["seconds"],
+        model=safetensors.torch.load_file(place / "model.safetensors"),
+        optimisers=torch.load(place / "optimisers.pt", map_location="cpu", weights_only=True),
+        average=safetensors.torch.load_file(place / "average.safetensors") if averaged else None,
+    )
+
+
+def _place(folder: Path, step: int) -> Path:
+    return folder / f"step_{step:08d}"
+
+
+def _written(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    return sorted(folder.glob("step_*"))

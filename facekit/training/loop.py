@@ -1,0 +1,321 @@
+"""The loop: `for record in fit(system, dataset): ...` trains any system that keeps the contract of `models.system`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import torch
+from accelerate.utils import broadcast_object_list, send_to_device
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from facekit.datasets.base import FaceDataset, loader
+from facekit.faces import Faces
+from facekit.files import remove
+from facekit.models.system import Clock, Preset, System
+from facekit.training import checkpoint
+from facekit.training.checkpoint import Snapshot
+from facekit.training.config import claim, config_of
+from facekit.training.ema import MovingAverage
+from facekit.training.machine import ForwardPrecision, accelerator, average_gradients, forward_dtype
+from facekit.training.order import FaceOrder, balancing_weights, generator_for, seed_global_generators
+from facekit.training.profiles import Profile, profile_named
+from facekit.training.records import Bar, NotFinite, Record, RunLog
+
+SCHEDULES = ("constant", "cosine")
+Key = tuple[str, str]
+
+
+def fit(
+    system: System,
+    dataset: FaceDataset,
+    *,
+    out: str | os.PathLike | None = None,
+    profile: str | Profile = "laptop",
+    seed: int = 0,
+    resume: bool = True,
+    minutes: float | None = None,
+    progress: bool = False,
+) -> Iterator[Record]:
+    """Train a system on a dataset as its preset says, yielding one `Record` a step.
+
+    out       folder of the run: config, log, TensorBoard's files, checkpoints; None writes nothing
+    profile   what the preset leaves open: precision, memory layout, cadence of the log
+    seed      of the order of faces, of augmentation, and of whatever the system draws while training
+    resume    go on from the newest checkpoint in `out`; False removes the run that is there
+    minutes   stop, with a checkpoint, at the first step that ends later; the same call goes on from there
+    progress  show a bar
+
+    After the last step the system holds the weights to keep (the moving average, where the preset asks for one) and
+    is in eval mode, on the device that it was trained on. Stopped earlier, it holds the weights of the last step.
+
+    Every random number follows from (seed, step, process): the global generators of PyTorch, NumPy and Python are
+    seeded at the start of each step. On the CPU a run that was killed and resumed ends in the same bits as one that
+    was not, for the same number of threads.
+
+    Under `torchrun` each process takes `preset.batch` faces a step, gradients are averaged over the processes, and
+    the first one writes. Batch normalisation sees each process's own faces.
+
+    Raises `ValueError` for a preset or profile that cannot be run, `ConfigDiffers` where `out` holds a run that was
+    asked for something else, and `NotFinite` at the first loss or gradient that is infinite or NaN.
+    """
+    run = _Run(system, dataset, profile_named(profile) if isinstance(profile, str) else profile, seed)
+    if out is not None:
+        run.open(Path(out), resume)
+    run.share()
+    return run.records(minutes, progress)
+
+
+class _Run:
+    """What moves while a system trains, and the step that moves it."""
+
+    def __init__(self, system: System, dataset: FaceDataset, profile: Profile, seed: int) -> None:
+        _check(system.preset, dataset)
+        self.system, self.preset, self.dataset, self.profile, self.seed = system, system.preset, dataset, profile, seed
+        self.augment = augmentation(self.preset.augment)
+        self.accelerator = accelerator()
+        self.device = self.accelerator.device
+        system.to(self.device)
+        if profile.channels_last:
+            system.to(memory_format=torch.channels_last)
+        self.optimisers = system.optimisers()
+        self.rates = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimisers.items()}
+        self.average = MovingAverage(system, self.preset.ema) if self.preset.ema is not None else None
+        self.precision = ForwardPrecision(system, self.device, forward_dtype(profile, self.device))
+        self.folder: Path | None = None  # of the run, in the process that writes
+        self.step = 0  # steps done
+        self.saved = 0  # the step of the newest checkpoint
+        self.seconds = 0.0  # spent on the steps done
+
+    def open(self, folder: Path, resume: bool) -> None:
+        """Take a folder for the run, and go on from what it holds."""
+        if not self.accelerator.is_main_process:
+            return
+        if not resume:
+            for name in ("config.json", "log.jsonl", "tensorboard", "checkpoints"):
+                remove(folder / name)
+        processes = self.accelerator.num_processes
+        claim(folder, config_of(self.system, self.dataset, self.profile, self.seed, processes))
+        if snapshot := checkpoint.load_latest(folder / "checkpoints"):
+            self.restore(snapshot)
+        self.folder, self.saved = folder, self.step
+
+    def share(self) -> None:
+        """Give every process the state of the first, which alone may have read a checkpoint."""
+        if self.accelerator.num_processes > 1:
+            [snapshot] = broadcast_object_list([self.snapshot() if self.accelerator.is_main_process else None])
+            self.restore(snapshot)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            step=self.step,
+            seconds=self.seconds,
+            model=checkpoint.tensors_of(self.system),
+            optimisers={name: send_to_device(opt.state_dict(), "cpu") for name, opt in self.optimisers.items()},
+            average=None if self.average is None else checkpoint.tensors_of(self.average),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self.step, self.seconds = snapshot.step, snapshot.seconds
+        self.system.load_state_dict(snapshot.model)
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(snapshot.optimisers[name])
+        if self.average is not None:
+            self.average.load_state_dict(snapshot.average)
+
+    def save(self) -> None:
+        if self.folder is not None and self.saved != self.step:
+            checkpoint.save(self.folder / "checkpoints", self.snapshot(), self.preset.checkpoints_kept)
+            self.saved = self.step
+
+    def records(self, minutes: float | None, progress: bool) -> Iterator[Record]:
+        """The steps from here to the end of the run, or of the time."""
+        if self.step < self.preset.steps:
+            deadline = None if minutes is None else time.monotonic() + 60 * minutes
+            with ExitStack() as stack:
+                sinks = [stack.enter_context(closing(sink)) for sink in self._sinks(progress)]
+                yield from self._steps(sinks, deadline)
+        if self.step == self.preset.steps:
+            self._finish()
+
+    def _sinks(self, progress: bool) -> Iterator[RunLog | Bar]:
+        if self.folder is not None:
+            yield RunLog(self.folder, self.step, self.profile.log_every)
+        if progress and self.accelerator.is_main_process:
+            yield Bar(self.system.name, self.step, self.preset.steps)
+
+    def _steps(self, sinks: list[RunLog | Bar], deadline: float | None) -> Iterator[Record]:
+        batches = iter(self._loader())
+        while self.step < self.preset.steps:
+            record = self._train(batches)
+            for sink in sinks:
+                sink.write(record)
+            late = deadline is not None and self._agreed(time.monotonic() > deadline)
+            if late or self.step % self.preset.checkpoint_every == 0 or self.step == self.preset.steps:
+                self.save()
+            yield record
+            if late:
+                return
+
+    def _train(self, batches: Iterator[Faces]) -> Record:
+        """One training step, of as many optimiser steps as the system wants."""
+        began = time.perf_counter()
+        clock = self._clock()
+        faces = self._prepared(next(batches))
+        self._set_learning_rates()
+        if not self.system.training:  # whoever takes the records may have edited with it
+            self.system.train()
+        told = defaultdict(list)
+        with self.precision:
+            for name, loss, scalars in self.system.training_step(faces, clock):
+                norm = self._update(name, loss, scalars)
+                for key, value in {("norm", name): norm, ("scalar", f"loss/{name}"): loss.detach()}.items():
+                    told[key].append(value)
+                for key, value in scalars.items():
+                    told["scalar", key].append(value)
+        if self.average is not None:
+            self.average.update_parameters(self.system)
+        means = _means(told)
+        seconds = time.perf_counter() - began
+        self.step += 1
+        self.seconds += seconds
+        return Record(
+            step=self.step,
+            total=clock.total,
+            epoch=clock.epoch,
+            scalars={key: value for (kind, key), value in means.items() if kind == "scalar"},
+            learning_rates={name: optimiser.param_groups[0]["lr"] for name, optimiser in self.optimisers.items()},
+            grad_norms={key: value for (kind, key), value in means.items() if kind == "norm"},
+            seconds=seconds,
+            system=self.system if self.average is None else self.average.module,
+        )
+
+    def _prepared(self, faces: Faces) -> Faces:
+        """A batch on the device, augmented, in the run's memory layout; and all generators seeded for its step."""
+        rank = self.accelerator.process_index
+        seed_global_generators(self.seed, "step", self.step, rank)
+        faces = faces.to(self.device, non_blocking=True)
+        faces = self.augment(faces, generator_for(self.seed, "augment", self.step, rank))
+        if not self.profile.channels_last or faces.frames is not None:
+            return faces
+        return dataclasses.replace(faces, images=faces.images.contiguous(memory_format=torch.channels_last))
+
+    def _update(self, name: str, loss: Tensor, scalars: Mapping[str, Tensor | float]) -> Tensor:
+        """Backward for one optimiser's parameters, clip, step. Returns the gradient's norm before clipping."""
+        if name not in self.optimisers:
+            raise ValueError(f"the system yields a loss for {name!r}; it has optimisers {', '.join(self.optimisers)}")
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"] if p.requires_grad]
+        # `inputs` prunes the graph: the other networks get no gradient, which is how they are frozen.
+        self.accelerator.backward(loss, inputs=parameters)
+        moved = [p for p in parameters if p.grad is not None]
+        if not moved:
+            raise ValueError(f"the loss for {name!r} depends on no parameter of that optimiser")
+        if self.accelerator.num_processes > 1:
+            average_gradients([p.grad for p in moved], self.accelerator)
+        norm = nn.utils.get_total_norm([p.grad for p in moved])
+        if not torch.isfinite(loss.detach() + norm):
+            raise NotFinite(self._complaint(name, loss, scalars, norm))
+        if self.preset.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(moved, self.preset.clip_norm, norm)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        return norm
+
+    def _complaint(self, name: str, loss: Tensor, scalars: Mapping[str, Tensor | float], norm: Tensor) -> str:
+        terms = ", ".join(f"{key} {float(value):.4g}" for key, value in scalars.items()) or "none given"
+        rate = self.optimisers[name].param_groups[0]["lr"]
+        kept = f"the newest checkpoint is of step {self.saved}" if self.saved else "there is no checkpoint"
+        return (
+            f"step {self.step + 1} of {self.system.name}: the loss for optimiser {name!r} is {loss.item():.4g} and its "
+            f"gradient's norm {norm.item():.4g} (terms: {terms}; learning rate {rate:.3g}). The weights are those "
+            f"before this update; {kept}. Lower the learning rate, warm up longer, or clip gradients (clip_norm)"
+        )
+
+    def _clock(self) -> Clock:
+        taken = self.preset.batch * self.accelerator.num_processes
+        return Clock(
+            step=self.step,
+            total=self.preset.steps,
+            epoch=self.step * taken // len(self.dataset),
+            steps_per_epoch=max(1, len(self.dataset) // taken),
+        )
+
+    def _set_learning_rates(self) -> None:
+        factor = learning_rate_factor(self.preset, self.step)
+        for name, optimiser in self.optimisers.items():
+            for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
+
+    def _loader(self) -> DataLoader:
+        order = FaceOrder(
+            len(self.dataset),
+            self.preset.batch,
+            self.preset.steps,
+            seed=self.seed,
+            start=self.step,
+            rank=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
+            weights=balancing_weights(self.dataset.labels) if self.preset.balanced else None,
+        )
+        return loader(self.dataset, self.preset.batch, sampler=order, workers=self.profile.workers)
+
+    def _agreed(self, flag: bool) -> bool:
+        """The first process's word, where there are several."""
+        return broadcast_object_list([flag])[0] if self.accelerator.num_processes > 1 else flag
+
+    def _finish(self) -> None:
+        """Leave the system with the weights to keep."""
+        if self.average is not None:
+            self.system.load_state_dict(self.average.module.state_dict())
+        self.system.eval()
+        self.accelerator.wait_for_everyone()
+
+
+def learning_rate_factor(preset: Preset, step: int) -> float:
+    """What the learning rate is multiplied with at a step (counted from 0): linear warm-up, then the schedule.
+
+    >>> [learning_rate_factor(Preset(steps=8, warmup=4, schedule="cosine"), step) for step in (0, 3, 4, 6)]
+    [0.25, 1.0, 1.0, 0.5]
+    """
+    if step < preset.warmup:
+        return (step + 1) / preset.warmup
+    if preset.schedule == "constant":
+        return 1.0
+    return (1 + math.cos(math.pi * (step - preset.warmup) / (preset.steps - preset.warmup))) / 2
+
+
+def augmentation(name: str) -> Callable[[Faces, torch.Generator], Faces]:
+    """An augmentation of `facekit.datasets.augment` by name; "none" changes nothing."""
+    if name == "none":
+        return lambda faces, generator: faces
+    return importlib.import_module("facekit.datasets.augment").augmentation(name)
+
+
+def _check(preset: Preset, dataset: FaceDataset) -> None:
+    """Raise `ValueError` for what no run can be made of."""
+    for name in ("batch", "steps", "checkpoint_every"):
+        if getattr(preset, name) < 1:
+            raise ValueError(f"the preset's {name} is {getattr(preset, name)}; it must be at least 1")
+    if preset.schedule not in SCHEDULES:
+        raise ValueError(f"the preset's schedule is {preset.schedule!r}; known are {', '.join(SCHEDULES)}")
+    if preset.ema is not None and not 0 < preset.ema < 1:
+        raise ValueError(f"the preset's ema is {preset.ema}; the decay lies between 0 and 1, or is None")
+    if not len(dataset):
+        raise ValueError(f"the {dataset.split} split of {dataset.name} holds no faces to train on")
+
+
+def _means(told: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:
+    """The mean of each list, in one transfer from the device."""
+    tensors = [value for values in told.values() for value in values if isinstance(value, Tensor)]
+    numbers = iter(torch.stack([t.detach().float() for t in tensors]).tolist())
+    plain = {key: [next(numbers) if isinstance(v, Tensor) else v for v in values] for key, values in told.items()}
+    return {key: sum(values) / len(values) for key, values in plain.items()}

@@ -1,0 +1,67 @@
+"""Fields set by name from the command line or a notebook's parameters, checked before anything starts."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def overridden(values: T, changes: Mapping[str, object]) -> T:
+    """A dataclass instance with some fields changed: `overridden(preset, {"steps": 10, "clip_norm": "1.0"})`.
+
+    Text stands for what it reads as in the field's type. Raises `ValueError` for a field that does not exist and
+    for a value that its type does not allow.
+    """
+    return dataclasses.replace(values, **checked(type(values), changes))
+
+
+def checked(kind: Callable, changes: Mapping[str, object]) -> dict[str, object]:
+    """Keyword arguments of a class in the types that it declares; raises `ValueError` as `overridden` does."""
+    hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
+    known = [name for name in inspect.signature(kind).parameters if name in hints]
+    for name in changes:
+        if name not in known:
+            raise ValueError(f"{kind.__name__} has no {name!r}; it has {', '.join(known)}")
+    return {name: _read(value, hints[name], name) for name, value in changes.items()}
+
+
+def _read(value: object, hint: object, name: str) -> object:
+    for option in _options(hint):
+        try:
+            return _as(value, option)
+        except (ValueError, SyntaxError, TypeError):
+            continue
+    raise ValueError(f"{name} is {value!r}; it must be {_spelled(hint)}")
+
+
+def _options(hint: object) -> tuple:
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if union else (hint,)
+
+
+def _as(value: object, hint: object) -> object:
+    """The value in one type that is no union; raises `ValueError` where it is of another."""
+    if typing.get_origin(hint) is tuple:
+        items = ast.literal_eval(value) if isinstance(value, str) else value
+        return tuple(_as(item, typing.get_args(hint)[0]) for item in items)
+    if hint in (bool, type(None)):
+        named = {"true": True, "false": False, "none": None}
+        value = named[value.lower()] if isinstance(value, str) and value.lower() in named else value
+    elif hint in (int, float) and isinstance(value, str):
+        value = hint(value)
+    elif hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise ValueError(value)
+    return value
+
+
+def _spelled(hint: object) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)

@@ -1,0 +1,117 @@
+"""One call for a whole training run: `train("emotion_resnet", profile="laptop", data="fer2013", out=folder)`."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
+from facekit.files import write_json
+from facekit.models.system import System, system_class
+from facekit.training.loop import fit
+from facekit.training.order import derived_seed
+from facekit.training.overrides import checked, overridden
+from facekit.training.profiles import Profile, profile_named
+from facekit.weights import WeightsCard, find_weights, load_weights, read_card, save_weights
+
+logger = logging.getLogger("facekit.training")
+
+
+def train(
+    system: str,
+    *,
+    profile: str = "laptop",
+    data: str = "synthetic",
+    out: str | os.PathLike,
+    seed: int = 0,
+    overrides: Mapping[str, object] | None = None,
+    progress: bool = True,
+    minutes: float | None = None,
+) -> Path | None:
+    """Train a system to its end, measure it on the valid split, and write its weights with their card.
+
+    system     key in `SYSTEMS`
+    profile    name of the profile, and of the system's preset
+    data       key in `DATASETS`; its train split is learned from
+    out        folder of the run. Called again, the run goes on from its newest checkpoint; a finished one is left
+    seed       of everything drawn at random, the first weights included
+    overrides  fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`
+    progress   show a bar
+    minutes    stop, with a checkpoint, when this time is over
+
+    Returns the path of `weights.safetensors`, or None where the time was over first. `metrics.json` lies beside it.
+    Raises `ValueError` for names and values that do not exist, before anything starts, and what `fit` raises.
+    """
+    out = Path(out)
+    kind, plan = system_class(system), profile_named(profile)
+    if profile not in kind.presets:
+        raise ValueError(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
+    wanted = _by_part(overrides or {})
+    preset = overridden(kind.presets[profile], wanted[""])
+    plan = overridden(plan, wanted["profile"])
+    options = dataset_options(data, plan, preset.size) | checked(dataset_class(data), wanted["data"])
+    dataset = open_dataset(data, "train", **options)
+    torch.manual_seed(derived_seed(seed, "weights"))
+    model = kind(preset, channels=dataset.channels)
+
+    record = None
+    for record in fit(model, dataset, out=out, profile=plan, seed=seed, minutes=minutes, progress=progress):  # noqa: B007
+        pass
+    if record is not None and record.step < record.total:
+        logger.info("%s: %d of %d steps done; the same call goes on", out, record.step, record.total)
+        return None
+    path = out / "weights.safetensors"
+    if PartialState().is_main_process:
+        if record is None and _finished(path):
+            logger.info("%s is finished; nothing was trained", out)
+        else:
+            _write_result(path, model, plan, dataset, options)
+    return path
+
+
+def dataset_options(data: str, profile: Profile, size: int) -> dict[str, object]:
+    """The options that a dataset is opened with under a profile, for pictures of a size in pixels."""
+    return {"size": size}
+
+
+def _by_part(overrides: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Overrides by what they change: the preset (""), the profile, the data."""
+    parts: dict[str, dict[str, object]] = {"": {}, "profile": {}, "data": {}}
+    for name, value in overrides.items():
+        part, _, field = name.rpartition(".")
+        if part not in parts:
+            raise ValueError(f"{name!r} sets nothing: give a preset's field, profile.FIELD or data.OPTION")
+        parts[part][field] = value
+    return parts
+
+
+def _write_result(
+    path: Path, model: System, profile: Profile, dataset: FaceDataset, options: Mapping[str, object]
+) -> None:
+    device = str(next(model.parameters()).device)
+    metrics = model.evaluate(open_dataset(dataset.name, "valid", **options), device)
+    source = getattr(dataset, "source", None)
+    card = WeightsCard(
+        system=model.name,
+        profile=profile.name,
+        preset=dataclasses.asdict(model.preset),
+        channels=model.channels,
+        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": dict(options)},
+        steps=model.preset.steps,
+        metrics=metrics,
+        requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
+        terms="MIT" if source is None else f"learned from {source.title} ({source.terms})",
+    )
+    save_weights(path, model.state_dict(), card)
+    write_json(path.with_name("metrics.json"), metrics)
+
+
+def _finished(path: Path) -> bool:
+    """Whether a run has written its weights whole."""
+    return path.exists() and path.with_suffix(".json").exists() and bool(load_weights(path))
