@@ -27,9 +27,10 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.norm1(self.conv1(x)))
+        h = F.relu(self.norm1(self.conv1(x)), inplace=True)
         h = self.norm2(self.conv2(h))
-        return F.relu(self.shortcut(x) + h)
+        h += self.shortcut(x)
+        return F.relu(h, inplace=True)
 
 
 class PixelUnshuffleStem(nn.Module):
@@ -37,6 +38,8 @@ class PixelUnshuffleStem(nn.Module):
 
     Nothing is lost, and all that follows costs factor² times less (Shi 2016, run backwards). Factor 1 is a plain
     convolution at full size.
+
+    (N, channels_in, H, W) to (N, channels_out, H / factor, W / factor), rectified.
     """
 
     def __init__(self, channels_in: int, channels_out: int, factor: int = 1) -> None:
@@ -46,7 +49,7 @@ class PixelUnshuffleStem(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(self.unshuffle(x))))  # (N, channels_out, H / factor, W / factor)
+        return F.relu(self.norm(self.conv(self.unshuffle(x))), inplace=True)
 
 
 class ResidualTrunk(nn.Module):
@@ -59,14 +62,19 @@ class ResidualTrunk(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], factor: int = 1) -> None:
         super().__init__()
+        self.width = widths[-1]
         self.stem = PixelUnshuffleStem(channels, widths[0], factor)
-        stages, width_in = [], widths[0]
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            for i in range(count):
-                stages.append(ResidualBlock(width_in, width, stride=2 if stage and i == 0 else 1))
-                width_in = width
-        self.blocks = nn.Sequential(*stages)
-        self.width = width_in
+        self.stages = nn.ModuleList()
+        for stage, (before, width, count) in enumerate(zip((widths[0], *widths), widths, blocks, strict=False)):
+            first = ResidualBlock(before, width, stride=2 if stage else 1)
+            self.stages.append(nn.Sequential(first, *(ResidualBlock(width, width) for _ in range(count - 1))))
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """What each stage makes of the pictures: (N, widths[i], H / (factor 2^i), W / (factor 2^i))."""
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps[1:]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(self.stem(x)).mean((-2, -1))
+        return self.maps(x)[-1].mean((-2, -1))

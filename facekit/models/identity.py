@@ -33,7 +33,7 @@ class IdentityPreset(Preset):
     factor: int = 2
     embedding: int = 128
     weight_decay: float = 1e-2
-    people: int = 2048  # the most that a training set may hold; each has a proxy
+    people: int = 2_000  # the most that a training set may hold; each has a proxy
     margin: float = 0.2  # Wang 2018 takes 0.35 at scale 64 on photographs
     scale: float = 24.0
     grey: float = 0.3  # share of training pictures shown without colour, so that grey ones can be judged too
@@ -48,10 +48,12 @@ class IdentityNet(FaceReader):
     name = "identity"
     sees = 3
     presets: ClassVar = {
-        "smoke": IdentityPreset(widths=(16, 32, 48), blocks=(1, 1, 1), steps=60, batch=64, warmup=5),
+        "smoke": IdentityPreset(widths=(16, 32, 48), blocks=(1, 1, 1), people=64, steps=60, batch=64, warmup=5),
         "laptop": IdentityPreset(steps=3000),
-        "gpu": IdentityPreset(size=64, steps=12000, batch=256, people=8192),
-        "paper": IdentityPreset(size=64, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), factor=1, steps=40000),
+        "gpu": IdentityPreset(size=64, embedding=64, people=10_000, steps=12000, batch=256),
+        "paper": IdentityPreset(
+            size=64, people=10_000, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), factor=1, steps=40000
+        ),
     }
 
     def __init__(self, preset: IdentityPreset, channels: int = 3) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -16,8 +16,8 @@ from facekit.models.system import System
 class FaceReader(System):
     """A system that says something of a face: its emotion, its action units, who it is.
 
-    It takes pictures of any size and colour and turns them into its own. A subclass sets `sees` and implements
-    `forward` on pictures so prepared, `both_ways`, and `evaluate`.
+    It takes pictures of any size and colour, and turns them into its own by `prepare`. A subclass sets `sees` and
+    implements `forward`, `both_ways` and `evaluate`.
 
     sees    channels that its network looks at: 1 for grey, 3 for colour (grey is repeated)
     """
@@ -31,16 +31,23 @@ class FaceReader(System):
         return images if images.shape[-2:] == (size, size) else resize(images, size)
 
     def both_ways(self, images: Tensor) -> Tensor:
-        """What it says of prepared pictures and of their mirror images, averaged: (N, K)."""
+        """What it says of pictures and of their mirror images, averaged: (N, C, H, W) to (N, K)."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def read(self, images: Tensor, batch: int = 256) -> Tensor:
-        """What it says of pictures (N, C, H, W) of any size and colour, in evaluation mode: (N, K) float32."""
+    def in_batches(self, say: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256) -> Tensor:
+        """One of the reader's own functions over pictures (N, C, H, W), in evaluation mode, without gradients.
+
+        Pictures may lie on another device than the reader; the answer, in float32, lies where they do.
+        """
         device = next(self.parameters()).device
         with evaluating(self):
-            said = [self.both_ways(self.prepare(part.to(device))).float() for part in images.split(batch)]
+            said = [say(part.to(device)).float() for part in images.split(batch)]
         return torch.cat(said).to(images.device)
+
+    def read(self, images: Tensor, batch: int = 256) -> Tensor:
+        """What it says of pictures (N, C, H, W) and of their mirror images, averaged: (N, K)."""
+        return self.in_batches(self.both_ways, images, batch)
 
     def readings(self, dataset, batch: int = 256) -> Iterator[tuple[Tensor, Faces]]:
         """What it says of each face of a dataset, frame by frame for sequences, with the faces: batch by batch."""

@@ -1,0 +1,1 @@
+"""Judges and metrics: how good an edit is, by families that each look at another side of it."""

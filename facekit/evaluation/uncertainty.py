@@ -1,0 +1,75 @@
+"""E10: how far to trust a number measured on some faces, and whether a generator only remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate, and the interval in which it would mostly lie had other people been drawn."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.3g} ({self.low:.3g} to {self.high:.3g})"
+
+
+def bootstrap(
+    statistic: Callable[..., float | Tensor],
+    *values: Tensor,
+    persons: Tensor | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of a statistic (Efron 1979).
+
+    statistic  of all `values`, such as `torch.mean`
+    values     tensors with one row a face
+    persons    (N,): whole people are drawn instead of faces, as the faces of one person are not independent of
+               each other, and intervals that took them to be would be too narrow
+    """
+    n = len(values[0])
+    generator = torch.Generator().manual_seed(seed)
+    groups = _rows_by_person(torch.arange(n) if persons is None else persons)
+    estimates = []
+    for _ in range(resamples):
+        drawn = torch.randint(len(groups), (len(groups),), generator=generator)
+        rows = torch.cat([groups[i] for i in drawn.tolist()])
+        estimates.append(float(statistic(*(value[rows] for value in values))))
+    tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = torch.tensor(estimates, dtype=torch.float64).quantile(tail).tolist()
+    return Interval(float(statistic(*values)), low, high)
+
+
+def _rows_by_person(persons: Tensor) -> tuple[Tensor, ...]:
+    order = persons.argsort(stable=True)
+    return order.split(persons.unique(return_counts=True)[1].tolist())
+
+
+def nearest_training_faces(faces: Tensor, training: Tensor, batch: int = 1024) -> tuple[Tensor, Tensor]:
+    """The training face nearest to each face: Euclidean distances (N,) and indices (N,).
+
+    faces, training  (N, D) and (M, D): embeddings, or pictures flattened
+    """
+    nearest = [torch.cdist(part, training).min(1) for part in faces.split(batch)]
+    return torch.cat([found.values for found in nearest]), torch.cat([found.indices for found in nearest])
+
+
+def remembered_share(generated: Tensor, held_out: Tensor, training: Tensor, level: float = 0.01) -> float:
+    """Share of generated faces that lie nearer to a training face than only `level` of new real faces do.
+
+    Near `level` for a generator that remembers nothing; near 1 for one that repeats its training faces.
+
+    generated, held_out, training  (N, D), (K, D) and (M, D): embeddings, or pictures flattened
+    """
+    usual, _ = nearest_training_faces(held_out, training)
+    found, _ = nearest_training_faces(generated, training)
+    return (found < usual.quantile(level)).float().mean().item()
