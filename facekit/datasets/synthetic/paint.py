@@ -1,0 +1,193 @@
+"""What has a colour of its own on a face: skin, brows, eyes, lips, teeth, beard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, over, ramp
+from facekit.datasets.synthetic.draws import uniform
+from facekit.datasets.synthetic.muscles import Pull
+from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.shape import (
+    Shape,
+    brow_half_thickness,
+    brow_height,
+    corner_line,
+    gap_arc,
+    lid_arc,
+    lower_lip_arc,
+    upper_lid_arc,
+    upper_lip_arc,
+)
+from facekit.datasets.synthetic.view import View
+
+
+def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
+    """One colour for all faces, (1, 3)."""
+    return torch.tensor([color], device=like.device)
+
+
+def outline_distance(c: Canvas, s: Shape) -> Tensor:
+    """Signed distance from the head's outline, below 0 inside; exact on it and good near it."""
+    down = c.v > 0
+    t = c.v.abs() / torch.where(down, col(s.lower), -col(s.upper))
+    taper = torch.where(down, col(s.taper), 0.05)
+    x = c.a / (col(s.width) * (1 - taper * t.clamp(max=1.2)))
+    n = col(s.jaw)
+    return ((x.pow(n) + t.pow(n)).pow(1 / n) - 1) * 1.2
+
+
+@dataclass(frozen=True)
+class LipField:
+    """At each pixel: place along the mouth, and where the four edges of the lips are there."""
+
+    t: Tensor
+    inside: Tensor
+    top: Tensor
+    inner_top: Tensor
+    inner_bottom: Tensor
+    bottom: Tensor
+
+
+def lips(c: Canvas, s: Shape) -> LipField:
+    """The lips' curves at each pixel."""
+    half = c.side(s.mouth_x)
+    t = c.u / half
+    w = (0.5 + 2 * t).clamp(0, 1)
+
+    def across(value: Tensor) -> Tensor:
+        return torch.lerp(value[:, 1:, None], value[:, :1, None], w)
+
+    line = col(s.mouth_y) + corner_line(t, c.side(s.corner_y))
+    inner_top = line - across(s.lip_gap_up) * gap_arc(t, across(s.square))
+    inner_bottom = line + col(s.lip_gap_low) * gap_arc(t, 0.0)
+    return LipField(
+        t=t,
+        inside=c.edge((t.abs() - 1) * half, 0.02),
+        top=inner_top - upper_lip_arc(t, col(s.lip_upper), col(s.cupid)),
+        inner_top=inner_top,
+        inner_bottom=inner_bottom,
+        bottom=inner_bottom + lower_lip_arc(t, col(s.lip_lower)),
+    )
+
+
+def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
+    """Skin (N, 3, H, W): tone, redder cheeks and nose, mottling, freckles, a mole."""
+    phase = [col(uniform(who.person, f"mottle {i}", 0, 6.28)) for i in range(4)]
+    mottle = torch.sin(c.u * 7.3 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1])) * torch.sin(
+        c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3])
+    )
+    skin = who.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
+    blush = bump(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + bump(c.u, c.v, 0.0, 0.6, 0.2, 0.15)
+    red = flat((1.02, 0.84, 0.84), c.u) * who.skin
+    over(skin, blush * 0.55, red)
+    spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
+    where = bump(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
+    over(skin, spots.clamp(0, 1) * where * col(0.45 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
+    mole = bump(c.u, c.v, col(who.mole_x), col(who.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel)
+    return over(skin, mole * col(who.mole), who.skin * 0.35)
+
+
+def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> Tensor:
+    """Brows; returns how much of each pixel they cover."""
+    x0, x1 = c.side(s.brow_x0), c.side(s.brow_x1)
+    t = (c.a - x0) / (x1 - x0)
+    y = brow_height(t, c.side(s.brow_y0), c.side(s.brow_y1), c.side(s.brow_y2))
+    half = brow_half_thickness(t, c.side(s.brow_thick))
+    mask = c.edge((c.v - y).abs() - half, 0.022) * ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05))
+    strands = 0.88 + 0.12 * torch.sin(c.a * 95 - c.v * 60)
+    mask = mask * strands * col(who.brow_dark)
+    color = torch.lerp(who.hair * 0.75, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
+    dark = torch.minimum(color, who.skin * 0.55)
+    over(picture, mask, dark)
+    return mask
+
+
+def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) -> Tensor:
+    """Whites, irises, pupils, lids and lashes; returns how much of each pixel is the open eye."""
+    w, up, low = c.side(s.eye_w), c.side(s.lid_up), c.side(s.lid_low)
+    x = c.a - c.side(s.eye_x)
+    t = x / w
+    y = c.v - c.side(s.eye_y) + c.side(s.eye_tilt) * x
+    arc = upper_lid_arc(t)
+    lid_y, rim_y = -up * arc, low * lid_arc(t)
+    gap = torch.maximum(lid_y - y, y - rim_y)
+    opening = c.edge(gap, 0.004) * c.edge((t.abs() - 1) * w, 0.01)
+
+    white = who.skin * 0.25 + flat((0.52, 0.50, 0.49), c.u)
+    over(picture, opening, white)
+    radius = col(who.iris_size)
+    ix = torch.where(c.left, 1.0, -1.0) * x - col(view.gaze_x * who.iris_size)
+    iy = y + 0.012 - col(view.gaze_y * who.iris_size)
+    out = (ix * ix + iy * iy).sqrt()
+    iris = c.edge(out - radius, 0.012) * opening
+    over(picture, iris, who.iris * 0.85)
+    over(picture, iris * ramp(out, radius * 0.68, radius), who.iris * 0.25)
+    over(picture, c.edge(out - radius * 0.42, 0.01) * opening, flat((0.02, 0.02, 0.02), c.u))
+    # The upper lid's shadow on the eyeball, then lashes, the fold above and the rim below.
+    over(picture, opening * (1 - ramp(y - lid_y, 0.0, 0.05)) * 0.55, flat((0.05, 0.03, 0.03), c.u))
+    glint = bump(ix, iy, col(view.light_side.sin() * 0.04), -0.035, 0.016 + 0.25 * c.pixel, 0.016 + 0.25 * c.pixel)
+    over(picture, glint * opening * 0.75, flat((1.0, 1.0, 1.0), c.u))
+    within = c.edge((t.abs() - 1.06) * w, 0.03)
+    soft = 1 - col(who.strong.float()) * 0.3
+    lash = c.band(y - lid_y + 0.004, 0.014, 0.012) * within * soft
+    over(picture, lash * 0.85, flat((0.06, 0.04, 0.035), c.u))
+    fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * arc - 0.012
+    fold = c.band(y - fold_y, 0.008, 0.022) * within * (0.30 + 0.35 * col(who.lid_fold))
+    over(picture, fold, who.skin * 0.38)
+    rim = c.band(y - rim_y - 0.006, 0.006, 0.015) * within
+    over(picture, rim * 0.45, who.skin * flat((0.42, 0.33, 0.33), c.u))
+    return opening
+
+
+def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> Tensor:
+    """Lips, the dark between them, teeth and tongue; returns how much of each pixel is the open mouth."""
+    upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
+    lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
+    over(picture, upper * 0.85, who.lips * 0.84)
+    over(picture, lower * 0.75, who.lips)
+    over(picture, lower * hill(c.v, m.inner_bottom * 0.5 + m.bottom * 0.5, 0.03) * 0.18, who.lips * 0.6 + 0.4)
+    gap = m.inner_bottom - m.inner_top
+    cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
+    cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
+    over(picture, cavity, flat((0.10, 0.035, 0.035), c.u))
+    # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
+    bow = 0.035 * m.t * m.t
+    tooth = torch.tensor([[0.80, 0.77, 0.70]], device=c.u.device) - 0.05 * (who.age[:, None] == 2)
+    upper_edge = col(who.mouth_height) + 0.035 - bow
+    sides = (1 - ramp(c.a, 0.22, 0.40)) * 0.75 + 0.25
+    row = c.edge(c.v - upper_edge, 0.008) * cavity
+    gaps = 1 - 0.22 * hill((torch.remainder(c.a + 0.0, 0.105) - 0.0525).abs(), 0.0525, 0.010)
+    over(picture, row * sides * gaps, tooth)
+    tongue = bump(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.12) * cavity * ramp(gap, 0.18, 0.34)
+    over(picture, tongue * 0.8, flat((0.55, 0.24, 0.23), c.u))
+    lower_edge = col(s.mouth_y + s.lip_gap_low) - 0.035 + bow
+    row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
+    over(picture, row * 0.7, tooth * 0.85)
+    over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.05)) * 0.5, flat((0.10, 0.04, 0.04), c.u))
+    # The line where the lips meet.
+    line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.010, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
+    over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.85, who.lips * 0.28)
+    return cavity
+
+
+def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField, outline: Tensor) -> None:
+    """Stubble, moustache or full beard, around the lips and never on them."""
+    kind = who.beard
+    jaw = ramp(c.v, 0.55, 0.95) * ramp(c.v - (0.55 + 0.0 * c.a) + 0.9 * (c.a - 0.55), 0.15, 0.55)
+    around = ramp((c.a - 0.40) + 0.8 * (c.v - col(s.mouth_y)).clamp(min=0), 0.0, 0.16)
+    chin = ramp(c.v, m.bottom + 0.06, m.bottom + 0.14)
+    lip = ramp(c.v, col(s.nose_y) + 0.05, col(s.nose_y) + 0.12) * c.edge(c.v - m.top, 0.03)
+    lip = lip * (1 - ramp(c.a, 0.36, 0.50))
+    grow = torch.maximum(jaw * torch.maximum(around, chin), lip)
+    off_lips = 1 - torch.minimum(c.edge(m.top - c.v, 0.03), c.edge(c.v - m.bottom, 0.03)) * m.inside
+    grow = grow * off_lips
+    grain = 0.82 + 0.18 * torch.sin(c.u * 83 + 2 * torch.sin(c.v * 29)) * torch.sin(c.v * 47 + 2 * torch.sin(c.u * 53))
+    amount = torch.tensor([0.0, 0.32, 0.10, 0.90], device=c.u.device)[kind]
+    alone = torch.tensor([0.0, 0.0, 0.85, 0.0], device=c.u.device)[kind]
+    mask = torch.maximum(grow * col(amount), lip * off_lips * col(alone)) * grain
+    color = torch.lerp(who.hair, flat((0.62, 0.60, 0.58), c.u), who.gray[:, None])
+    over(picture, mask, torch.minimum(color * 0.9, who.skin * 0.75 + 0.1))

@@ -1,0 +1,139 @@
+"""The face as a surface: skull, flesh, folds and wrinkles as heights, and where light hardly reaches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, ramp
+from facekit.datasets.synthetic.muscles import Pull
+from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.shape import Shape
+
+
+class Relief:
+    """Height of the surface over the plane of the temples, and darkness of its hollows, each (N, H, W)."""
+
+    def __init__(self, c: Canvas) -> None:
+        self.height = torch.zeros_like(c.u)
+        self.hollow = torch.zeros_like(c.u)
+
+    def add(self, form: Tensor, height: Tensor | float, dark: Tensor | float = 0.0) -> None:
+        """A form of this height; `dark` of it is a hollow that light hardly reaches."""
+        if isinstance(dark, Tensor) or dark:
+            self.hollow += form * dark
+        self.height += form * height
+
+
+def relief(c: Canvas, who: Identity, s: Shape, p: Pull) -> Relief:
+    """The whole surface."""
+    r = Relief(c)
+    _skull(r, c, who, s)
+    _eyes(r, c, who, s, p)
+    _nose(r, c, who, s, p)
+    _cheeks(r, c, who, s, p)
+    _mouth_and_chin(r, c, who, s, p)
+    _wrinkles(r, c, who, s, p)
+    return r
+
+
+def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
+    inside = 1 - (c.u / col(1.2 * s.width)).square() - ((c.v - 0.1) / col(1.06 * s.lower)).square() * 0.72
+    r.height += inside.clamp(min=0.03).sqrt() * 1.05
+    strong = col(who.strong.float())
+    r.add(bump(c.a, c.v, 0.42, -0.30, 0.42, 0.13), 0.030 + 0.035 * strong)
+    r.add(bump(c.a, c.v, 1.05, -0.35, 0.25, 0.4), -0.05)
+
+
+def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    frown = c.side(p.frown)
+    r.add(bump(c.a, c.v, 0.40, -0.05, 0.24, 0.17), -0.15, 0.22 + 0.14 * frown)
+    r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.12), 0.075)
+    # The bag under the eye, deeper with age and with a raised cheek.
+    bag = 0.10 * col(who.lines) + 0.16 * c.side(p.cheek)
+    r.add(bump(c.a, c.v, 0.46, 0.15, 0.22, 0.032), 0.0, bag + 0.05)
+
+
+def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    base, width, depth = col(s.nose_y), col(who.nose_width), col(who.nose_depth)
+    down = (c.v / base).clamp(-0.4, 1.2)
+    profile = ramp(c.v, -0.32, 0.62) * (1 - ramp(c.v, base - 0.13, base + 0.035))
+    ridge = hill(c.u, 0.0, (0.125 + 0.045 * down) * width)
+    r.add(profile * ridge, 0.36 * depth)
+    r.add(bump(c.u, c.v, 0.0, base - 0.16, 0.12 * width, 0.10), 0.08)
+    wings = c.side(s.ala_y)
+    at = col(s.nose_w) * 0.80
+    r.add(bump(c.a, c.v, at, wings - 0.02, 0.075, 0.085), 0.11)
+    r.add(bump(c.a, c.v, at + 0.105, wings - 0.0, 0.035, 0.09), 0.0, 0.24)
+    # Shadow of the nose on the lip, and the nostrils.
+    r.add(bump(c.u, c.v, 0.0, base + 0.05, 0.17 * width, 0.04), 0.0, 0.30)
+    r.add(bump(c.a, c.v, col(s.nose_w) * 0.48, wings + 0.055, 0.055, 0.022), 0.0, 0.75)
+    # Sides of the bridge.
+    r.add(bump(c.a, c.v, 0.19 * width, 0.12, 0.07, 0.25), 0.0, 0.12)
+
+
+def _cheeks(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    raised = c.side(p.cheek)
+    r.add(bump(c.a, c.v, 0.72, 0.40 - 0.10 * raised, 0.28, 0.22), 0.07 * col(who.cheeks) + 0.11 * raised)
+    r.add(bump(c.a, c.v, 0.70, 0.95, 0.25, 0.35), 0.06 * col(who.fullness) - 0.02)
+    _nasolabial(r, c, who, s, p)
+
+
+def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    """The fold from the nose's wing past the corner of the mouth: the cheek hangs over the lip along it."""
+    top_x, top_y = col(s.nose_w) + 0.07, c.side(s.ala_y) - 0.06
+    end_x = c.side(s.mouth_x + 0.12)
+    end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.10
+    t = (c.v - top_y) / (end_y - top_y)
+    line = top_x + (end_x - top_x) * t.clamp(0, 1.3) * (1.25 - 0.25 * t.clamp(0, 1.3))
+    off = c.a - line
+    along = ramp(t, -0.10, 0.12) * (1 - ramp(t, 0.80, 1.2))
+    depth = 0.20 * col(who.lines) + 0.06 + 0.85 * c.side(p.fold)
+    crease = (off / 0.042).square().neg().exp() * along
+    cheek = ramp(off, -0.03, 0.05) * (1 - ramp(off, 0.08, 0.50)) * along
+    r.add(crease, 0.0, 0.34 * depth)
+    r.add(cheek, 0.075 * depth)
+
+
+def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    mouth, low = col(s.mouth_y), col(s.lower)
+    r.add(bump(c.u, c.v, 0.0, mouth, 0.42, 0.30), 0.10)
+    # Philtrum, groove under the lower lip, chin and its boss.
+    r.add(bump(c.u, c.v, 0.0, mouth - 0.19, 0.045, 0.09), -0.018, 0.08)
+    under = mouth + col(s.lip_gap_low + s.lip_lower) + 0.07
+    push = col(p.chin)
+    r.add(bump(c.u, c.v, 0.0, under, 0.24, 0.05), -0.04 - 0.03 * push, 0.14 + 0.22 * push)
+    r.add(bump(c.u, c.v, 0.0, low - 0.20, 0.26, 0.17), 0.10 + 0.07 * push)
+    # Corners: a shadow at rest, a pit where the dimpler pulls, a bulge where the corner is drawn down.
+    corner_y = mouth + c.side(s.corner_y)
+    r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.035, corner_y, 0.05, 0.055), -0.01, 0.14 + 0.32 * c.side(p.dimple))
+    sag = c.side(p.corner_y).clamp(min=0) * 4
+    r.add(
+        bump(c.a, c.v, c.side(s.mouth_x) + 0.05, corner_y + 0.14, 0.06, 0.11), 0.0, 0.30 * sag + 0.10 * col(who.lines)
+    )
+    press = col(p.press)
+    r.add(bump(c.u, c.v, 0.0, mouth - 0.14, 0.30, 0.05), 0.05 * press)
+    r.add(bump(c.u, c.v, 0.0, mouth + 0.16, 0.28, 0.05), 0.05 * press, -0.08 * press)
+
+
+def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
+    lines = col(who.lines)
+    # Forehead: frontalis folds it across, its inner part in the middle, its outer part at the sides.
+    middle = hill(c.u, 0.0, 0.42)
+    depth = c.side(p.forehead_inner) * middle + c.side(p.forehead) * (1 - middle) + 0.35 * (lines - 0.15)
+    where = ramp(c.v, -1.05, -0.85) * (1 - ramp(c.v, -0.62, -0.50)) * (1 - ramp(c.a, 0.6, 0.95))
+    wave = (torch.sin((c.v + 0.05 * c.u * c.u) * 50.0 + 1.0) - 0.25).clamp(min=0)
+    r.add(wave * where * depth, -0.012, 0.24)
+    # Glabella: corrugator's two upright furrows.
+    furrow = bump(c.a, c.v, 0.095, c.side(s.brow_y0) + 0.02, 0.032, 0.16)
+    r.add(furrow, -0.02 * c.side(p.frown), 0.50 * c.side(p.frown) + 0.10 * (lines - 0.15))
+    # Root and sides of the nose.
+    nose = c.side(p.nose_wrinkle)
+    across = bump(c.u, c.v, 0.0, 0.0, 0.15, 0.12) * (torch.sin(c.v * 60.0) > 0)
+    r.add(across, 0.0, 0.30 * nose)
+    slant = torch.sin((c.a * 0.8 + c.v) * 48.0).clamp(min=0) * bump(c.a, c.v, 0.21, 0.22, 0.09, 0.17)
+    r.add(slant, -0.015 * nose, 0.42 * nose)
+    # Crow's feet spread from the outer corner.
+    crow = 0.9 * c.side(p.crow) + 0.35 * (lines - 0.15)
+    ray = torch.sin(torch.atan2(c.v - 0.02, c.a - 0.60) * 9.0).clamp(min=0)
+    r.add(ray * bump(c.a, c.v, 0.90, 0.04, 0.10, 0.15), 0.0, 0.32 * crow)

@@ -1,0 +1,260 @@
+"""The face as curves: brows, lids, nose, lips and outline from a person and a pull, and the 68 landmarks on them.
+
+Everything that is drawn later asks these curves where things are, and so do the landmarks: that is why they are
+true. Points are (u, v) on the face, origin between the eyes, u to the right of the picture, v down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facekit.datasets.synthetic.muscles import Pull
+from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Shape(Rows):
+    """Where the parts of N faces are; (N, 2) for left and right (as in the picture: right, left), else (N,)."""
+
+    width: Tensor
+    lower: Tensor  # y of the chin
+    upper: Tensor  # y of the skull's top, negative
+    jaw: Tensor  # exponent of the lower outline
+    taper: Tensor
+    eye_x: Tensor  # (N, 2), distance from the midline
+    eye_y: Tensor
+    eye_w: Tensor
+    eye_tilt: Tensor
+    lid_up: Tensor  # (N, 2), height of the upper lid's arc above the eye's axis (negative: below)
+    lid_low: Tensor  # (N, 2), depth of the lower lid's arc below it
+    brow_x0: Tensor  # (N, 2), inner and outer end
+    brow_x1: Tensor
+    brow_y0: Tensor  # (N, 2), heights of inner end, middle and outer end
+    brow_y1: Tensor
+    brow_y2: Tensor
+    brow_thick: Tensor
+    nose_y: Tensor  # y of the nose's base
+    nose_w: Tensor  # (N,), half width between the wings
+    ala_y: Tensor  # (N, 2), y of the wings
+    mouth_x: Tensor  # (N, 2), distance of the corners from the midline
+    mouth_y: Tensor  # (N,), y of the line between the lips at the middle
+    corner_y: Tensor  # (N, 2), how much lower the corners are
+    lip_gap_up: Tensor  # (N, 2), how far the upper lip's inner edge is above the line
+    lip_gap_low: Tensor  # (N,), how far the lower lip's inner edge is below it
+    lip_upper: Tensor  # (N,), thickness
+    lip_lower: Tensor
+    cupid: Tensor
+    square: Tensor  # (N, 2)
+
+
+def shape(who: Identity, p: Pull) -> Shape:
+    """The curves of N people under N pulls."""
+    two = torch.ones_like(p.close)
+
+    def sided(value: Tensor) -> Tensor:
+        return value[:, None] * two
+
+    rest_up, rest_low = sided(0.070 * who.eye_open), sided(0.056 * who.eye_open)
+    lid_low = rest_low * (1 - p.lid_lower)
+    lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)
+    # Closing is the upper lid's work; it meets the lower one, which rises a little.
+    lid_low = lid_low * (1 - 0.15 * p.close)
+    lid_up = lid_up + (-lid_low - lid_up) * p.close
+
+    brow_y = -0.335 + who.brow_height
+    gap = p.part + p.lower_lip
+    open_low = p.jaw * 0.92 + 0.62 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
+    lip_part = (0.38 * p.part)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.10).clamp(max=1)
+    thick = 1 - p.thin
+    closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
+    return Shape(
+        width=who.width,
+        lower=who.length + p.jaw - 0.035 * p.chin,
+        upper=-1.62 * torch.ones_like(who.width),
+        jaw=who.jaw,
+        taper=who.chin + 0.10 * p.jaw,
+        eye_x=sided(who.eye_gap),
+        eye_y=0 * two,
+        eye_w=sided(who.eye_width),
+        eye_tilt=sided(who.eye_tilt),
+        lid_up=lid_up,
+        lid_low=lid_low,
+        brow_x0=sided(0.215 * torch.ones_like(who.width)) - p.brow_inward,
+        brow_x1=sided(0.845 * torch.ones_like(who.width)),
+        brow_y0=sided(brow_y) + p.brow_inner,
+        brow_y1=sided(brow_y - who.brow_arch) + p.brow_middle,
+        brow_y2=sided(brow_y + who.brow_slope) + p.brow_outer,
+        brow_thick=sided(who.brow_thick),
+        nose_y=who.nose_length + 0.25 * p.ala.mean(1),
+        nose_w=0.195 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        ala_y=sided(who.nose_length - 0.055) + p.ala,
+        mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
+        mouth_y=who.mouth_height - 0.05 * p.chin - (p.upper_lip.mean(1) * 0.75 + 0.015 * p.press) * closed,
+        corner_y=sided(who.mouth_curve) + p.corner_y + (0.03 * p.chin + 0.42 * p.jaw)[:, None],
+        lip_gap_up=lip_part,
+        lip_gap_low=open_low.clamp(min=0),
+        lip_upper=who.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),
+        lip_lower=who.lip_lower * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6) * (1 + 0.15 * p.chin),
+        cupid=who.cupid * thick,
+        square=p.square,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- curves
+# Each takes the place along the curve and its parameters, whatever their shape, so that one definition serves the
+# pixels (N, H, W) and the landmarks (N, K).
+
+
+def lid_arc(t: Tensor) -> Tensor:
+    """Height of a lid's arc, 1 at the middle and 0 at the corners t = -1 and 1."""
+    return (1 - t * t).clamp(min=0)
+
+
+def upper_lid_arc(t: Tensor) -> Tensor:
+    """The upper lid rises steeply at the nose and falls slowly: its top lies a little inward. t = -1 at the nose."""
+    return lid_arc(t) * (1 - 0.22 * t)
+
+
+def brow_height(t: Tensor, y0: Tensor, y1: Tensor, y2: Tensor) -> Tensor:
+    """The brow's middle line from its inner end t = 0 through (0.6, y1) to its outer end t = 1, a parabola."""
+    bend = (y1 - (0.4 * y0 + 0.6 * y2)) / 0.24
+    return y0 + (y2 - y0) * t + bend * t * (1 - t)
+
+
+def brow_half_thickness(t: Tensor, thick: Tensor) -> Tensor:
+    """Half the brow's thickness: full over the inner half, then running out."""
+    t = t.clamp(0, 1)
+    return thick * (0.52 - 0.40 * t * t * t)
+
+
+def corner_line(t: Tensor, corner: Tensor) -> Tensor:
+    """The line between the lips against its middle: it turns up or down mostly near the corners, |t| = 1."""
+    t2 = t * t
+    return corner * t2 * (0.55 + 0.45 * t2)
+
+
+def gap_arc(t: Tensor, square: Tensor | float) -> Tensor:
+    """How far a lip stands off that line along the mouth: an arc, or squared off."""
+    rest = lid_arc(t)
+    return rest.sqrt() * (1 - square) + (rest * (2 - rest)).sqrt() * square
+
+
+def upper_lip_arc(t: Tensor, thick: Tensor, cupid: Tensor) -> Tensor:
+    """Thickness of the upper lip along the mouth, with the bow's dip in the middle."""
+    t2 = t * t
+    return thick * lid_arc(t) * (1 + 0.15 * t2) - cupid * (1 - 9 * t2).clamp(min=0)
+
+
+def lower_lip_arc(t: Tensor, thick: Tensor) -> Tensor:
+    """Thickness of the lower lip along the mouth."""
+    rest = lid_arc(t)
+    return thick * rest * (1.35 - 0.35 * rest)
+
+
+# ------------------------------------------------------------------------------------------------- landmarks
+
+
+def landmarks(s: Shape) -> tuple[Tensor, Tensor]:
+    """The 68 points of iBUG on the face, as u and v, each (N, 68)."""
+    parts = (_outline(s), _brows(s), _nose(s), _eyes(s), _mouth(s))
+    return torch.cat([u for u, _ in parts], 1), torch.cat([v for _, v in parts], 1)
+
+
+def _steps(values, like: Tensor) -> Tensor:
+    return torch.tensor(values, device=like.device)[None]
+
+
+def outline_point(s: Shape, turn: Tensor) -> tuple[Tensor, Tensor]:
+    """Points of the lower outline; `turn` from -pi/2 (left ear in the picture) through 0 (chin) to pi/2."""
+    power = (2 / s.jaw)[:, None]
+    down = turn.cos().clamp(min=0)
+    side = turn.sin()
+    drop = down**power
+    wide = side.abs() ** power * side.sign()
+    return s.width[:, None] * wide * (1 - s.taper[:, None] * drop), s.lower[:, None] * drop
+
+
+def _outline(s: Shape):
+    return outline_point(s, torch.linspace(-torch.pi / 2, torch.pi / 2, 17, device=s.width.device)[None])
+
+
+def _brows(s: Shape):
+    t = _steps([0.98, 0.75, 0.5, 0.25, 0.02], s.width)
+    us, vs = [], []
+    for side, order in ((1, slice(None)), (0, slice(None, None, -1))):
+        at = t.flip(1) if side == 0 else t
+        x0, x1, y0, y1, y2, thick = (
+            getattr(s, "brow_" + name)[:, side, None] for name in ("x0", "x1", "y0", "y1", "y2", "thick")
+        )
+        u = x0 + (x1 - x0) * at
+        us.append(u if side == 0 else -u)
+        vs.append(brow_height(at, y0, y1, y2) - 0.5 * brow_half_thickness(at, thick))
+    return torch.cat(us, 1), torch.cat(vs, 1)
+
+
+def _nose(s: Shape):
+    down = s.nose_y[:, None]
+    ridge = _steps([0.02, 0.29, 0.55, 0.80], s.width) * down
+    wings = _steps([-0.93, -0.5, 0.0, 0.5, 0.93], s.width) * s.nose_w[:, None]
+    drop = _steps([-0.045, -0.015, 0.02, -0.015, -0.045], s.width)
+    raised = s.ala_y[:, [1, 1, 0, 0, 0]] - (s.nose_y[:, None] - 0.055)
+    raised = torch.cat([raised[:, :2], raised[:, 1:2] * 0.25 + raised[:, 3:4] * 0.25, raised[:, 3:]], 1)
+    return torch.cat([torch.zeros_like(ridge), wings], 1), torch.cat([ridge, down + drop + raised], 1)
+
+
+def _eyes(s: Shape):
+    us, vs = [], []
+    # On the right of the person (left in the picture) from the outer corner; on the left from the inner one.
+    for side, t in ((1, [1.0, 0.35, -0.35, -1.0, -0.35, 0.35]), (0, [-1.0, -0.35, 0.35, 1.0, 0.35, -0.35])):
+        t = _steps(t, s.width)
+        x, y, w, tilt, up, low = (
+            getattr(s, name)[:, side, None] for name in ("eye_x", "eye_y", "eye_w", "eye_tilt", "lid_up", "lid_low")
+        )
+        arc = torch.cat([-up * upper_lid_arc(t[:, :4]), low * lid_arc(t[:, 4:])], 1)
+        u = x + w * t
+        us.append(u if side == 0 else -u)
+        vs.append(y + arc - tilt * w * t)
+    return torch.cat(us, 1), torch.cat(vs, 1)
+
+
+def _mouth(s: Shape):
+    outer_up = [-1.0, -0.62, -0.22, 0.0, 0.22, 0.62, 1.0]
+    outer_low = [0.62, 0.25, 0.0, -0.25, -0.62]
+    inner_up, inner_low = [-0.93, -0.32, 0.0, 0.32, 0.93], [0.32, 0.0, -0.32]
+    line = _lips(s, _steps(outer_up + outer_low + inner_up + inner_low, s.width))
+    v = torch.cat([line.top[:, :7], line.bottom[:, 7:12], line.inner_top[:, 12:17], line.inner_bottom[:, 17:]], 1)
+    return line.u, v
+
+
+@dataclass(frozen=True)
+class Lips:
+    u: Tensor
+    top: Tensor
+    inner_top: Tensor
+    inner_bottom: Tensor
+    bottom: Tensor
+
+
+def _lips(s: Shape, t: Tensor) -> Lips:
+    left = (t > 0).float()
+
+    def sided(value: Tensor) -> Tensor:
+        return value[:, :1] * left + value[:, 1:] * (1 - left)
+
+    middle = (t == 0).float()
+    gap_up = sided(s.lip_gap_up) * (1 - middle) + s.lip_gap_up.mean(1, keepdim=True) * middle
+    square = sided(s.square) * (1 - middle) + s.square.mean(1, keepdim=True) * middle
+    line = s.mouth_y[:, None] + corner_line(t, sided(s.corner_y))
+    inner_top = line - gap_up * gap_arc(t, square)
+    inner_bottom = line + s.lip_gap_low[:, None] * gap_arc(t, 0.0)
+    return Lips(
+        u=sided(s.mouth_x) * t,
+        top=inner_top - upper_lip_arc(t, s.lip_upper[:, None], s.cupid[:, None]),
+        inner_top=inner_top,
+        inner_bottom=inner_bottom,
+        bottom=inner_bottom + lower_lip_arc(t, s.lip_lower[:, None]),
+    )
