@@ -9,6 +9,7 @@ checkpoints/step_00000500/model.safetensors    all weights and buffers, in full 
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def load_latest(folder: Path) -> Snapshot | None:
     for place in reversed(_written(folder)):
         try:
             return _load(place)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             logger.warning("the checkpoint %s is damaged (%s); going back to the one before", place, error)
             remove(place)
     return None

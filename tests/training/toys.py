@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -104,3 +104,15 @@ class Adversaries(System):
             yield "critic", loss, {"fake": fake.mean()}
         fake = self.generator(torch.randn_like(batch.images))
         yield "generator", -self.critic(fake).mean(), {}
+
+
+def build(name: str, profile: str = "laptop", seed: int = 0, **fields) -> System:
+    """A toy with first weights that follow from the seed, and some fields of its preset changed."""
+    kind = {"denoiser": Denoiser, "adversaries": Adversaries}[name]
+    torch.manual_seed(seed)
+    return kind(replace(kind.presets[profile], **fields))
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    """Whether two states are equal to the last bit."""
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
