@@ -53,12 +53,11 @@ def run_batch(
     from facekit.batch.page import write_page
 
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        alone = FileLock(folder / ".lock").acquire(timeout=0)
     except Timeout:
         raise BadPlan(f"another batch is at work in {folder}; wait for it, or choose another name") from None
-    with lock, machines(jobs, dask=dask, scheduler=scheduler) as executor:
+    with alone, machines(jobs, dask=dask, scheduler=scheduler) as executor:
         records = []
         for record in execute_all(runs, folder, executor, jobs=jobs, again=again, tell=tell):
             records.append(record)

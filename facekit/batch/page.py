@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 from facekit import machine
-from facekit.batch.run import Record, log_tail
+from facekit.batch.run import Record, executed_notebook, log_tail
 from facekit.files import read_json, write_text
 
 _PICTURES = 12  # at most so many of a run
@@ -50,7 +50,7 @@ def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
 
 def _shown(record: Record, folder: Path) -> Mapping[str, object]:
     own = folder / record.id
-    notebook = _read_notebook(own)
+    notebook = executed_notebook(own)
     return {
         "record": record,
         "pictures": _spread(_pictures(notebook), _PICTURES) if notebook else [],
@@ -60,16 +60,13 @@ def _shown(record: Record, folder: Path) -> Mapping[str, object]:
     }
 
 
-def _read_notebook(own: Path):
-    import nbformat
-
-    path = own / "notebook.ipynb"
-    return nbformat.read(path, as_version=4) if path.exists() else None
-
-
 def _metrics(own: Path) -> Mapping[str, object]:
     path = own / "metrics.json"
-    return read_json(path) if path.exists() else {}
+    try:
+        metrics = read_json(path) if path.exists() else {}
+    except ValueError as error:
+        return {path.name: f"is not JSON: {error}"}
+    return metrics if isinstance(metrics, dict) else {path.name: metrics}
 
 
 def flat(metrics: Mapping[str, object], above: str = "") -> dict[str, object]:
@@ -113,11 +110,11 @@ def _comparisons(records: Sequence[Record], folder: Path) -> list[Mapping[str, o
     done = sorted((record for record in records if record.status == "done"), key=lambda record: record.id)
     tables = []
     for notebook, group in groupby(done, key=lambda record: record.notebook):
-        columns = {record: flat(_metrics(folder / record.id)) for record in group}
+        columns = {record.id: flat(_metrics(folder / record.id)) for record in group}
         names = list(dict.fromkeys(name for metrics in columns.values() for name in metrics))
         if len(columns) > 1 and names:
             rows = {name: [metrics.get(name, "") for metrics in columns.values()] for name in names}
-            heads = [record.id.removeprefix(notebook).strip("-") or "defaults" for record in columns]
+            heads = [id.removeprefix(notebook).strip("-") or "defaults" for id in columns]
             tables.append({"notebook": notebook, "heads": heads, "rows": rows})
     return tables
 

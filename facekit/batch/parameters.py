@@ -57,12 +57,16 @@ class Parameter:
 
     def _as_own_type(self, value: object) -> object:
         if isinstance(value, str) and not isinstance(self.default, str):
-            value = _literal(value)
+            value = literal(value)
         return float(value) if type(value) is int and type(self.default) is float else value
 
 
-def _literal(text: str) -> object:
-    """Text as Python writes values (`1e-3`, `True`) or as YAML does (`true`, `null`)."""
+def literal(text: str) -> object:
+    """The value that a text means, as Python writes it (`1e-3`, `True`) or as YAML does (`true`, `null`, `smoke`).
+
+    >>> literal("1e-3"), literal("null"), literal("smoke")
+    (0.001, None, 'smoke')
+    """
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

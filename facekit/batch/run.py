@@ -15,11 +15,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facekit.batch import worker
 from facekit.batch.notebooks import kernel_environment
 from facekit.batch.plan import Run
 from facekit.files import read_json, remove, write_json
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _STILL = 30  # seconds after which a quiet batch says what it is still doing
 _alive: set[subprocess.Popen] = set()  # what must end when this process is interrupted
@@ -115,12 +119,22 @@ def _record(run: Run, status: str, error: str, started: float) -> Record:
 
 def _error(own: Path) -> str:
     """The failing cell's traceback; where the kernel died there is none, and the end of the log stands for it."""
-    if (own / "notebook.ipynb").exists():
-        for cell in read_json(own / "notebook.ipynb")["cells"]:
-            for output in cell.get("outputs", []):
-                if output["output_type"] == "error":
-                    return plain("\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
+    notebook = executed_notebook(own)
+    for cell in notebook.cells if notebook else ():
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return plain("\n".join(output.traceback) or f"{output.ename}: {output.evalue}")
     return log_tail(own, _LOG_TAIL)
+
+
+def executed_notebook(own: Path) -> NotebookNode | None:
+    """A run's notebook as far as it came; None where it never started, or was killed while it was written."""
+    import nbformat
+
+    try:
+        return nbformat.read(own / "notebook.ipynb", as_version=4)
+    except (FileNotFoundError, nbformat.reader.NotJSONError):
+        return None
 
 
 def log_tail(own: Path, lines: int) -> str:

@@ -1,0 +1,44 @@
+# Each target is one call; where there is no make, `python -m facekit --help` and README.md say the same.
+# Choose the interpreter with `make setup PYTHON=/path/to/python`; hand on arguments with `make batch ARGS="-p SEED=0,1"`.
+
+PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+FACEKIT := .venv/bin/python -m facekit
+.DEFAULT_GOAL := help
+.PHONY: setup run test lab batch bench weights lint clean help
+
+setup: .venv/ready  ## make .venv with everything in requirements.txt
+
+run: .venv/ready  ## run every notebook in the smoke profile; ends by naming a page that shows what happened
+	@$(FACEKIT) run $(ARGS)
+
+test: .venv/ready  ## lint, unit tests, docstring examples and the committed notebooks
+	@$(FACEKIT) test $(ARGS)
+
+lab: .venv/ready  ## JupyterLab on localhost
+	@$(FACEKIT) lab $(ARGS)
+
+batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -p DATASET=synthetic,fer2013"
+	@$(FACEKIT) batch $(ARGS)
+
+bench: .venv/ready  ## how fast this machine draws, loads and trains
+	@$(FACEKIT) bench $(ARGS)
+
+weights: .venv/ready  ## train again what ships in data/weights
+	@$(FACEKIT) weights $(ARGS)
+
+lint: .venv/ready  ## ruff's rules and format
+	@$(FACEKIT) lint
+
+clean:  ## remove .venv and caches; data/ and runs/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis facekit.egg-info && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+# The stamp is younger than what it was made from, so that a second call costs nothing.
+.venv/ready: requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo 'facekit needs Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv); name one with make setup PYTHON=/path/to/python' >&2; exit 1; }
+	@echo "setting up .venv; torch is large, so the first time takes some minutes"
+	@"$(PYTHON)" -m venv .venv
+	@.venv/bin/python -m pip install --disable-pip-version-check -q -r requirements.txt -e '.[dev]'
+	@touch .venv/ready

@@ -1,0 +1,295 @@
+"""The command line: each command is a thin call of one room. What is slow to import is imported inside its command."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import facekit
+from facekit.runs import checkout, runs_home
+
+
+class Mistake(ValueError):
+    """Something in the command that its author can put right. The message says what."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 where it did its work, 1 where the work failed, 2 where the command was wrong."""
+    arguments, rest = _parser().parse_known_args(argv)
+    if rest and not arguments.passes_on:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    try:
+        return arguments.command(arguments) or 0
+    except KeyboardInterrupt:
+        print("facekit: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not isinstance(error, _mistakes()):
+            raise
+        print(f"facekit: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    """The errors that a person at the command line can put right, which need no traceback."""
+    from facekit.batch import BadPlan, ClusterMissing
+    from facekit.batch.notebooks import UnknownNotebook
+    from facekit.datasets.base import DatasetMissing
+    from facekit.datasets.sources import UnusableData
+    from facekit.training.config import ConfigDiffers
+    from facekit.weights import WeightsError
+
+    return (
+        Mistake, BadPlan, ClusterMissing, UnknownNotebook, DatasetMissing, UnusableData, ConfigDiffers, WeightsError,
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- commands
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Every notebook in the smoke profile, and a page that shows what happened."""
+    from facekit.batch import Entry, find_notebooks
+
+    entries = [Entry(tuple(find_notebooks(arguments.notebooks)), {"PROFILE": ["smoke"]})]
+    return _batch("smoke", entries, arguments)
+
+
+def batch(arguments: argparse.Namespace) -> int:
+    """Notebooks x parameters from flags or a YAML file."""
+    from facekit.batch import BadPlan, Entry, find_notebooks, read_grid, read_plan
+
+    if arguments.plan and (arguments.notebooks or arguments.parameters):
+        raise BadPlan("a plan in a file names its notebooks and parameters itself; leave out --notebooks and -p")
+    if arguments.plan:
+        name, entries = read_plan(arguments.plan)
+    else:
+        notebooks = tuple(find_notebooks(arguments.notebooks))
+        name, entries = "batch", [Entry(notebooks, read_grid(arguments.parameters))]
+    return _batch(arguments.name or name, entries, arguments)
+
+
+def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
+    from facekit.batch import plan_runs, run_batch
+
+    if Path(name).name != name:
+        raise Mistake(f"{name!r} cannot be a batch's name: it must do as the name of a folder")
+    page, records = run_batch(
+        runs_home() / name,
+        plan_runs(entries),
+        jobs=arguments.jobs,
+        again=arguments.again,
+        dask=arguments.dask,
+        scheduler=arguments.scheduler,
+        tell=lambda line: print(line, flush=True),
+    )
+    print(page)
+    return int(any(record.status != "done" for record in records))
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train one system."""
+    from facekit.batch.parameters import literal
+    from facekit.datasets.base import DATASETS
+    from facekit.models.system import system_class
+    from facekit.training.run import train as train_system
+
+    overrides = {field: literal(value) for field, value in map(_assignment, arguments.set)}
+    try:  # the names first, whose errors are the author's of the command
+        presets = system_class(arguments.system).presets
+    except ValueError as error:
+        raise Mistake(str(error)) from None
+    _known(arguments.profile, presets, f"profile of {arguments.system}")
+    _known(arguments.data, DATASETS, "dataset")
+    for field in overrides:
+        _known(field, presets[arguments.profile].__dataclass_fields__, f"field of {arguments.system}'s presets")
+    folder = arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}"
+    print(
+        train_system(
+            arguments.system,
+            profile=arguments.profile,
+            data=arguments.data,
+            out=folder,
+            seed=arguments.seed,
+            overrides=overrides,
+        )
+    )
+    return 0
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise Mistake(f"{text!r} is not of the form field=value")
+    return field.strip(), value.strip()
+
+
+def _known(name: str, names: object, kind: str) -> None:
+    if name not in names:
+        raise Mistake(f"{name!r} is no {kind}; known are {', '.join(names)}")
+
+
+def data_check(arguments: argparse.Namespace) -> int:
+    """What is there of each dataset, and where the others come from."""
+    from facekit.datasets.check import check_data
+
+    print(check_data())
+    return 0
+
+
+def data_prepare(arguments: argparse.Namespace) -> int:
+    """Detect, align and crop the faces of a folder."""
+    from facekit.datasets.prepare import prepare_folder
+
+    if not arguments.source.is_dir():
+        raise Mistake(f"{arguments.source} is not a folder")
+    print(prepare_folder(arguments.source, arguments.out, size=arguments.size, workers=arguments.workers))
+    return 0
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """How fast this machine draws, loads and trains."""
+    from facekit.bench import measure, table
+    from facekit.files import write_json
+
+    results = measure()
+    write_json(runs_home() / "bench.json", results)
+    print(table(results))
+    print(runs_home() / "bench.json")
+    return 0
+
+
+def weights(arguments: argparse.Namespace) -> int:
+    """Train again what ships in data/weights."""
+    from facekit.shipped import SHIPPED, retrain
+
+    names = arguments.names or list(SHIPPED)
+    for name in names:
+        _known(name, SHIPPED, "set of weights that ships")
+    for name in names:
+        print(retrain(name))
+    return 0
+
+
+def lab(arguments: argparse.Namespace) -> int:
+    """JupyterLab in the notebooks' folder, on localhost alone."""
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *arguments.rest]
+    return subprocess.call(command, cwd=checkout() / "notebooks")
+
+
+def notebooks_execute(arguments: argparse.Namespace) -> int:
+    """Execute notebooks in place, so that their outputs can be committed."""
+    from facekit.batch.notebooks import execute_in_place, find_notebooks
+
+    for path in find_notebooks(arguments.names):
+        print(path, flush=True)
+        execute_in_place(path)
+    return 0
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    """Check rules and format."""
+    from facekit import develop
+
+    return develop.lint()
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Lint, and all tests; further arguments are pytest's."""
+    from facekit import develop
+
+    return develop.test(arguments.rest)
+
+
+def pin(arguments: argparse.Namespace) -> int:
+    """Write requirements.txt from the versions installed here."""
+    from facekit import develop
+
+    develop.pin()
+    return 0
+
+
+def version(arguments: argparse.Namespace) -> int:
+    """The version of facekit, of what it stands on, and the machine."""
+    from facekit.machine import describe
+
+    print("\n".join(f"{name:<10} {value}" for name, value in describe().items()))
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------- arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="facekit", description=facekit.__doc__.splitlines()[0])
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_batches(commands)
+    _add_training(commands)
+    _add_data(commands)
+    _add(commands, "lab", lab, passes_on=True)
+    _add(commands, "version", version)
+    notebooks = _group(commands, "notebooks", "for their authors: execute them in place")
+    _add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
+    _add(commands, "lint", lint)
+    _add(commands, "test", test, passes_on=True)
+    _add(commands, "pin", pin)
+    return parser
+
+
+def _add(commands, name: str, command, passes_on: bool = False) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=command.__doc__.splitlines()[0], description=command.__doc__)
+    parser.set_defaults(command=command, passes_on=passes_on)
+    return parser
+
+
+def _group(commands, name: str, text: str):
+    return commands.add_parser(name, help=text).add_subparsers(metavar="COMMAND", required=True)
+
+
+def _add_batches(commands) -> None:
+    for name, command in (("run", run), ("batch", batch)):
+        parser = _add(commands, name, command)
+        parser.add_argument(
+            "--notebooks", nargs="+", default=[], metavar="NAME", help="such as 01 02; all unless named"
+        )
+        parser.add_argument("--jobs", type=_count, default=2, help="runs at once (default 2)")
+        parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+        parser.add_argument("--dask", action="store_true", help="execute on a local Dask cluster")
+        parser.add_argument("--scheduler", metavar="ADDRESS", help="execute on a Dask cluster, such as tcp://head:8786")
+    parser.add_argument("plan", nargs="?", type=Path, help="a YAML file with the notebooks and parameters")
+    parser.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE,VALUE", help="a parameter's values"
+    )
+    parser.add_argument("--name", help="of the folder in runs/ (default: the plan's name, or batch)")
+
+
+def _add_training(commands) -> None:
+    parser = _add(commands, "train", train)
+    parser.add_argument("system", help="such as emotion_resnet")
+    parser.add_argument("--profile", default="laptop", help="smoke, laptop, gpu or paper (default laptop)")
+    parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of the preset")
+    _add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
+    _add(commands, "bench", bench)
+
+
+def _add_data(commands) -> None:
+    data = _group(commands, "data", "check which datasets are there, or prepare pictures of your own")
+    _add(data, "check", data_check)
+    parser = _add(data, "prepare", data_prepare)
+    parser.add_argument("source", type=Path, help="folder of pictures")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--size", type=_count, default=64, help="height and width in pixels (default 64)")
+    parser.add_argument("--workers", type=_count, default=2, help="processes (default 2)")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
