@@ -16,7 +16,6 @@ from facekit.show.charts import (
     reliability,
     roc,
 )
-from facekit.show.live import History, live
 from facekit.show.panels import ExpressionPanel
 from facekit.show.pictures import (
     action_unit_sheet,
@@ -29,6 +28,7 @@ from facekit.show.pictures import (
     with_landmarks,
     with_mask,
 )
+from facekit.show.progress import History, live
 from facekit.show.style import chart, emotion_color, png, use_style
 
 __all__ = [

@@ -43,9 +43,9 @@ def animate(sequences: Tensor | Faces, *, fps: float = 12, **layout) -> Animatio
     images = sequences.images if isinstance(sequences, Faces) else sequences
     if images.ndim != 5:
         raise ValueError(f"sequences have shape {tuple(images.shape)}; need (N, T, C, H, W)")
-    sheets = [grid(images[:, t], **layout).convert("RGB") for t in range(images.shape[1])]
+    sheets = [grid(images[:, t], full_color=True, **layout) for t in range(images.shape[1])]
     # One palette for all frames: colours that flicker from frame to frame would look like movement.
-    palette = _stacked(sheets).quantize(256, method=Image.Quantize.MEDIANCUT)
+    palette = _stacked(sheets).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3)
     return Animation(tuple(sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets), fps)
 
 

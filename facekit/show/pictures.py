@@ -54,6 +54,7 @@ def grid(
     titles: Sequence[str] | None = None,
     size: int = 80,
     crisp: bool = False,
+    full_color: bool = False,
 ) -> Image.Image:
     """A contact sheet, filled row by row.
 
@@ -63,16 +64,18 @@ def grid(
     titles   one below each picture
     size     height of each picture in pixels
     crisp    show pixels as squares
+    full_color  keep every colour, for slides and print; else the best 256 are kept, which makes the file three
+             times smaller, so that a notebook full of faces stays small
 
-    The colours are reduced to the best 256, so that a notebook that is full of faces stays small. Raises
-    `ValueError` where names and pictures disagree in number.
+    Raises `ValueError` where names and pictures disagree in number.
     """
     images = [to_image(picture, size, crisp=crisp) for picture in listed(pictures)]
     names = None if columns is None or isinstance(columns, int) else list(columns)
     across = _columns(len(images), columns, rows)
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"there are {len(titles)} titles for {len(images)} pictures")
-    return _compact(_sheet(images, across, names, rows, titles))
+    sheet = _sheet(images, across, names, rows, titles)
+    return sheet if full_color else _compact(sheet)
 
 
 def faces_sheet(
@@ -81,17 +84,20 @@ def faces_sheet(
     *,
     intensity: float | None = None,
     given: Tensor | Faces | None = None,
-    rows: Sequence[str] | None = None,
-    size: int = 80,
+    **layout,
 ) -> Image.Image:
     """People x emotions: each row a person, each column what `draw` gives for an emotion.
 
     draw     takes an expression of one row and gives N faces with it: `partial(model.edit, faces)`, or
              `partial(dataset.counterfactual, indices)`
     given    the N faces that the edits start from, shown in a first column
+    layout   goes to `grid`
     """
-    expressions = [Expression.of(name, intensity) for name in emotions]
-    return _drawn(draw, expressions, list(emotions), given, rows, size)
+    columns = {name: listed(draw(Expression.of(name, intensity))) for name in emotions}
+    if given is not None:
+        columns = {"input": listed(given)} | columns
+    in_rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return grid(in_rows, columns=list(columns), **layout)
 
 
 def action_unit_sheet(
@@ -100,16 +106,18 @@ def action_unit_sheet(
     levels: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
     *,
     rows: Sequence[str] | None = None,
-    size: int = 80,
+    **layout,
 ) -> Image.Image:
     """Action units x intensity: one unit a row, its strength in [0, 1] growing from left to right.
 
     draw     takes an expression and gives one face for each of its rows
+    rows     names of the rows, where they should say more than the unit
+    layout   goes to `grid`
     """
     strengths = [Expression.from_action_units({unit: level}) for unit in units for level in levels]
     faces = draw(Expression.cat(strengths))
     named = rows or [f"AU{str(unit).upper().removeprefix('AU')}" for unit in units]
-    return grid(faces, columns=[f"{level:g}" for level in levels], rows=named, size=size)
+    return grid(faces, columns=[f"{level:g}" for level in levels], rows=named, **layout)
 
 
 # ---------------------------------------------------------------------------------------- drawn over a face
@@ -172,14 +180,6 @@ def _to_picture(image: Image.Image) -> Tensor:
     return pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
 
 
-def _drawn(draw, expressions, names, given, rows, size) -> Image.Image:
-    drawn = [listed(draw(expression)) for expression in expressions]
-    if given is not None:
-        drawn, names = [listed(given), *drawn], ["input", *names]
-    in_rows = [list(row) for row in zip(*drawn, strict=True)]
-    return grid(in_rows, columns=names, rows=rows, size=size)
-
-
 # ------------------------------------------------------------------------------------------------ the sheet
 
 
@@ -237,4 +237,5 @@ def _font(size: int = 11) -> ImageFont.FreeTypeFont:
 
 
 def _compact(image: Image.Image) -> Image.Image:
-    return image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # The median cut forgets small areas of a colour of their own, such as lips; k-means brings them back.
+    return image.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)

@@ -75,7 +75,17 @@ def test_an_empty_grid_is_refused():
 
 def test_a_sheet_of_noise_stays_small():
     faces = torch.rand(40, 3, 64, 64) * 2 - 1
-    assert grid(faces, size=64).mode == "P"
+    small, full = grid(faces, size=64), grid(faces, size=64, full_color=True)
+    assert len(to_png(small)) < len(to_png(full)) / 2
+    assert len(set(full.get_flattened_data())) > 256
+
+
+def test_a_small_area_keeps_its_colour():
+    faces = torch.rand(8, 1, 64, 64).expand(-1, 3, -1, -1) * 2 - 1
+    faces = faces.clone()
+    faces[0, :, 30:34, 28:36] = torch.tensor([1.0, -1.0, -1.0])[:, None, None]  # red lips among greys
+    red, green, blue = colour(grid(faces, size=64), 32, 32)
+    assert (red, green, blue) == pytest.approx((255, 0, 0), abs=12)
 
 
 def test_faces_sheet_asks_for_each_emotion_in_order():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from facekit.show import History, live
-from facekit.show.live import running_mean
+from facekit.show.progress import running_mean
 from facekit.training.records import Record
 
 
@@ -38,8 +38,8 @@ class Page:
 @pytest.fixture
 def page(monkeypatch):
     page = Page()
-    monkeypatch.setattr("facekit.show.live.get_ipython", lambda: page)
-    monkeypatch.setattr("facekit.show.live.display", page.display)
+    monkeypatch.setattr("facekit.show.progress.get_ipython", lambda: page)
+    monkeypatch.setattr("facekit.show.progress.display", page.display)
     return page
 
 
@@ -57,7 +57,7 @@ def test_a_short_run_leaves_one_figure(page):
 
 
 def test_a_long_run_replaces_its_figure_in_place(page, monkeypatch):
-    monkeypatch.setattr("facekit.show.live._PAUSE", 0.0)
+    monkeypatch.setattr("facekit.show.progress._PAUSE", 0.0)
     live(records(4))
     assert page.ids == 1
     assert [figure.get_suptitle() for figure in page.shown] == [f"step {i} of 4" for i in (1, 2, 3, 4)]
