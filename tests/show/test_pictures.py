@@ -10,6 +10,7 @@ from facekit.show import (
     faces_sheet,
     grid,
     to_image,
+    to_png,
     with_heat,
     with_landmarks,
     with_mask,
