@@ -58,36 +58,42 @@ def pull(action_units: Tensor) -> Pull:
 
     # Frontalis against corrugator: where the inner brow is raised, the frown draws it in but hardly down.
     frown_down = a4 * (1 - 0.65 * a1)
-    jaw = (0.24 * a26 + 0.50 * a27).clamp(max=0.56)
+    jaw = (0.30 * a26 + 0.52 * a27).clamp(max=0.60)
     lifted = (a10 + 0.7 * a9).clamp(max=1.3)
     return Pull(
-        brow_inner=-0.17 * a1 - 0.06 * a2 + 0.13 * frown_down + 0.05 * a9,
-        brow_middle=-0.07 * a1 - 0.13 * a2 + 0.085 * frown_down + 0.035 * a9 + 0.01 * a6,
-        brow_outer=0.02 * a1 - 0.12 * a2 + 0.02 * a4 + 0.012 * a6,
+        brow_inner=-0.19 * a1 - 0.06 * a2 + 0.215 * frown_down + 0.09 * a9,
+        brow_middle=-0.07 * a1 - 0.13 * a2 + 0.155 * frown_down + 0.07 * a9 + 0.015 * a6,
+        brow_outer=0.02 * a1 - 0.12 * a2 + 0.04 * a4 + 0.02 * a9 + 0.015 * a6,
         brow_inward=0.055 * a4 + 0.01 * a9,
         forehead=a2,
         forehead_inner=(a1 + 0.5 * a2).clamp(max=1),
         frown=(a4 + 0.35 * a9).clamp(max=1.2),
-        lid_raise=0.62 * a5 - 0.36 * a7 - 0.16 * a6 - 0.26 * a9 - 0.10 * a4,
-        lid_lower=(0.50 * a7 + 0.48 * a6 + 0.45 * a9 + 0.12 * a12 - 0.12 * a5).clamp(max=0.95),
+        lid_raise=1.75 * a5 / (1 + 0.35 * a5)
+        + 0.12 * a2
+        - 0.28 * a1 * a4
+        - 0.42 * a7
+        - 0.20 * a6
+        - 0.30 * a9
+        - 0.16 * a4,
+        lid_lower=(0.55 * a7 + 0.55 * a6 + 0.55 * a9 + 0.12 * a12 - 0.20 * a5).clamp(max=0.95),
         close=a43,
         cheek=(a6 + 0.35 * a12 + 0.25 * a9).clamp(max=1.3),
         crow=(a6 + 0.25 * a7).clamp(max=1),
         nose_wrinkle=a9,
-        ala=-0.055 * a9 - 0.02 * a10,
+        ala=-0.075 * a9 - 0.02 * a10,
         fold=(0.85 * a12 + 0.75 * a10 + 0.8 * a9 + 0.3 * a6 + 0.3 * a15 + 0.2 * a20).clamp(max=1.4),
-        corner_x=0.125 * a12 + 0.13 * a20 - 0.02 * a15 + 0.03 * a14 - 0.045 * (a23 + a24)[:, None] * both,
-        corner_y=-0.155 * a12 + 0.115 * a15 + 0.035 * a20 - 0.025 * a14 - 0.03 * lifted * (1 - a12),
+        corner_x=0.14 * a12 + 0.13 * a20 - 0.02 * a15 + 0.03 * a14 - 0.045 * (a23 + a24)[:, None] * both,
+        corner_y=-0.20 * a12 + 0.115 * a15 + 0.035 * a20 - 0.025 * a14 - 0.03 * lifted * (1 - a12),
         dimple=(a14 + 0.3 * a12).clamp(max=1),
-        upper_lip=0.085 * lifted + 0.035 * a12,
+        upper_lip=0.10 * lifted + 0.04 * a12,
         square=lifted.clamp(max=1),
         jaw=jaw,
-        part=0.075 * a25 * (1 - 0.45 * (a26 + a27).clamp(max=1)),
+        part=0.095 * a25 * (1 - 0.45 * (a26 + a27).clamp(max=1)),
         lower_lip=0.085 * a16 + 0.045 * (a20.mean(1) * a25),
         thin=(0.45 * a23 + 0.50 * a24).clamp(max=0.62),
         press=a24 + 0.45 * a23,
         chin=a17,
-        round=0.10 * a26 + 0.22 * a27,
+        round=0.28 * a26 + 0.26 * a27,
     )
 
 

@@ -86,7 +86,7 @@ def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
     over(skin, blush * 0.55, red)
     spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
     where = bump(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
-    over(skin, spots.clamp(0, 1) * where * col(0.45 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
+    over(skin, spots.clamp(0, 1) * where * col(0.30 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
     mole = bump(c.u, c.v, col(who.mole_x), col(who.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel)
     return over(skin, mole * col(who.mole), who.skin * 0.35)
 
@@ -117,7 +117,7 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     gap = torch.maximum(lid_y - y, y - rim_y)
     opening = c.edge(gap, 0.004) * c.edge((t.abs() - 1) * w, 0.01)
 
-    white = who.skin * 0.25 + flat((0.52, 0.50, 0.49), c.u)
+    white = who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u)
     over(picture, opening, white)
     radius = col(who.iris_size)
     ix = torch.where(c.left, 1.0, -1.0) * x - col(view.gaze_x * who.iris_size)
@@ -133,7 +133,7 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     over(picture, glint * opening * 0.75, flat((1.0, 1.0, 1.0), c.u))
     within = c.edge((t.abs() - 1.06) * w, 0.03)
     soft = 1 - col(who.strong.float()) * 0.3
-    lash = c.band(y - lid_y + 0.004, 0.014, 0.012) * within * soft
+    lash = c.band(y - lid_y + 0.004, 0.018, 0.014) * within * soft
     over(picture, lash * 0.85, flat((0.06, 0.04, 0.035), c.u))
     fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * arc - 0.012
     fold = c.band(y - fold_y, 0.008, 0.022) * within * (0.30 + 0.35 * col(who.lid_fold))
@@ -153,12 +153,12 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     gap = m.inner_bottom - m.inner_top
     cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
-    over(picture, cavity, flat((0.10, 0.035, 0.035), c.u))
+    over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
     # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
     bow = 0.035 * m.t * m.t
-    tooth = torch.tensor([[0.80, 0.77, 0.70]], device=c.u.device) - 0.05 * (who.age[:, None] == 2)
+    tooth = torch.tensor([[0.90, 0.87, 0.80]], device=c.u.device) - 0.05 * (who.age[:, None] == 2)
     upper_edge = col(who.mouth_height) + 0.035 - bow
-    sides = (1 - ramp(c.a, 0.22, 0.40)) * 0.75 + 0.25
+    sides = (1 - ramp(c.a, 0.26, 0.48)) * 0.75 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
     gaps = 1 - 0.22 * hill((torch.remainder(c.a + 0.0, 0.105) - 0.0525).abs(), 0.0525, 0.010)
     over(picture, row * sides * gaps, tooth)
@@ -174,20 +174,20 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     return cavity
 
 
-def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField, outline: Tensor) -> None:
+def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
     """Stubble, moustache or full beard, around the lips and never on them."""
     kind = who.beard
-    jaw = ramp(c.v, 0.55, 0.95) * ramp(c.v - (0.55 + 0.0 * c.a) + 0.9 * (c.a - 0.55), 0.15, 0.55)
-    around = ramp((c.a - 0.40) + 0.8 * (c.v - col(s.mouth_y)).clamp(min=0), 0.0, 0.16)
-    chin = ramp(c.v, m.bottom + 0.06, m.bottom + 0.14)
-    lip = ramp(c.v, col(s.nose_y) + 0.05, col(s.nose_y) + 0.12) * c.edge(c.v - m.top, 0.03)
-    lip = lip * (1 - ramp(c.a, 0.36, 0.50))
-    grow = torch.maximum(jaw * torch.maximum(around, chin), lip)
+    cheek_line = 0.35 + 0.95 * (1.05 - c.a)
+    low = ramp(c.v - cheek_line, -0.10, 0.22)
+    lip = ramp(c.v + 0.35 * (c.a - 0.3).clamp(min=0), col(s.nose_y) + 0.05, col(s.nose_y) + 0.13)
+    lip = lip * c.edge(c.v - m.bottom, 0.1) * (1 - ramp(c.a, 0.34, 0.56))
     off_lips = 1 - torch.minimum(c.edge(m.top - c.v, 0.03), c.edge(c.v - m.bottom, 0.03)) * m.inside
-    grow = grow * off_lips
+    grow = torch.maximum(low, lip) * off_lips
     grain = 0.82 + 0.18 * torch.sin(c.u * 83 + 2 * torch.sin(c.v * 29)) * torch.sin(c.v * 47 + 2 * torch.sin(c.u * 53))
     amount = torch.tensor([0.0, 0.32, 0.10, 0.90], device=c.u.device)[kind]
     alone = torch.tensor([0.0, 0.0, 0.85, 0.0], device=c.u.device)[kind]
-    mask = torch.maximum(grow * col(amount), lip * off_lips * col(alone)) * grain
+    mask = (
+        torch.maximum(grow * col(amount), lip * off_lips * c.edge(c.v - m.inner_top - 0.06, 0.08) * col(alone)) * grain
+    )
     color = torch.lerp(who.hair, flat((0.62, 0.60, 0.58), c.u), who.gray[:, None])
     over(picture, mask, torch.minimum(color * 0.9, who.skin * 0.75 + 0.1))

@@ -32,6 +32,7 @@ _HAIR_OF = {
     1: ("short", "short", "side part", "side part", "receding", "bald", "curly", "afro", "long", "fringe"),
 }
 _HAIR_COLORS = ("#17120f", "#241a14", "#3a271b", "#5b3a22", "#8a5c34", "#b98d55", "#8c3f22", "#d9bd86")
+_BLOOD = torch.tensor([0.3, -1.0, -1.0])
 _IRIS_COLORS = ("#3a2415", "#4b2f1a", "#6a4524", "#6f6a3a", "#5e7f8f", "#7d97a8")
 _CLOTH_COLORS = (
     "#2b3a55", "#6b2737", "#37503b", "#8a7a5c", "#4b4b52", "#a3a6ad", "#b5654a", "#1f1f24", "#7a8fb0", "#d8d2c4",
@@ -166,7 +167,10 @@ def _draw(p: Tensor) -> Identity:
     hair_index = (uniform(p, "hair colour") * (1.5 + 6.5 * light.clamp(0.1))).long().clamp(0, 7)
     iris_index = (uniform(p, "iris") * (1 + 5.99 * light)).long().clamp(0, 5)
     gray = (uniform(p, "gray") * (age == 2) * 0.9 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
-    skin = (_pick(MONK_SCALE, tone) + 0.012 * n("shade")[:, None]).clamp(0.08, 0.97)
+    # The scale's swatches are matt paper; living skin is redder for the blood in it.
+    warm = torch.tensor([[1.0, 0.90, 0.82], [1.12, 0.94, 0.80]], device=p.device)
+    blood = torch.lerp(warm[:1], warm[1:], (1 - light)[:, None]) + 0.02 * n("blood")[:, None] * _BLOOD.to(p.device)
+    skin = (_pick(MONK_SCALE, tone) * blood + 0.012 * n("shade")[:, None]).clamp(0.07, 0.97)
     return Identity(
         person=p,
         **kinds,
@@ -191,7 +195,7 @@ def _draw(p: Tensor) -> Identity:
 
 def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
     """Lips: the skin, redder and darker; on some people of soft features with lipstick."""
-    natural = skin * torch.tensor([0.80, 0.58, 0.58], device=p.device)
+    natural = skin * torch.tensor([0.82, 0.60, 0.62], device=p.device)
     stick = _pick(("#9c2f3f", "#b5485a", "#8f3b3b", "#c2606a"), (uniform(p, "stick") * 4).long())
     share = (0.65 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
     return natural + (stick - natural) * share
@@ -201,20 +205,20 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
     """Lengths and factors, bell-shaped around the average of each kind."""
     s = strong - 0.5
     return {
-        "width": n("width", 1.17 + 0.03 * s, 0.04),
+        "width": n("width", 1.14 + 0.03 * s, 0.04),
         "length": n("length", 1.66 + 0.06 * s, 0.05),
-        "jaw": n("jaw", 2.25 + 0.35 * s, 0.15),
-        "chin": n("chin", 0.14 - 0.06 * s, 0.04).clamp(0, 0.3),
+        "jaw": n("jaw", 2.20 + 0.35 * s, 0.15),
+        "chin": n("chin", 0.06 - 0.05 * s, 0.03).clamp(0, 0.3),
         "eye_gap": n("eye gap", 0.5, 0.012),
-        "eye_width": n("eye width", 0.212, 0.010),
+        "eye_width": n("eye width", 0.226, 0.010),
         "eye_open": n("eye open", 1.0 - 0.06 * age - 0.08 * s, 0.10).clamp(0.7, 1.35),
         "eye_tilt": n("eye tilt", 0.05 - 0.05 * s, 0.05),
         "lid_fold": n("lid fold", 0.6, 0.25).clamp(0, 1),
-        "iris_size": n("iris size", 0.100, 0.003),
+        "iris_size": n("iris size", 0.102, 0.003),
         "brow_height": n("brow height", 0.02 * s, 0.018),
         "brow_arch": n("brow arch", 0.045 - 0.03 * s, 0.014),
         "brow_slope": n("brow slope", 0.03, 0.025),
-        "brow_thick": n("brow thick", 0.060 + 0.022 * s, 0.009).clamp(0.035),
+        "brow_thick": n("brow thick", 0.078 + 0.026 * s, 0.011).clamp(0.035),
         "brow_dark": n("brow dark", 0.78 + 0.1 * s, 0.07).clamp(0.5, 0.95),
         "nose_width": n("nose width", 1.0 + 0.08 * s, 0.10).clamp(0.75, 1.4),
         "nose_length": n("nose length", 0.755 + 0.03 * s, 0.03),

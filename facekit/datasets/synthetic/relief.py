@@ -47,7 +47,8 @@ def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
 
 def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     frown = c.side(p.frown)
-    r.add(bump(c.a, c.v, 0.40, -0.05, 0.24, 0.17), -0.15, 0.22 + 0.14 * frown)
+    r.add(bump(c.a, c.v, 0.42, -0.06, 0.27, 0.17), -0.13, 0.30 + 0.30 * frown)
+    r.add(bump(c.a, c.v, 0.23, -0.06, 0.09, 0.16), -0.05, 0.18 + 0.22 * frown)
     r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.12), 0.075)
     # The bag under the eye, deeper with age and with a raised cheek.
     bag = 0.10 * col(who.lines) + 0.16 * c.side(p.cheek)
@@ -57,17 +58,17 @@ def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
 def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     base, width, depth = col(s.nose_y), col(who.nose_width), col(who.nose_depth)
     down = (c.v / base).clamp(-0.4, 1.2)
-    profile = ramp(c.v, -0.32, 0.62) * (1 - ramp(c.v, base - 0.13, base + 0.035))
-    ridge = hill(c.u, 0.0, (0.125 + 0.045 * down) * width)
-    r.add(profile * ridge, 0.36 * depth)
+    profile = ramp(c.v, -0.32, 0.62) * (1 - ramp(c.v, base - 0.18, base + 0.05))
+    ridge = 0.6 * hill(c.u, 0.0, (0.13 + 0.04 * down) * width) + 0.4 * hill(c.u, 0.0, 0.24 * width)
+    r.add(profile * ridge, 0.34 * depth)
     r.add(bump(c.u, c.v, 0.0, base - 0.16, 0.12 * width, 0.10), 0.08)
     wings = c.side(s.ala_y)
-    at = col(s.nose_w) * 0.80
-    r.add(bump(c.a, c.v, at, wings - 0.02, 0.075, 0.085), 0.11)
-    r.add(bump(c.a, c.v, at + 0.105, wings - 0.0, 0.035, 0.09), 0.0, 0.24)
+    at = col(s.nose_w)
+    r.add(bump(c.a, c.v, at, wings - 0.02, 0.08, 0.095), 0.12)
+    r.add(bump(c.a, c.v, at + 0.10, wings - 0.01, 0.04, 0.085), 0.0, 0.24)
     # Shadow of the nose on the lip, and the nostrils.
-    r.add(bump(c.u, c.v, 0.0, base + 0.05, 0.17 * width, 0.04), 0.0, 0.30)
-    r.add(bump(c.a, c.v, col(s.nose_w) * 0.48, wings + 0.055, 0.055, 0.022), 0.0, 0.75)
+    r.add(bump(c.u, c.v, 0.0, base + 0.035, 0.16 * width, 0.045), 0.0, 0.26)
+    r.add(bump(c.a, c.v, col(s.nose_w) * 0.46, wings + 0.050, 0.050, 0.020), 0.0, 0.70)
     # Sides of the bridge.
     r.add(bump(c.a, c.v, 0.19 * width, 0.12, 0.07, 0.25), 0.0, 0.12)
 
@@ -84,15 +85,17 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     top_x, top_y = col(s.nose_w) + 0.07, c.side(s.ala_y) - 0.06
     end_x = c.side(s.mouth_x + 0.12)
     end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.10
-    t = (c.v - top_y) / (end_y - top_y)
-    line = top_x + (end_x - top_x) * t.clamp(0, 1.3) * (1.25 - 0.25 * t.clamp(0, 1.3))
+    t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.3, 1.4)
+    # It leaves the nose sideways, bends outward around the mouth, and ends upright.
+    line = top_x + (end_x - top_x) * t * (1.75 - 0.75 * t)
     off = c.a - line
-    along = ramp(t, -0.10, 0.12) * (1 - ramp(t, 0.80, 1.2))
-    depth = 0.20 * col(who.lines) + 0.06 + 0.85 * c.side(p.fold)
-    crease = (off / 0.042).square().neg().exp() * along
-    cheek = ramp(off, -0.03, 0.05) * (1 - ramp(off, 0.08, 0.50)) * along
-    r.add(crease, 0.0, 0.34 * depth)
-    r.add(cheek, 0.075 * depth)
+    fold = c.side(p.fold)
+    along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
+    depth = 0.25 * col(who.lines) + 0.05 + 0.8 * fold
+    crease = (off / (0.045 + 0.02 * fold)).square_().neg_().exp_() * along
+    r.add(crease, 0.0, 0.26 * depth)
+    cheek = ramp(off, -0.06, 0.08) * (1 - ramp(off, 0.06, 0.55)) * ramp(t, -0.6, 0.5) * (1 - ramp(t, 0.6, 1.5))
+    r.add(cheek, 0.06 * depth)
 
 
 def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
@@ -129,10 +132,12 @@ def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     r.add(furrow, -0.02 * c.side(p.frown), 0.50 * c.side(p.frown) + 0.10 * (lines - 0.15))
     # Root and sides of the nose.
     nose = c.side(p.nose_wrinkle)
-    across = bump(c.u, c.v, 0.0, 0.0, 0.15, 0.12) * (torch.sin(c.v * 60.0) > 0)
+    across = bump(c.u, c.v, 0.0, 0.0, 0.15, 0.12) * torch.sin(c.v * 48.0).clamp(min=0)
     r.add(across, 0.0, 0.30 * nose)
-    slant = torch.sin((c.a * 0.8 + c.v) * 48.0).clamp(min=0) * bump(c.a, c.v, 0.21, 0.22, 0.09, 0.17)
-    r.add(slant, -0.015 * nose, 0.42 * nose)
+    # The furrow from the eye's inner corner along the nose.
+    r.add(bump(c.a - 0.35 * (c.v - 0.3), c.v, 0.25, 0.32, 0.055, 0.22), 0.0, 0.34 * nose)
+    slant = torch.sin((c.a * 0.8 + c.v) * 40.0).clamp(min=0) * bump(c.a, c.v, 0.21, 0.22, 0.09, 0.17)
+    r.add(slant, -0.01 * nose, 0.20 * nose)
     # Crow's feet spread from the outer corner.
     crow = 0.9 * c.side(p.crow) + 0.35 * (lines - 0.15)
     ray = torch.sin(torch.atan2(c.v - 0.02, c.a - 0.60) * 9.0).clamp(min=0)

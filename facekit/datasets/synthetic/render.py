@@ -96,7 +96,7 @@ def _check(identity: Identity, action_units: Tensor, view: View, size: int, chan
         )
     if not len(identity) == len(view) == len(action_units):
         raise ValueError(
-            f"{len(identity)} people, {len(action_units)} expressions and {len(view)} views: give one of each for a face"
+            f"{len(identity)} people, {len(action_units)} expressions and {len(view)} views: give as many of each"
         )
     if size < 16 or channels not in (1, 3):
         raise ValueError(f"size is {size} and channels {channels}; need a size of 16 or more, and 1 or 3 channels")
@@ -123,7 +123,7 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     light, shine = _light(c, surface, who, view)
 
     face = paint_skin(c, who, p)
-    paint_beard(face, c, who, s, m, outline)
+    paint_beard(face, c, who, s, m)
     paint_brows(face, c, who, s)
     paint_eyes(face, c, who, s, view)
     paint_mouth(face, c, who, s, m)
@@ -131,8 +131,9 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
 
     hair = Hair(c, who, s)
     picture = paint_background(c, view, size).square_()
-    side = col(view.light + view.ambient) * 0.8
-    paint_hair(picture, hair.behind, hair, who, 0.6)
+    side = (view.light + view.ambient) * 0.75 * _exposure(who)
+    side = side[:, None, None]
+    paint_hair(picture, hair.behind, hair, who, 0.55)
     paint_body(picture, c, who, s, side)
     paint_ears(picture, c, who, s, side)
     over(picture, c.edge(outline), face)
@@ -154,12 +155,18 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     # Skin scatters light past the terminator: wrapped Lambert.
     diffuse = ((facing + 0.25) / 1.25).clamp(min=0)
     open_ = (1 - surface.hollow).clamp(0.08, 1.3)
-    light = (col(view.light) * diffuse + col(view.ambient) * (0.6 + 0.4 * norm)) * open_
+    gain = col(_exposure(who))
+    light = (col(view.light) * diffuse + col(view.ambient) * (0.6 + 0.4 * norm)) * open_ * gain
     half = (torch.stack([lx, ly, lz + 1]) / torch.stack([lx, ly, lz + 1]).norm(dim=0)).unbind(0)
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
         toward = toward * toward
     return light, toward * col(0.10 * who.oil * view.light) * open_
+
+
+def _exposure(who: Identity) -> Tensor:
+    """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
+    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.30)
 
 
 def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, over, ramp
+from facekit.datasets.synthetic.canvas import Canvas, col, hill, over, ramp
 from facekit.datasets.synthetic.draws import uniform
 from facekit.datasets.synthetic.people import HAIR_STYLES, Identity
 from facekit.datasets.synthetic.shape import Shape
@@ -74,7 +74,8 @@ def paint_body(picture: Tensor, c: Canvas, who: Identity, s: Shape, light: Tenso
 
 def paint_ears(picture: Tensor, c: Canvas, who: Identity, s: Shape, light: Tensor) -> None:
     """Ears, behind the outline of the face."""
-    x, y = (c.a - col(s.width) - 0.01) / 0.13, (c.v - 0.22) / 0.32
+    y = (c.v - 0.20) / 0.33
+    x = (c.a - col(s.width) + 0.02 + 0.05 * y) / (0.13 - 0.03 * y.clamp(-1, 1))
     out = (x * x + y * y).sqrt()
     shade = (0.80 - 0.30 * hill(out, 0.5, 0.3)) * light
     over(picture, c.edge((out - 1) * 0.18), who.skin.square()[:, :, None, None] * shade[:, None])
@@ -85,7 +86,10 @@ def paint_hair(picture: Tensor, mask: Tensor, hair: Hair, who: Identity, dark: f
     color = torch.lerp(who.hair, torch.full_like(who.hair, 0.66), who.gray[:, None])
     color = torch.where((hair.scarf[:, :, 0] > 0), who.cloth * 0.85 + 0.05, color).square()
     tone = torch.where(hair.scarf > 0, 0.92 + 0.04 * hair.curl, hair.light)
-    lit = color[:, :, None, None] * (tone * dark)[:, None] + (0.10 * dark) * (hair.shine * (1 - hair.scarf))[:, None]
+    lit = (
+        color[:, :, None, None] * (tone * dark)[:, None]
+        + color[:, :, None, None] * ((1.1 * dark) * hair.shine * (1 - hair.scarf))[:, None]
+    )
     over(picture, mask, lit)
 
 
@@ -97,9 +101,9 @@ def paint_glasses(picture: Tensor, c: Canvas, who: Identity) -> None:
     on = col((who.glasses > 0).float())
     frame = c.band(out, 0.018, 0.006)
     bridge = c.band(c.v + 0.01 - 0.35 * c.u * c.u, 0.016) * c.edge(c.a - 0.19)
-    temple = c.band(c.v + 0.02, 0.016) * c.edge(0.80 - c.a)
+    temple = c.band(c.v + 0.02, 0.016) * c.edge(0.80 - c.a) * c.edge(c.a - 1.2)
     dark = flat_frame(who)
-    over(picture, c.edge(out) * on * 0.05, torch.ones_like(dark))
+    over(picture, c.edge(out) * on * 0.05, torch.ones_like(dark) * 0.4)
     over(picture, torch.maximum(torch.maximum(frame, bridge), temple) * on * 0.92, dark)
 
 

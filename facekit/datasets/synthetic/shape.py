@@ -67,10 +67,13 @@ def shape(who: Identity, p: Pull) -> Shape:
 
     brow_y = -0.335 + who.brow_height
     gap = p.part + p.lower_lip
-    open_low = p.jaw * 0.92 + 0.62 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
-    lip_part = (0.38 * p.part)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.10).clamp(max=1)
+    open_low = p.jaw * 0.52 + 0.62 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
+    # A dropped jaw opens an ellipse around a line that sinks with it.
+    lip_part = (0.38 * p.part + 0.40 * p.jaw)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.10).clamp(max=1)
     thick = 1 - p.thin
     closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
+    # Lips that stay closed rise together in the middle; the corners hardly follow.
+    lifted = 0.05 * p.chin + 0.75 * p.upper_lip.mean(1) * closed
     return Shape(
         width=who.width,
         lower=who.length + p.jaw - 0.035 * p.chin,
@@ -90,11 +93,11 @@ def shape(who: Identity, p: Pull) -> Shape:
         brow_y2=sided(brow_y + who.brow_slope) + p.brow_outer,
         brow_thick=sided(who.brow_thick),
         nose_y=who.nose_length + 0.25 * p.ala.mean(1),
-        nose_w=0.195 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        nose_w=0.190 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
         ala_y=sided(who.nose_length - 0.055) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
-        mouth_y=who.mouth_height - 0.05 * p.chin - (p.upper_lip.mean(1) * 0.75 + 0.015 * p.press) * closed,
-        corner_y=sided(who.mouth_curve) + p.corner_y + (0.03 * p.chin + 0.42 * p.jaw)[:, None],
+        mouth_y=who.mouth_height + 0.45 * p.jaw - lifted - 0.015 * p.press * closed,
+        corner_y=sided(who.mouth_curve) + p.corner_y + (0.8 * lifted)[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
         lip_upper=who.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),
@@ -185,7 +188,7 @@ def _outline(s: Shape):
 def _brows(s: Shape):
     t = _steps([0.98, 0.75, 0.5, 0.25, 0.02], s.width)
     us, vs = [], []
-    for side, order in ((1, slice(None)), (0, slice(None, None, -1))):
+    for side in (1, 0):
         at = t.flip(1) if side == 0 else t
         x0, x1, y0, y1, y2, thick = (
             getattr(s, "brow_" + name)[:, side, None] for name in ("x0", "x1", "y0", "y1", "y2", "thick")

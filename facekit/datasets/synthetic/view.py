@@ -36,7 +36,7 @@ class View(Rows):
     back_angle: Tensor  # radians, of the way from one to the other
 
     @classmethod
-    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.300, 0.345), turn: float = 1.0) -> View:
+    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.300, 0.335), turn: float = 1.0) -> View:
         """Views by number (N,), int64: the same number is the same view everywhere.
 
         scale  range of the distance between the eyes; FER-2013's own is about 0.36
@@ -55,7 +55,7 @@ class View(Rows):
             roll=normal(seed, "roll", 0, 0.06) * turn,
             scale=u("scale", *scale),
             shift_x=normal(seed, "shift x", 0, 0.025),
-            shift_y=normal(seed, "shift y", -0.20, 0.025),
+            shift_y=normal(seed, "shift y", -0.19, 0.025),
             light_side=normal(seed, "light side", 0, 0.5),
             light_up=u("light up", 0.25, 0.95),
             light=u("light", 0.75, 1.0),
@@ -65,8 +65,8 @@ class View(Rows):
             noise=u("noise", 0.006, 0.022),
             gaze_x=normal(seed, "gaze x", 0, 0.16),
             gaze_y=normal(seed, "gaze y", 0, 0.08),
-            back_a=_muted(hue, u("back light", 0.18, 0.85), u("back colour", 0.02, 0.25)),
-            back_b=_muted(hue + hue_b, u("back light b", 0.15, 0.8), u("back colour b", 0.02, 0.25)),
+            back_a=_muted(hue, u("back light", 0.15, 0.75), u("back colour", 0.02, 0.16)),
+            back_b=_muted(hue + hue_b, u("back light b", 0.15, 0.7), u("back colour b", 0.02, 0.16)),
             back_angle=u("back angle", 0, 6.2832),
         )
 
