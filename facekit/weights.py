@@ -23,7 +23,7 @@ from torch import Tensor
 import facekit
 from facekit.datasets.sources import data_home
 from facekit.files import atomic_path, read_json, sha256, write_json
-from facekit.runs import checkout
+from facekit.runs import checkout, runs_home
 
 _IN_A_RUN = "weights.safetensors"  # the name of the final weights in a run's folder
 
@@ -153,11 +153,6 @@ def weights_folders() -> list[Path]:
     own = os.environ.get("FACEKIT_WEIGHTS")
     folders = [Path(own).expanduser()] if own else []
     return list(dict.fromkeys([*folders, data_home() / "weights", checkout() / "data" / "weights"]))
-
-
-def runs_home() -> Path:
-    """The folder in which one's own runs are looked for by name: FACEKIT_RUNS, or the checkout's `runs`."""
-    return Path(os.environ.get("FACEKIT_RUNS") or checkout() / "runs").expanduser()
 
 
 def _tensor_file(path: str | os.PathLike) -> Path:

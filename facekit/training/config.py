@@ -17,20 +17,29 @@ from facekit.files import read_json, write_json
 from facekit.models.system import System
 from facekit.training.profiles import Profile
 
+# What may change from one part of a run to the next, since the weights do not depend on it.
+_FREE = {
+    "profile.promise",
+    "profile.workers",
+    "profile.log_every",
+    "preset.checkpoint_every",
+    "preset.checkpoints_kept",
+}
+
 
 class ConfigDiffers(ValueError):
     """A run's folder belongs to a run that was asked to do something else. The message names every difference."""
 
 
 def config_of(system: System, dataset: FaceDataset, profile: Profile, seed: int, processes: int) -> dict[str, object]:
-    """All that a run's result depends on but for the machine, as JSON knows it."""
+    """What a run was asked to do, as JSON knows it."""
     config = {
         "system": system.name,
         "channels": system.channels,
         "seed": seed,
         "processes": processes,
         "preset": dataclasses.asdict(system.preset),
-        "profile": {key: value for key, value in dataclasses.asdict(profile).items() if key != "promise"},
+        "profile": dataclasses.asdict(profile),
         "data": describe_data(dataset),
     }
     return json.loads(json.dumps(config))
@@ -62,7 +71,7 @@ def claim(folder: Path, config: Mapping[str, object]) -> None:
     before, now = (dict(_flat(values)) for values in (read_json(path)["run"], config))
     differences = [
         f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
+        for name in sorted((before.keys() | now.keys()) - _FREE)
         if before.get(name) != now.get(name)
     ]
     if differences:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from facekit.datasets.augment import augmentation
 from facekit.datasets.base import FaceDataset, loader
 from facekit.faces import Faces
 from facekit.files import remove
@@ -26,7 +26,7 @@ from facekit.training.checkpoint import Snapshot
 from facekit.training.config import claim, config_of
 from facekit.training.ema import MovingAverage
 from facekit.training.machine import ForwardPrecision, accelerator, average_gradients, forward_dtype
-from facekit.training.order import FaceOrder, balancing_weights, generator_for, seed_global_generators
+from facekit.training.order import FaceOrder, generator_for, seed_global_generators
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import Bar, NotFinite, Record, RunLog
 
@@ -264,9 +264,11 @@ class _Run:
             start=self.step,
             rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
-            weights=balancing_weights(self.dataset.labels) if self.preset.balanced else None,
+            balance=self.dataset.labels if self.preset.balanced else None,
         )
-        return loader(self.dataset, self.preset.batch, sampler=order, workers=self.profile.workers)
+        return loader(
+            self.dataset, self.preset.batch, sampler=order, workers=min(self.profile.workers, os.cpu_count() or 1)
+        )
 
     def _agreed(self, flag: bool) -> bool:
         """The first process's word, where there are several."""
@@ -291,13 +293,6 @@ def learning_rate_factor(preset: Preset, step: int) -> float:
     if preset.schedule == "constant":
         return 1.0
     return (1 + math.cos(math.pi * (step - preset.warmup) / (preset.steps - preset.warmup))) / 2
-
-
-def augmentation(name: str) -> Callable[[Faces, torch.Generator], Faces]:
-    """An augmentation of `facekit.datasets.augment` by name; "none" changes nothing."""
-    if name == "none":
-        return lambda faces, generator: faces
-    return importlib.import_module("facekit.datasets.augment").augmentation(name)
 
 
 def _check(preset: Preset, dataset: FaceDataset) -> None:

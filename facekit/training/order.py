@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from facekit.datasets.sampling import BalancedSampler
+
 
 def derived_seed(*counters: int | str) -> int:
     """A seed in [0, 2**63) that depends on all counters, and looks unrelated when any one changes."""
@@ -43,7 +45,7 @@ class FaceOrder(Sampler[int]):
     that two processes with a batch of 32 take the same faces at each step as one with a batch of 64. A batch may
     reach over the end of an epoch; no face is left out.
 
-    weights  (faces,) how often each face is drawn, with replacement; None takes every face once an epoch
+    balance  (faces,) labels by which every emotion comes as often; None takes every face once an epoch
     """
 
     def __init__(
@@ -56,18 +58,18 @@ class FaceOrder(Sampler[int]):
         start: int = 0,
         rank: int = 0,
         processes: int = 1,
-        weights: Tensor | None = None,
+        balance: Tensor | None = None,
     ) -> None:
         self.faces, self.batch, self.steps = faces, batch, steps
         self.seed, self.start, self.rank, self.processes = seed, start, rank, processes
-        self.weights = weights
+        self.balance = balance
         self._epoch = functools.lru_cache(maxsize=2)(self._draw_epoch)
 
     def _draw_epoch(self, epoch: int) -> list[int]:
-        generator = generator_for(self.seed, "order", epoch)
-        if self.weights is None:
-            return torch.randperm(self.faces, generator=generator).tolist()
-        return torch.multinomial(self.weights, self.faces, replacement=True, generator=generator).tolist()
+        seed = derived_seed(self.seed, "order", epoch)
+        if self.balance is None:
+            return torch.randperm(self.faces, generator=torch.Generator().manual_seed(seed)).tolist()
+        return list(BalancedSampler(self.balance, seed, length=self.faces))
 
     def __iter__(self) -> Iterator[int]:
         for step in range(self.start, self.steps):
@@ -78,13 +80,3 @@ class FaceOrder(Sampler[int]):
 
     def __len__(self) -> int:
         return (self.steps - self.start) * self.batch
-
-
-def balancing_weights(labels: Tensor) -> Tensor:
-    """How often each face must be drawn so that every emotion comes as often as any other; unlabelled ones never.
-
-    >>> balancing_weights(torch.tensor([0, 0, 1, -1])).tolist()
-    [0.5, 0.5, 1.0, 0.0]
-    """
-    counts = torch.bincount(labels[labels >= 0])
-    return torch.where(labels >= 0, 1 / counts[labels].double(), 0.0)

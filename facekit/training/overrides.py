@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -48,7 +50,9 @@ def _options(hint: object) -> tuple:
 
 def _as(value: object, hint: object) -> object:
     """The value in one type that is no union; raises `ValueError` where it is of another."""
-    if typing.get_origin(hint) is tuple:
+    if hint in (Path, os.PathLike):
+        return Path(value)
+    if typing.get_origin(hint) in (tuple, Sequence):
         items = ast.literal_eval(value) if isinstance(value, str) else value
         return tuple(_as(item, typing.get_args(hint)[0]) for item in items)
     if hint in (bool, type(None)):

@@ -14,7 +14,7 @@ class Profile:
     name: str
     promise: str  # what one gets, and in which time
     people: int  # people in the training split of SyntheticFaces
-    faces: int  # pictures in it
+    faces_per_person: int = 8
     precision: str = "auto"  # of the networks' forward pass: auto: bfloat16 where it is faster
     channels_last: bool = True  # memory layout of pictures and convolutions: faster, and the same mathematics
     workers: int = 0  # processes that fetch pictures; 0 fetches in the training process
@@ -32,20 +32,18 @@ PROFILES: dict[str, Profile] = {
             name="smoke",
             promise="for CI and the first look: a few seconds a system, enough to see the loss fall",
             people=64,
-            faces=512,
         ),
         Profile(
             name="laptop",
             promise="one system from nothing to visibly working edits in 10 minutes on 2 cores, at 48 × 48",
             people=2_000,
-            faces=16_000,
             log_every=5,
         ),
         Profile(
             name="gpu",
             promise="the good weights at 64 × 64: tens of minutes a system on one GPU, in slices of 8 minutes",
             people=8_000,
-            faces=80_000,
+            faces_per_person=10,
             workers=4,
             log_every=10,
         ),
@@ -53,7 +51,7 @@ PROFILES: dict[str, Profile] = {
             name="paper",
             promise="the paper's own sizes, batch, optimiser, schedule and precision; hours to days on a GPU",
             people=8_000,
-            faces=80_000,
+            faces_per_person=10,
             precision="float32",
             workers=4,
             log_every=50,

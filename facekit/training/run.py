@@ -18,7 +18,7 @@ from facekit.training.loop import fit
 from facekit.training.order import derived_seed
 from facekit.training.overrides import checked, overridden
 from facekit.training.profiles import Profile, profile_named
-from facekit.weights import WeightsCard, find_weights, load_weights, read_card, save_weights
+from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
 
 logger = logging.getLogger("facekit.training")
 
@@ -55,8 +55,9 @@ def train(
     wanted = _by_part(overrides or {})
     preset = overridden(kind.presets[profile], wanted[""])
     plan = overridden(plan, wanted["profile"])
-    options = dataset_options(data, plan, preset.size) | checked(dataset_class(data), wanted["data"])
-    dataset = open_dataset(data, "train", **options)
+    chosen = checked(dataset_class(data), wanted["data"])
+    options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
+    dataset = open_dataset(data, "train", **options["train"])
     torch.manual_seed(derived_seed(seed, "weights"))
     model = kind(preset, channels=dataset.channels)
 
@@ -75,9 +76,12 @@ def train(
     return path
 
 
-def dataset_options(data: str, profile: Profile, size: int) -> dict[str, object]:
-    """The options that a dataset is opened with under a profile, for pictures of a size in pixels."""
-    return {"size": size}
+def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[str, object]:
+    """The options that a split of a dataset is opened with under a profile, for pictures of a size in pixels."""
+    if data != "synthetic":
+        return {"size": size}
+    people = profile.people if split == "train" else max(16, profile.people // 10)
+    return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
 
 
 def _by_part(overrides: Mapping[str, object]) -> dict[str, dict[str, object]]:
@@ -92,26 +96,30 @@ def _by_part(overrides: Mapping[str, object]) -> dict[str, dict[str, object]]:
 
 
 def _write_result(
-    path: Path, model: System, profile: Profile, dataset: FaceDataset, options: Mapping[str, object]
+    path: Path, model: System, profile: Profile, dataset: FaceDataset, options: Mapping[str, dict[str, object]]
 ) -> None:
+    """Measure a finished system on the valid split, then write metrics, weights and card."""
     device = str(next(model.parameters()).device)
-    metrics = model.evaluate(open_dataset(dataset.name, "valid", **options), device)
+    metrics = model.evaluate(open_dataset(dataset.name, "valid", **options["valid"]), device)
+    write_json(path.with_name("metrics.json"), metrics)
     source = getattr(dataset, "source", None)
     card = WeightsCard(
         system=model.name,
         profile=profile.name,
         preset=dataclasses.asdict(model.preset),
         channels=model.channels,
-        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": dict(options)},
+        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": options["train"]},
         steps=model.preset.steps,
         metrics=metrics,
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
         terms="MIT" if source is None else f"learned from {source.title} ({source.terms})",
     )
     save_weights(path, model.state_dict(), card)
-    write_json(path.with_name("metrics.json"), metrics)
 
 
 def _finished(path: Path) -> bool:
     """Whether a run has written its weights whole."""
-    return path.exists() and path.with_suffix(".json").exists() and bool(load_weights(path))
+    try:
+        return bool(load_weights(path))
+    except WeightsError:
+        return False

@@ -1,26 +1,31 @@
-"""A run to be killed: `python killed.py OUT` trains slowly; `python killed.py OUT STEP` dies writing that checkpoint."""
+"""A run to be killed: `killed.py OUT` trains slowly, `killed.py OUT STEP` dies while it writes that checkpoint."""
 
 import os
 import signal
 import sys
 from pathlib import Path
 
-import toys
 import torch
+import toys
 
 from facekit.training import checkpoint, fit
 
-torch.set_num_threads(1)
-out, dies_at = Path(sys.argv[1]), [int(step) for step in sys.argv[2:]]
-seal = checkpoint.write_json
+
+def main(out: str, *dies_at: str) -> None:
+    """Train from first weights that differ from call to call: only the first call's may matter."""
+    torch.set_num_threads(1)
+    seal = checkpoint.write_json
+
+    def die_or_seal(path: Path, state: dict) -> None:
+        if str(state["step"]) in dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seal(path, state)
+
+    checkpoint.write_json = die_or_seal
+    system = toys.build("adversaries", seed=len(dies_at))
+    for _ in fit(system, toys.Squares(delay=0.01), out=out, profile="smoke"):
+        pass
 
 
-def die_or_seal(path, state):
-    if state["step"] in dies_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    seal(path, state)
-
-
-checkpoint.write_json = die_or_seal
-for _ in fit(toys.build("adversaries", seed=len(dies_at)), toys.Squares(delay=0.01), out=out, profile="smoke"):
-    pass
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import toys
 import torch
+import toys
 from torch import nn
 
 from facekit.models.system import Preset
@@ -230,3 +230,25 @@ def test_logs_hold_the_records(tmp_path):
     board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("loss/network")] == [4, 8, 10]
     assert board.Scalars("loss/network")[-1].value == pytest.approx(records[-1].scalars["loss/network"])
+
+
+def test_faces_fetched_in_another_process_are_the_same():
+    here, there = toys.build("denoiser"), toys.build("denoiser")
+    trained(here)
+    trained(there, profile=replace(FLOAT32, workers=1))
+    assert toys.same(here.state_dict(), there.state_dict())
+
+
+def test_faces_are_augmented_alike_in_the_same_run():
+    first, second, plain = (toys.build("denoiser", augment=name) for name in ("affine", "affine", "none"))
+    for system in (first, second, plain):
+        trained(system)
+    assert toys.same(first.state_dict(), second.state_dict())
+    assert not toys.same(first.state_dict(), plain.state_dict())
+
+
+def test_every_emotion_comes_as_often_where_asked():
+    data = toys.Squares()
+    data.labels = (torch.arange(40) < 4).long()
+    trained(toys.build("denoiser", balanced=True, steps=50), data)
+    assert sum(index < 4 for index in data.taken) == len(data.taken) / 2
