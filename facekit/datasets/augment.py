@@ -43,9 +43,12 @@ RECIPES: dict[str, Recipe] = {
     "affine_erase": dataclasses.replace(_AFFINE, erase=0.5),
 }
 
-# Of the attributes that datasets give: those in columns by side, and those whose sign a mirror turns.
-_BY_COLUMN = frozenset({"facs"})
-_SIGNED = frozenset({"gaze"})
+# Attributes of the datasets that a mirror changes, and how.
+_MIRRORED: dict[str, Callable[[Tensor], Tensor]] = {
+    "facs": lambda scores: scores[..., mirrored_columns()],
+    "gaze": lambda direction: -direction,
+    "one_sided": lambda side: side.new_tensor([0, 2, 1])[side],
+}
 
 # Of an erased rectangle: share of the picture that it covers, and height by width.
 _ERASED_AREA, _ERASED_ASPECT = (0.02, 0.25), (0.3, 3.3)
@@ -84,8 +87,7 @@ def mirrored(faces: Faces) -> Faces:
     """The faces seen in a mirror: pictures and masks flipped, left and right of action units and landmarks swapped."""
     columns = mirrored_columns()
     attributes = {
-        name: value[..., columns] if name in _BY_COLUMN else -value if name in _SIGNED else value
-        for name, value in faces.attributes.items()
+        name: _MIRRORED[name](value) if name in _MIRRORED else value for name, value in faces.attributes.items()
     }
     return dataclasses.replace(
         faces,

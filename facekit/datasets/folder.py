@@ -18,8 +18,8 @@ from facekit.emotions import emotion_index
 SOURCE = Source(
     name="folder",
     title="a folder of pictures",
-    address="whoever took the pictures",
-    terms="as they say, and as the people in them agreed to",
+    address="you",
+    terms="those of whoever took the pictures, and what the people in them agreed to",
     layout="<folder>/<emotion>/*.png (or .jpg, ...)\n"
     "<folder>/{train,valid,test}/<emotion>/*.png\n"
     "<folder>/labels.csv with the columns file and emotion, and, where known, person and split",

@@ -49,8 +49,9 @@ class Source:
 
     def hint(self) -> str:
         """Where to ask for it, under which terms, and how to lay it out."""
-        layout = "\n".join(f"  {line}" for line in self.layout.splitlines())
-        return f"Ask for it at {self.address} ({self.terms}), and lay it out as\n{layout}"
+        first, *others = self.layout.splitlines()
+        lines = [f"from    {self.address}", f"terms   {self.terms}", f"layout  {first}", *(" " * 8 + o for o in others)]
+        return "\n".join(f"  {line}" for line in lines)
 
 
 class UnusableData(ValueError):
