@@ -78,7 +78,9 @@ class _Run:
     """What moves while a system trains, and the step that moves it."""
 
     def __init__(self, system: System, dataset: FaceDataset, profile: Profile, seed: int) -> None:
-        _check(system.preset, dataset)
+        check_preset(system.preset)
+        if not len(dataset):
+            raise ValueError(f"the {dataset.split} split of {dataset.name} holds no faces to train on")
         self.system, self.preset, self.dataset, self.profile, self.seed = system, system.preset, dataset, profile, seed
         self.augment = augmentation(self.preset.augment)
         self.accelerator = accelerator()
@@ -295,8 +297,8 @@ def learning_rate_factor(preset: Preset, step: int) -> float:
     return (1 + math.cos(math.pi * (step - preset.warmup) / (preset.steps - preset.warmup))) / 2
 
 
-def _check(preset: Preset, dataset: FaceDataset) -> None:
-    """Raise `ValueError` for what no run can be made of."""
+def check_preset(preset: Preset) -> None:
+    """Raise `ValueError` for a preset that no run can be made of."""
     for name in ("batch", "steps", "checkpoint_every"):
         if getattr(preset, name) < 1:
             raise ValueError(f"the preset's {name} is {getattr(preset, name)}; it must be at least 1")
@@ -304,8 +306,7 @@ def _check(preset: Preset, dataset: FaceDataset) -> None:
         raise ValueError(f"the preset's schedule is {preset.schedule!r}; known are {', '.join(SCHEDULES)}")
     if preset.ema is not None and not 0 < preset.ema < 1:
         raise ValueError(f"the preset's ema is {preset.ema}; the decay lies between 0 and 1, or is None")
-    if not len(dataset):
-        raise ValueError(f"the {dataset.split} split of {dataset.name} holds no faces to train on")
+    augmentation(preset.augment)
 
 
 def _means(told: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:

@@ -33,7 +33,10 @@ def generator_for(*counters: int | str) -> torch.Generator:
 def seed_global_generators(*counters: int | str) -> None:
     """Seed PyTorch's generators on all devices, NumPy's and Python's, for code that draws from them."""
     seed = derived_seed(*counters)
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # the same for the CPU, without noting a seed, with a traceback, for a GPU that is not there
+        torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
 

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
 from facekit.files import write_json
 from facekit.models.system import System, system_class
-from facekit.training.loop import fit
+from facekit.training.loop import check_preset, fit
 from facekit.training.order import derived_seed
 from facekit.training.overrides import checked, overridden
 from facekit.training.profiles import Profile, profile_named
@@ -54,6 +54,7 @@ def train(
         raise ValueError(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
     wanted = _by_part(overrides or {})
     preset = overridden(kind.presets[profile], wanted[""])
+    check_preset(preset)
     plan = overridden(plan, wanted["profile"])
     chosen = checked(dataset_class(data), wanted["data"])
     options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}

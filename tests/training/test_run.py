@@ -1,0 +1,138 @@
+"""One call trains, measures and writes; what it is asked for is checked before anything starts."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+import toys
+
+from facekit.datasets.base import DATASETS
+from facekit.files import read_json
+from facekit.models.load import load_system
+from facekit.models.system import SYSTEMS
+from facekit.training import PROFILES, train
+from facekit.training.overrides import checked, overridden
+from facekit.training.records import read_log
+from facekit.training.run import dataset_options
+from facekit.weights import WeightsError, read_card
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setitem(SYSTEMS, "denoiser", "toys:Denoiser")
+    monkeypatch.setitem(DATASETS, "squares", "toys:Squares")
+
+
+def run(out, **changes):
+    options = {"profile": "smoke", "data": "squares", "out": out, "progress": False}
+    return train("denoiser", **options | changes)
+
+
+def test_a_run_leaves_weights_that_load_with_what_they_are(tmp_path):
+    path = run(tmp_path / "run", overrides={"steps": "30", "clip_norm": "none", "data.count": 35})
+    assert path == tmp_path / "run" / "weights.safetensors"
+    card = read_card(path)
+    assert (card.system, card.profile, card.steps, card.channels, card.size) == ("denoiser", "smoke", 30, 1, 8)
+    assert card.preset["clip_norm"] is None
+    assert card.data == {"name": "squares", "split": "train", "faces": 35, "options": {"size": 8, "count": 35}}
+    assert card.metrics == read_json(path.with_name("metrics.json"))
+    assert read_json(path.with_name("config.json"))["run"]["preset"]["steps"] == 30
+
+    system = load_system(path)
+    assert not system.training
+    assert system.preset == replace(toys.Denoiser.presets["smoke"], steps=30, clip_norm=None)
+    assert system.card == card
+    assert system.evaluate(toys.Squares("valid", count=35))["error"] == pytest.approx(card.metrics["error"], rel=1e-2)
+
+
+def test_a_finished_run_is_left_alone(tmp_path, caplog):
+    path = run(tmp_path)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    with caplog.at_level(logging.INFO):
+        assert run(tmp_path) == path
+    assert "is finished; nothing was trained" in caplog.text
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_weights_that_were_damaged_are_written_again_without_training(tmp_path):
+    path = run(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    run(tmp_path)
+    assert path.read_bytes() == content
+    assert len(read_log(tmp_path)) == 24
+
+
+def test_slices_of_time_add_up_to_the_run(tmp_path):
+    whole = run(tmp_path / "whole")
+    assert run(tmp_path / "sliced", minutes=0) is None
+    assert run(tmp_path / "sliced", minutes=0) is None
+    assert not (tmp_path / "sliced" / "weights.safetensors").exists()
+    sliced = run(tmp_path / "sliced", minutes=5)
+    assert read_card(sliced).sha256 == read_card(whole).sha256
+    assert [row["step"] for row in read_log(tmp_path / "sliced")] == list(range(1, 25))
+
+
+def test_the_seed_gives_the_first_weights_too(tmp_path):
+    torch.manual_seed(1)
+    first = run(tmp_path / "first")
+    torch.manual_seed(2)
+    assert read_card(run(tmp_path / "second")).sha256 == read_card(first).sha256
+    assert read_card(run(tmp_path / "third", seed=1)).sha256 != read_card(first).sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"overrides": {"stepz": 3}}, "ToyPreset has no 'stepz'; it has size, batch, steps"),
+        ({"overrides": {"steps": 2.5}}, "steps is 2.5; it must be int"),
+        ({"overrides": {"steps": "many"}}, "steps is 'many'; it must be int"),
+        ({"overrides": {"steps": True}}, "steps is True; it must be int"),
+        ({"overrides": {"augment": "blur"}}, "'blur' is no augmentation"),
+        ({"overrides": {"schedule": "linear"}}, "schedule is 'linear'"),
+        ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count, delay"),
+        ({"overrides": {"profile.precision": "half"}}, "precision 'half' is none of auto"),
+        ({"overrides": {"model.size": 4}}, "'model.size' sets nothing"),
+        ({"profile": "paper"}, "denoiser has no preset for the profile 'paper'; it has smoke, laptop"),
+        ({"profile": "desktop"}, "'desktop' is no profile"),
+        ({"data": "circles"}, "'circles' is no dataset"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_starts(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_text_stands_for_what_it_reads_as():
+    preset = overridden(
+        toys.ToyPreset(),
+        {"learning_rate": "3e-4", "batch": "16", "ema": "0.5", "clip_norm": 1, "balanced": "true", "widths": "8, 16"},
+    )
+    changed = {"learning_rate": 3e-4, "batch": 16, "ema": 0.5, "clip_norm": 1.0, "balanced": True, "widths": (8, 16)}
+    assert preset == replace(toys.ToyPreset(), **changed)
+    assert overridden(preset, {"widths": [4], "ema": "none"}) == replace(preset, widths=(4,), ema=None)
+    assert checked(toys.Squares, {"delay": 1}) == {"delay": 1.0}
+    with pytest.raises(ValueError, match="widths"):
+        overridden(preset, {"widths": "8, x"})
+
+
+def test_options_that_a_profile_gives_are_those_that_the_datasets_take():
+    from facekit.datasets.synthetic import SyntheticFaces
+
+    for profile in PROFILES.values():
+        options = {split: dataset_options("synthetic", split, profile, 32) for split in ("train", "valid")}
+        assert checked(SyntheticFaces, options["train"]) == options["train"]
+        assert options["train"]["people"] == profile.people > options["valid"]["people"]
+        assert dataset_options("fer2013", "train", profile, 48) == {"size": 48}
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
+    path = run(tmp_path)
+    monkeypatch.setattr(toys.Denoiser, "__init__", toys.Adversaries.__init__)
+    with pytest.raises(WeightsError, match="do not fit 'denoiser' here"):
+        load_system(path)
+    monkeypatch.delitem(SYSTEMS, "denoiser")
+    with pytest.raises(WeightsError, match="'denoiser' is no system"):
+        load_system(path)
