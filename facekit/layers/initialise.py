@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from facekit.layers.residual import ResidualBlock
-
 
 def initialise(network: nn.Module) -> None:
     """Start every layer of a rectified network, in place.
 
     Convolutions and linear layers: normal with variance 2 / fan (He 2015, eq. 10 and 14), by the outputs for
-    convolutions and by the inputs for linear layers; biases 0. Norms: scale 1, shift 0, but the last norm of a
-    residual block has scale 0, so that each block starts as its shortcut (Goyal 2017, §5.1).
+    convolutions and by the inputs for linear layers; biases 0. Norms: scale 1, shift 0. (Residual blocks that start
+    as their shortcuts, by a last norm of scale 0 as Goyal 2017, learn these shallow networks much more slowly.)
     """
     network.apply(_start)
 
@@ -26,5 +24,3 @@ def _start(layer: nn.Module) -> None:
     elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         nn.init.ones_(layer.weight)
         nn.init.zeros_(layer.bias)
-    elif isinstance(layer, ResidualBlock):  # visited after its own norms
-        nn.init.zeros_(layer.norm2.weight)

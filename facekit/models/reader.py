@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.faces import Faces, resize, to_gray, to_rgb
@@ -17,7 +18,7 @@ class FaceReader(System):
     """A system that says something of a face: its emotion, its action units, who it is.
 
     It takes pictures of any size and colour, and turns them into its own by `prepare`. A subclass sets `sees` and
-    implements `forward`, `both_ways` and `evaluate`.
+    implements `forward` and `both_ways`.
 
     sees    channels that its network looks at: 1 for grey, 3 for colour (grey is repeated)
     """
@@ -25,10 +26,15 @@ class FaceReader(System):
     sees: ClassVar[int]
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1] in the reader's own size and colour; gradients pass."""
+        """Pictures (N, C, H, W) in [-1, 1] in the reader's own size and colour; gradients pass.
+
+        Grey ones are brought to mean 0 and deviation 1, picture by picture, so that faces in bad light and faces
+        with dark skin are not harder to read for their lower contrast.
+        """
         images = to_gray(images) if self.sees == 1 else to_rgb(images)
         size = self.preset.size
-        return images if images.shape[-2:] == (size, size) else resize(images, size)
+        images = images if images.shape[-2:] == (size, size) else resize(images, size)
+        return F.instance_norm(images) if self.sees == 1 else images
 
     def both_ways(self, images: Tensor) -> Tensor:
         """What it says of pictures and of their mirror images, averaged: (N, C, H, W) to (N, K)."""
@@ -54,10 +60,6 @@ class FaceReader(System):
         for start in range(0, len(dataset), batch):
             faces = dataset.faces(range(start, min(start + batch, len(dataset)))).flatten_time()
             yield self.read(faces.images, batch), faces
-
-    def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """How well it reads a dataset, by name of the measure."""
-        raise NotImplementedError
 
 
 @contextmanager
