@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from facekit.emotions import ACTION_UNIT_COLUMNS, PROTOCOL_EMOTIONS
+from facekit.evaluation.calibration import ReliabilityCurve
 from facekit.show.pictures import Pictures, listed, to_image
 from facekit.show.style import LINES, SEQUENTIAL, Chart, chart, emotion_color
 
@@ -33,21 +34,16 @@ def confusion(
     return axes.figure
 
 
-def reliability(
-    curves: Mapping[str, tuple[Tensor, Tensor, Tensor]], *, title: str = "", axes: Axes | None = None
-) -> Figure:
-    """How often a judge is right against how sure it says it is.
-
-    curves    by name: mean confidence, accuracy and number of faces, each (B,), of the bins. A dot's area grows
-              with its bin; bins without faces are left out
-    """
+def reliability(curves: Mapping[str, ReliabilityCurve], *, title: str = "", axes: Axes | None = None) -> Figure:
+    """How often judges are right against how sure they say they are, by name. A dot's area grows with the answers
+    in its bin; bins without an answer are left out."""
     axes = axes or chart(3.8, 3.5)[1]
     axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="as sure as right")
-    for i, (name, (confidence, accuracy, count)) in enumerate(curves.items()):
-        filled = count > 0
-        area = 10 + 110 * count[filled] / count.sum()
-        axes.plot(confidence[filled], accuracy[filled], color=LINES[i], label=name)
-        axes.scatter(confidence[filled], accuracy[filled], s=area, color=LINES[i], zorder=3)
+    for i, (name, curve) in enumerate(curves.items()):
+        filled = curve.count > 0
+        area = 10 + 110 * curve.count[filled] / curve.count.sum()
+        axes.plot(curve.confidence[filled], curve.accuracy[filled], color=LINES[i], label=name)
+        axes.scatter(curve.confidence[filled], curve.accuracy[filled], s=area, color=LINES[i], zorder=3)
     axes.set(xlabel="confidence", ylabel="share that is right", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect=1)
     axes.legend(loc="upper left")
     return axes.figure

@@ -209,7 +209,8 @@ def _sheet(images, across: int, names, rows, titles) -> Image.Image:
         return left + i % across * step_x, above + i // across * step_y
 
     for i, image in enumerate(images):
-        sheet.paste(image, corner(i))
+        x, y = corner(i)
+        sheet.paste(image, (x + (wide - image.width) // 2, y))
     for i, title in enumerate(titles or ()):
         x, y = corner(i)
         _write(pen, (x + wide / 2, y + high + below / 2 + 1), title, "mm", wide)

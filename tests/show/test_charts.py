@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from facekit.emotions import ACTION_UNIT_COLUMNS, COLORS, EMOTIONS, PROTOCOL_EMOTIONS, prototype_matrix
+from facekit.evaluation.calibration import ReliabilityCurve
 from facekit.show import (
     action_unit_table,
     agreement,
@@ -32,7 +33,8 @@ def test_a_row_without_faces_is_no_division_by_zero():
 
 def test_reliability_leaves_empty_bins_out():
     confidence, count = torch.tensor([0.2, 0.5, 0.9]), torch.tensor([4, 0, 6])
-    axes = reliability({"judge": (confidence, torch.tensor([0.1, torch.nan, 0.8]), count)}).axes[0]
+    curve = ReliabilityCurve(confidence, torch.tensor([0.1, 0.0, 0.8]), count)
+    axes = reliability({"judge": curve}).axes[0]
     assert axes.lines[1].get_xdata().tolist() == pytest.approx([0.2, 0.9])
     assert axes.collections[0].get_sizes()[1] > axes.collections[0].get_sizes()[0]
 
@@ -75,7 +77,7 @@ def test_every_chart_names_its_axes_and_can_be_put_on_given_ones():
         roc({"judge": (rates, rates)}, **given),
         histograms({"one": rates}, "cosine", mark=0.5),
         lines({"happy": ([0, 1], [2, 3])}, "blur (pixels)", "accuracy"),
-        reliability({"judge": (rates, rates, torch.ones(5))}),
+        reliability({"judge": ReliabilityCurve(rates, rates, torch.ones(5))}),
         class_balance({"train": dict.fromkeys(PROTOCOL_EMOTIONS, 3)}),
     ]
     assert figures[0] is axes.figure

@@ -52,6 +52,12 @@ def test_grey_and_colour_and_sizes_may_be_mixed():
     assert colour(sheet, 40, 12) == (255, 255, 255)
 
 
+def test_a_narrow_picture_stands_in_the_middle_of_its_cell():
+    sheet = grid([torch.ones(1, 10, 30) * -1, plain(-1)], columns=1, size=20)
+    assert sheet.size == (60, 44)
+    assert [colour(sheet, x, 34)[0] for x in (10, 30, 50)] == [255, 0, 255]
+
+
 def test_emotions_above_the_columns_have_their_colour():
     sheet = grid(plain(*[0] * 7), columns=PROTOCOL_EMOTIONS, size=60)
     rgb = sheet.convert("RGB")
