@@ -5,11 +5,24 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import facekit
 from facekit.runs import checkout, runs_home
+
+# Errors that a person at the command line can put right, which need no traceback; by name, so that nothing slow is
+# imported to tell them.
+MISTAKES = (
+    "facekit.cli:Mistake",
+    "facekit.batch.parameters:BadPlan",
+    "facekit.batch.run:ClusterMissing",
+    "facekit.batch.notebooks:UnknownNotebook",
+    "facekit.datasets.base:DatasetMissing",
+    "facekit.datasets.sources:UnusableData",
+    "facekit.training.config:ConfigDiffers",
+    "facekit.weights:WeightsError",
+)
 
 
 class Mistake(ValueError):
@@ -28,24 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("facekit: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if not isinstance(error, _mistakes()):
+        if not any(f"{kind.__module__}:{kind.__name__}" in MISTAKES for kind in type(error).__mro__):
             raise
         print(f"facekit: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-
-
-def _mistakes() -> tuple[type[Exception], ...]:
-    """The errors that a person at the command line can put right, which need no traceback."""
-    from facekit.batch import BadPlan, ClusterMissing
-    from facekit.batch.notebooks import UnknownNotebook
-    from facekit.datasets.base import DatasetMissing
-    from facekit.datasets.sources import UnusableData
-    from facekit.training.config import ConfigDiffers
-    from facekit.weights import WeightsError
-
-    return (
-        Mistake, BadPlan, ClusterMissing, UnknownNotebook, DatasetMissing, UnusableData, ConfigDiffers, WeightsError,
-    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------- commands
@@ -92,45 +91,53 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train one system."""
-    from facekit.batch.parameters import literal
-    from facekit.datasets.base import DATASETS
-    from facekit.models.system import system_class
+    """Train one system; the same call again goes on where it stopped."""
     from facekit.training.run import train as train_system
 
-    overrides = {field: literal(value) for field, value in map(_assignment, arguments.set)}
-    try:  # the names first, whose errors are the author's of the command
-        presets = system_class(arguments.system).presets
-    except ValueError as error:
-        raise Mistake(str(error)) from None
-    _known(arguments.profile, presets, f"profile of {arguments.system}")
-    _known(arguments.data, DATASETS, "dataset")
-    for field in overrides:
-        _known(field, presets[arguments.profile].__dataclass_fields__, f"field of {arguments.system}'s presets")
-    folder = arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}"
-    print(
-        train_system(
-            arguments.system,
-            profile=arguments.profile,
-            data=arguments.data,
-            out=folder,
-            seed=arguments.seed,
-            overrides=overrides,
-        )
+    overrides = dict(map(_assignment, arguments.set))
+    _check_training(arguments, overrides)
+    written = train_system(
+        arguments.system,
+        profile=arguments.profile,
+        data=arguments.data,
+        out=arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}",
+        seed=arguments.seed,
+        overrides=overrides,
+        minutes=arguments.minutes,
     )
+    print(written or "stopped when the time was over; the same command goes on")
     return 0
 
 
 def _assignment(text: str) -> tuple[str, str]:
     field, equals, value = text.partition("=")
     if not equals:
-        raise Mistake(f"{text!r} is not of the form field=value")
+        raise Mistake(f"{text!r} is not of the form FIELD=value")
     return field.strip(), value.strip()
 
 
-def _known(name: str, names: object, kind: str) -> None:
+def _check_training(arguments: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Raise `Mistake` for a name or value that does not exist: later, the same error would be a fault of ours."""
+    from facekit.datasets.base import dataset_class
+    from facekit.models.system import system_class
+    from facekit.training.overrides import checked
+    from facekit.training.profiles import Profile, profile_named
+
+    try:
+        presets = system_class(arguments.system).presets
+        _known(profile_named(arguments.profile).name, presets, f"profile of {arguments.system}")
+        kinds = {"": type(presets[arguments.profile]), "profile": Profile, "data": dataset_class(arguments.data)}
+        for name, value in overrides.items():
+            part, _, field = name.rpartition(".")
+            _known(part, kinds, f"part of a run in {name}")
+            checked(kinds[part], {field: value})
+    except ValueError as error:
+        raise Mistake(str(error)) from None
+
+
+def _known(name: str, names: Collection[str], kind: str) -> None:
     if name not in names:
-        raise Mistake(f"{name!r} is no {kind}; known are {', '.join(names)}")
+        raise Mistake(f"{name!r} is no {kind}; known are {', '.join(filter(None, names))}")
 
 
 def data_check(arguments: argparse.Namespace) -> int:
@@ -274,7 +281,14 @@ def _add_training(commands) -> None:
     parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of the preset")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the preset, profile.FIELD or data.OPTION",
+    )
+    parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
     _add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
     _add(commands, "bench", bench)
 

@@ -140,7 +140,7 @@ def available_weights() -> dict[str, Path]:
     """All weights that can be loaded by name, with their files: those in the weights' folders, then the runs'."""
     found: dict[str, Path] = {}
     for folder in weights_folders():
-        for path in sorted(folder.glob("*.safetensors")):
+        for path in sorted(folder.glob("[!.]*.safetensors")):
             found.setdefault(path.stem, path)
     runs = runs_home()
     for path in sorted(runs.rglob(_IN_A_RUN)):

@@ -33,7 +33,7 @@ def find_notebooks(names: Sequence[str | int] = (), folder: Path | None = None) 
 
 
 def _meant(name: str | int, known: Sequence[Path], folder: Path) -> list[Path]:
-    text = f"{name:02d}" if isinstance(name, int) else name
+    text = f"{int(name):02d}" if str(name).isdigit() else str(name)
     if text.endswith(".ipynb") and Path(text).is_file():
         return [Path(text).resolve()]
     stem = Path(text).name.removesuffix(".ipynb")

@@ -1,0 +1,121 @@
+"""How fast this machine draws, loads and trains, and what each way of doing it gains over the plain one.
+
+Rates differ from machine to machine and from hour to hour; ratios, taken in turns within one run, hold longer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from facekit import machine
+from facekit.datasets.base import FaceDataset, loader
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.models.emotion_resnet import EmotionResNet, EmotionResNetPreset
+from facekit.training.loop import fit
+from facekit.training.profiles import PROFILES, Profile
+
+_ROUNDS = 3  # of which the median counts
+_STEPS = 4  # training steps a round; the first is left out, in which memory is laid out
+_BATCH = 32
+
+
+def measure() -> dict[str, object]:
+    """Faces a second of each way in each group, as JSON knows it: `machine`, and `speeds` by group and way.
+
+    The first way of a group is the plain one, which the others are compared with.
+    """
+    with tempfile.TemporaryDirectory(prefix="facekit-bench-") as folder:
+        groups = {
+            "drawing 64 x 64 in colour": _drawing(),
+            "loading 64 x 64 in colour": _loading(Path(folder)),
+            "training emotion_resnet at 48 x 48": _training(),
+        }
+        return {"machine": machine.describe(), "speeds": {group: _in_turns(ways) for group, ways in groups.items()}}
+
+
+def _in_turns(ways: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """The median rate of each way, one after the other in each round, so that a busy minute slows all alike."""
+    rounds = [{way: rate() for way, rate in ways.items()} for _ in range(_ROUNDS)]
+    return {way: statistics.median(one[way] for one in rounds) for way in ways}
+
+
+def _rate(work: Callable[[], int]) -> float:
+    """Faces a second of work that returns how many faces it did."""
+    started = time.perf_counter()
+    faces = work()
+    return faces / (time.perf_counter() - started)
+
+
+def _drawing() -> dict[str, Callable[[], float]]:
+    domains = {domain: SyntheticFaces(people=64, domain=domain) for domain in ("photo", "cartoon")}
+    return {
+        domain: lambda faces=faces: _rate(lambda: len(faces.faces(range(256)))) for domain, faces in domains.items()
+    }
+
+
+def _loading(folder: Path) -> dict[str, Callable[[], float]]:
+    drawn, cached = SyntheticFaces(people=32), SyntheticFaces(people=32, cache=folder)
+    return {
+        "drawn for each batch": lambda: _rate(lambda: _load(drawn)),
+        "from the memory-mapped cache": lambda: _rate(lambda: _load(cached)),
+    }
+
+
+def _load(dataset: FaceDataset) -> int:
+    return sum(len(batch) for batch in loader(dataset, 64, shuffle=True))
+
+
+def _training() -> dict[str, Callable[[], float]]:
+    preset = dataclasses.replace(EmotionResNet.presets["laptop"], batch=_BATCH, warmup=0, augment="none")
+    faces = _Held(_BATCH * _STEPS, preset.size)
+    plain = dataclasses.replace(PROFILES["laptop"], precision="float32", channels_last=False)
+    fast = dataclasses.replace(PROFILES["laptop"], precision="bfloat16", channels_last=True)
+    return {
+        "float32, contiguous": lambda: _train(preset, faces, plain),
+        "bfloat16, channels_last": lambda: _train(preset, faces, fast),
+    }
+
+
+def _train(preset: EmotionResNetPreset, faces: FaceDataset, profile: Profile) -> float:
+    """Faces a second in steps of the loop itself, on faces that are already drawn."""
+    records = fit(EmotionResNet(preset), faces, profile=profile)
+    return _BATCH / statistics.median(record.seconds for record in islice(records, 1, _STEPS))
+
+
+class _Held(FaceDataset):
+    """Faces held in memory, so that only training is timed."""
+
+    name, split, channels = "held", "train", 3
+
+    def __init__(self, count: int, size: int) -> None:
+        drawn = SyntheticFaces(people=count // 8, size=size)
+        self.size, self.labels, self.persons = size, drawn.labels, drawn.persons
+        self._faces = drawn.faces(range(count))
+
+    def faces(self, indices):
+        return self._faces[indices]
+
+
+def table(results: Mapping[str, object]) -> str:
+    """The results as text, with each way's gain over its group's first.
+
+    >>> print(table({"machine": {"cores": "2"}, "speeds": {"drawing": {"photo": 400.0, "cartoon": 600.0}}}))
+    cores: 2
+    drawing
+      photo                              400 faces/s
+      cartoon                            600 faces/s   1.5 x
+    """
+    lines = [f"{name}: {value}" for name, value in results["machine"].items()]
+    for group, ways in results["speeds"].items():
+        plain = next(iter(ways.values()))
+        lines.append(group)
+        for i, (way, rate) in enumerate(ways.items()):
+            gain = f"   {rate / plain:.1f} x" if i else ""
+            lines.append(f"  {way:<30} {rate:>7.0f} faces/s{gain}")
+    return "\n".join(lines)
