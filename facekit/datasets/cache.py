@@ -27,16 +27,19 @@ def cache_home() -> Path:
     return Path(os.environ.get("FACEKIT_CACHE") or data_home() / "cache").expanduser()
 
 
-def cached_arrays(name: str, key: object, make: Callable[[Path], None]) -> dict[str, np.ndarray]:
+def cached_arrays(
+    name: str, key: object, make: Callable[[Path], None], home: Path | None = None
+) -> dict[str, np.ndarray]:
     """The arrays that `make(folder)` writes as `.npy` files, mapped into memory, by file name without its ending.
 
     name    a word that starts the name of the cache's folder, for people
     key     all that the arrays depend on, as JSON; another key is another cache
+    home    the folder of caches, where it is not `cache_home()`
     make    called only where no whole and undamaged cache is there; a damaged one is replaced, with a notice
 
     Where the cache cannot be written, the arrays are read into memory instead, with a notice.
     """
-    folder = cache_home() / f"{name}-{_digest(key)}"
+    folder = (home or cache_home()) / f"{name}-{_digest(key)}"
     if folder.exists():
         if (fault := _fault(folder)) is None:
             return _open(folder)

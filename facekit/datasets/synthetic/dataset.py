@@ -13,7 +13,7 @@ from facekit.datasets.base import SPLITS, FaceDataset
 from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.draws import chance, shuffled, uniform
 from facekit.datasets.synthetic.people import Identity
-from facekit.datasets.synthetic.render import RENDERER_VERSION, render
+from facekit.datasets.synthetic.render import RENDERER_VERSION, check_size, render
 from facekit.datasets.synthetic.view import View
 from facekit.emotions import (
     ACTION_UNIT_COLUMNS,
@@ -30,7 +30,7 @@ PEOPLE = {"train": 2000, "valid": 200, "test": 256}
 """People in each split, unless asked otherwise."""
 
 _FIRST_PERSON = {"train": 0, "valid": 1_000_000, "test": 2_000_000}
-_MOST_PEOPLE = 1_000_000
+_MOST_PEOPLE, _MOST_FACES = 1_000_000, 1000
 
 # Pham 2020, table 1: shares of FER-2013's training set in percent.
 FER2013_SHARES = {
@@ -84,29 +84,27 @@ class SyntheticFaces(FaceDataset):
         cache: bool | Path | str | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        people = PEOPLE.get(split) if people is None else people
-        _check(split, people, faces_per_person, domain, intensity, frames, one_sided, imitate)
         fer = imitate == "fer2013"
-        self.split = split
-        self.size = size or (48 if fer else 64)
-        self.channels = channels or (1 if fer else 3)
-        self.frames = frames
-        self.device = torch.device(device)
         self._options = {
             "split": split,
-            "people": people,
+            "people": PEOPLE.get(split) if people is None else people,
             "faces_per_person": faces_per_person,
-            "size": self.size,
-            "channels": self.channels,
+            "size": size if size is not None else 48 if fer else 64,
+            "channels": channels if channels is not None else 1 if fer else 3,
             "domain": domain,
             "emotions": [EMOTIONS[emotion_index(name)] for name in emotions],
             "intensity": list(intensity),
             "frames": frames,
             "one_sided": one_sided,
             "imitate": imitate,
-            "label_noise": (0.1 if fer else 0.0) if label_noise is None else label_noise,
+            "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
         }
-        self._plan(people, faces_per_person)
+        _check(**self._options)
+        self.split = split
+        self.size, self.channels = self._options["size"], self._options["channels"]
+        self.frames = frames
+        self.device = torch.device(device)
+        self._plan(self._options["people"], faces_per_person)
         self._pixels = self._open_cache(cache)
 
     # ---------------------------------------------------------------------------------- what is known of each
@@ -118,7 +116,7 @@ class SyntheticFaces(FaceDataset):
         person = torch.div(index, per_person, rounding_mode="floor")
         self.persons = person + first
         # Its own number among the faces of all splits: what expression, view and noise are drawn from.
-        self._face = self.persons * 1000 + index % per_person
+        self._face = self.persons * _MOST_FACES + index % per_person
         self._true = self._share_out_emotions(index, person, per_person)
         self._intensity = uniform(self._face, "intensity", *self._options["intensity"])
         self.labels = self._noisy(self._true)
@@ -265,7 +263,7 @@ class SyntheticFaces(FaceDataset):
             "intensity": self._levels(index),
             "action_units": drawn.action_units,
             "landmarks": drawn.landmarks,
-            "mask": drawn.mask,
+            "mask": (drawn.mask * 255).round() / 255,
             "person": self.persons[index],
             "domain": self._domain[index],
         }
@@ -290,7 +288,8 @@ class SyntheticFaces(FaceDataset):
         if not cache:
             return None
         key = {**self._options, "renderer": RENDERER_VERSION}
-        return cached_arrays(f"synthetic-{self.split}", key, self._write_cache)
+        home = None if cache is True else Path(cache)
+        return cached_arrays(f"synthetic-{self.split}", key, self._write_cache, home)
 
     def _write_cache(self, folder: Path) -> None:
         """Draw the whole split into `.npy` files, a few hundred faces at a time."""
@@ -361,18 +360,39 @@ def _said(asked: Expression) -> tuple[Tensor | None, Tensor | None]:
     return weights.argmax(-1), intensity
 
 
-def _check(split, people, per_person, domain, intensity, frames, one_sided, imitate) -> None:
+def _check(
+    *,
+    split,
+    people,
+    faces_per_person,
+    size,
+    channels,
+    domain,
+    emotions,
+    intensity,
+    frames,
+    one_sided,
+    imitate,
+    label_noise,
+) -> None:
+    """Raise `ValueError` for options that make no data set."""
     if split not in SPLITS:
         raise ValueError(f"{split!r} is no split; use one of {', '.join(SPLITS)}")
-    if not (1 <= people <= _MOST_PEOPLE and 1 <= per_person <= 1000):
-        raise ValueError(f"people is {people} and faces_per_person {per_person}; need 1 to 1,000,000 and 1 to 1,000")
+    if not (1 <= people <= _MOST_PEOPLE and 1 <= faces_per_person <= _MOST_FACES):
+        raise ValueError(
+            f"people is {people} and faces_per_person {faces_per_person}; "
+            f"need 1 to {_MOST_PEOPLE:,} people and 1 to {_MOST_FACES:,} faces of each"
+        )
+    check_size(size, channels)
     if domain not in (*DOMAINS, "both"):
         raise ValueError(f"{domain!r} is no domain; use {', '.join(DOMAINS)} or both")
+    if not emotions or len(set(emotions)) < len(emotions):
+        raise ValueError(f"emotions are {emotions}; name at least one emotion, and each once")
     if not 0 <= intensity[0] <= intensity[1] <= 1:
         raise ValueError(f"intensity is {intensity}; need a range within 0 to 1")
     if frames is not None and frames < 3:
         raise ValueError(f"frames is {frames}; a sequence from rest to the peak and back has at least 3")
-    if not 0 <= one_sided <= 1:
-        raise ValueError(f"one_sided is {one_sided}; it is a share, 0 to 1")
+    if not (0 <= one_sided <= 1 and 0 <= label_noise <= 1):
+        raise ValueError(f"one_sided is {one_sided} and label_noise {label_noise}; each is a share, 0 to 1")
     if imitate not in (None, "fer2013"):
         raise ValueError(f"{imitate!r} cannot be imitated; 'fer2013' can")

@@ -23,11 +23,17 @@ from facekit.datasets.synthetic.shape import (
     upper_lip_arc,
 )
 from facekit.datasets.synthetic.view import View
+from facekit.faces import to_gray
 
 
 def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
     """One colour for all faces, (1, 3)."""
     return torch.tensor([color], device=like.device)
+
+
+def exposure(who: Identity) -> Tensor:
+    """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
+    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.30)
 
 
 def outline_distance(c: Canvas, s: Shape) -> Tensor:
@@ -91,60 +97,88 @@ def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
     return over(skin, mole * col(who.mole), who.skin * 0.35)
 
 
-def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> Tensor:
-    """Brows; returns how much of each pixel they cover."""
+@dataclass(frozen=True)
+class BrowField:
+    """At each pixel: signed distance from the brow's edge, how much of the brow's length lies there."""
+
+    distance: Tensor
+    along: Tensor
+
+
+def brow_field(c: Canvas, s: Shape) -> BrowField:
+    """The brows at each pixel."""
     x0, x1 = c.side(s.brow_x0), c.side(s.brow_x1)
     t = (c.a - x0) / (x1 - x0)
     y = brow_height(t, c.side(s.brow_y0), c.side(s.brow_y1), c.side(s.brow_y2))
     half = brow_half_thickness(t, c.side(s.brow_thick))
-    mask = c.edge((c.v - y).abs() - half, 0.022) * ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05))
+    return BrowField((c.v - y).abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)))
+
+
+def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> None:
+    """Brows, in the hair's colour but darker."""
+    brow = brow_field(c, s)
     strands = 0.88 + 0.12 * torch.sin(c.a * 95 - c.v * 60)
-    mask = mask * strands * col(who.brow_dark)
+    mask = c.edge(brow.distance, 0.022) * brow.along * strands * col(who.brow_dark)
     color = torch.lerp(who.hair * 0.75, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
-    dark = torch.minimum(color, who.skin * 0.55)
-    over(picture, mask, dark)
-    return mask
+    over(picture, mask, torch.minimum(color, who.skin * 0.55))
 
 
-def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) -> Tensor:
-    """Whites, irises, pupils, lids and lashes; returns how much of each pixel is the open eye."""
+@dataclass(frozen=True)
+class EyeField:
+    """At each pixel: place relative to the eye, its lids there, and the open part of it."""
+
+    t: Tensor  # along the eye, -1 at the nose, 1 outside
+    y: Tensor  # below its axis
+    lid_y: Tensor  # the upper lid's edge, below the axis
+    rim_y: Tensor  # the lower lid's
+    opening: Tensor  # 1 where the eye is seen
+    within: Tensor  # 1 between the corners
+    ix: Tensor  # from the iris' centre, to the right of the picture and down
+    iy: Tensor
+    out: Tensor
+
+
+def eye_field(c: Canvas, who: Identity, s: Shape, view: View) -> EyeField:
+    """The eyes at each pixel."""
     w, up, low = c.side(s.eye_w), c.side(s.lid_up), c.side(s.lid_low)
     x = c.a - c.side(s.eye_x)
     t = x / w
     y = c.v - c.side(s.eye_y) + c.side(s.eye_tilt) * x
-    arc = upper_lid_arc(t)
-    lid_y, rim_y = -up * arc, low * lid_arc(t)
-    gap = torch.maximum(lid_y - y, y - rim_y)
-    opening = c.edge(gap, 0.004) * c.edge((t.abs() - 1) * w, 0.01)
-
-    white = who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u)
-    over(picture, opening, white)
-    radius = col(who.iris_size)
-    ix = torch.where(c.left, 1.0, -1.0) * x - col(view.gaze_x * who.iris_size)
+    lid_y, rim_y = -up * upper_lid_arc(t), low * lid_arc(t)
+    opening = c.edge(torch.maximum(lid_y - y, y - rim_y), 0.004) * c.edge((t.abs() - 1) * w, 0.01)
+    ix = torch.where(c.left, x, -x) - col(view.gaze_x * who.iris_size)
     iy = y + 0.012 - col(view.gaze_y * who.iris_size)
-    out = (ix * ix + iy * iy).sqrt()
-    iris = c.edge(out - radius, 0.012) * opening
-    over(picture, iris, who.iris * 0.85)
-    over(picture, iris * ramp(out, radius * 0.68, radius), who.iris * 0.25)
-    over(picture, c.edge(out - radius * 0.42, 0.01) * opening, flat((0.02, 0.02, 0.02), c.u))
-    # The upper lid's shadow on the eyeball, then lashes, the fold above and the rim below.
-    over(picture, opening * (1 - ramp(y - lid_y, 0.0, 0.05)) * 0.55, flat((0.05, 0.03, 0.03), c.u))
-    glint = bump(ix, iy, col(view.light_side.sin() * 0.04), -0.035, 0.016 + 0.25 * c.pixel, 0.016 + 0.25 * c.pixel)
-    over(picture, glint * opening * 0.75, flat((1.0, 1.0, 1.0), c.u))
     within = c.edge((t.abs() - 1.06) * w, 0.03)
-    soft = 1 - col(who.strong.float()) * 0.3
-    lash = c.band(y - lid_y + 0.004, 0.018, 0.014) * within * soft
-    over(picture, lash * 0.85, flat((0.06, 0.04, 0.035), c.u))
-    fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * arc - 0.012
-    fold = c.band(y - fold_y, 0.008, 0.022) * within * (0.30 + 0.35 * col(who.lid_fold))
+    return EyeField(t, y, lid_y, rim_y, opening, within, ix, iy, (ix * ix + iy * iy).sqrt())
+
+
+def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) -> None:
+    """Whites, irises, pupils, lids and lashes."""
+    e = eye_field(c, who, s, view)
+    black = flat((0.03, 0.02, 0.02), c.u)
+    over(picture, e.opening, who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u))
+    radius = col(who.iris_size)
+    iris = c.edge(e.out - radius, 0.012) * e.opening
+    over(picture, iris, who.iris * 0.85)
+    over(picture, iris * ramp(e.out, radius * 0.68, radius), who.iris * 0.25)
+    over(picture, c.edge(e.out - radius * 0.42, 0.01) * e.opening, black)
+    # The upper lid's shadow on the eyeball, a glint, then lashes, the fold above and the rim below.
+    over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.05)) * 0.55, black)
+    small = 0.016 + 0.25 * c.pixel
+    glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.04), -0.035, small, small)
+    over(picture, glint * e.opening * 0.75, flat((1.0, 1.0, 1.0), c.u))
+    lash = c.band(e.y - e.lid_y + 0.004, 0.018, 0.014) * e.within
+    over(picture, lash * (0.85 - 0.25 * col(who.strong.float())), black)
+    up = c.side(s.lid_up)
+    fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
+    fold = c.band(e.y - fold_y, 0.008, 0.022) * e.within * (0.30 + 0.35 * col(who.lid_fold))
     over(picture, fold, who.skin * 0.38)
-    rim = c.band(y - rim_y - 0.006, 0.006, 0.015) * within
+    rim = c.band(e.y - e.rim_y - 0.006, 0.006, 0.015) * e.within
     over(picture, rim * 0.45, who.skin * flat((0.42, 0.33, 0.33), c.u))
-    return opening
 
 
-def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> Tensor:
-    """Lips, the dark between them, teeth and tongue; returns how much of each pixel is the open mouth."""
+def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
+    """Lips, the dark between them, teeth and tongue."""
     upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
     lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
     over(picture, upper * 0.85, who.lips * 0.84)
@@ -171,7 +205,6 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     # The line where the lips meet.
     line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.010, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
     over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.85, who.lips * 0.28)
-    return cavity
 
 
 def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:

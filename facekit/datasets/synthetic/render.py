@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.canvas import Canvas, col, over
+from facekit.datasets.synthetic.cartoon import cartoon, stylised
 from facekit.datasets.synthetic.draws import mix
 from facekit.datasets.synthetic.muscles import Pull, pull
 from facekit.datasets.synthetic.paint import (
+    exposure,
     lips,
     outline_distance,
     paint_beard,
@@ -71,11 +73,14 @@ def render(
         who, seen = who.repeat_interleave(frames), seen.repeat_interleave(frames)
 
     step = max(1, _CHUNK // size**2)
-    parts = [
-        _draw(who[rows], units[rows], seen[rows], size, channels, kinds[rows])
-        for rows in (slice(i, i + step) for i in range(0, len(units), step))
-    ]
-    images, masks, points = (torch.cat(column) for column in zip(*parts, strict=True))
+    order, parts = [], []
+    for kind in range(len(DOMAINS)):
+        of_kind = (kinds == kind).nonzero()[:, 0]
+        for rows in of_kind.split(step):
+            order.append(rows)
+            parts.append(_draw(who[rows], units[rows], seen[rows], size, channels, DOMAINS[kind]))
+    back = torch.cat(order).argsort()
+    images, masks, points = (torch.cat(column)[back] for column in zip(*parts, strict=True))
     if frames is not None:
         images, masks, points = (value.unflatten(0, (-1, frames)) for value in (images, masks, points))
     return Faces(
@@ -98,25 +103,32 @@ def _check(identity: Identity, action_units: Tensor, view: View, size: int, chan
         raise ValueError(
             f"{len(identity)} people, {len(action_units)} expressions and {len(view)} views: give as many of each"
         )
+    check_size(size, channels)
+
+
+def check_size(size: int, channels: int) -> None:
+    """Raise `ValueError` for pictures that cannot be drawn."""
     if size < 16 or channels not in (1, 3):
         raise ValueError(f"size is {size} and channels {channels}; need a size of 16 or more, and 1 or 3 channels")
 
 
-def _draw(who: Identity, units: Tensor, view: View, size: int, channels: int, domain: Tensor):
+def _draw(who: Identity, units: Tensor, view: View, size: int, channels: int, domain: str):
     """Pictures (n, C, H, W), masks (n, 1, H, W) and landmarks (n, 68, 2) of a few faces."""
+    who = stylised(who) if domain == "cartoon" else who
     p = pull(units)
     s = shape(who, p)
     points = project(*landmarks(s), view, who.nose_depth)
     u, v = unproject(view, who.nose_depth, size)
     c = Canvas.of(u, v, 1 / (size * view.scale))
     outline = outline_distance(c, s)
-    photo = _photo(c, who, s, p, view, outline, size)
-    images = photo.clamp(0, 1).mul_(2).sub_(1)
+    paint = cartoon if domain == "cartoon" else _photo
+    picture = paint(c, who, s, p, view, outline)
+    images = picture.clamp_(0, 1).mul_(2).sub_(1)
     mask = c.edge(outline) * c.edge(col(who.hairline) - c.v, 0.03)
     return (to_gray(images) if channels == 1 else images), mask[:, None], points
 
 
-def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Tensor, size: int) -> Tensor:
+def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Tensor) -> Tensor:
     """Pictures (n, 3, H, W) in [0, 1]. Light adds up in squared sRGB, which is close to linear."""
     m = lips(c, s)
     surface = relief(c, who, s, p)
@@ -130,8 +142,8 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
     hair = Hair(c, who, s)
-    picture = paint_background(c, view, size).square_()
-    side = (view.light + view.ambient) * 0.75 * _exposure(who)
+    picture = paint_background(c, view).square_()
+    side = (view.light + view.ambient) * 0.75 * exposure(who)
     side = side[:, None, None]
     paint_hair(picture, hair.behind, hair, who, 0.55)
     paint_body(picture, c, who, s, side)
@@ -140,7 +152,7 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     above = torch.maximum(c.edge(outline), hair.behind)
     paint_hair(picture, hair.front * above, hair, who, 1.0)
     paint_glasses(picture, c, who)
-    return _camera(picture, view, size)
+    return _camera(picture, view)
 
 
 def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tensor, Tensor]:
@@ -155,18 +167,13 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     # Skin scatters light past the terminator: wrapped Lambert.
     diffuse = ((facing + 0.25) / 1.25).clamp(min=0)
     open_ = (1 - surface.hollow).clamp(0.08, 1.3)
-    gain = col(_exposure(who))
+    gain = col(exposure(who))
     light = (col(view.light) * diffuse + col(view.ambient) * (0.6 + 0.4 * norm)) * open_ * gain
     half = (torch.stack([lx, ly, lz + 1]) / torch.stack([lx, ly, lz + 1]).norm(dim=0)).unbind(0)
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
         toward = toward * toward
     return light, toward * col(0.10 * who.oil * view.light) * open_
-
-
-def _exposure(who: Identity) -> Tensor:
-    """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
-    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.30)
 
 
 def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,12 +186,12 @@ def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:
     return dx, dy
 
 
-def _camera(picture: Tensor, view: View, size: int) -> Tensor:
+def _camera(picture: Tensor, view: View) -> Tensor:
     """Exposure, white balance, gamma and noise."""
     tint = torch.tensor([0.06, 0.0, -0.08], device=picture.device)
     gain = view.exposure[:, None] * (1 + view.warmth[:, None] * tint)
     picture = picture.mul_(gain[:, :, None, None]).clamp_(min=0).sqrt_()
-    return picture + _noise(view, size)
+    return picture + _noise(view, picture.shape[-1])
 
 
 def _noise(view: View, size: int) -> Tensor:

@@ -97,7 +97,7 @@ def shape(who: Identity, p: Pull) -> Shape:
         ala_y=sided(who.nose_length - 0.055) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
         mouth_y=who.mouth_height + 0.45 * p.jaw - lifted - 0.015 * p.press * closed,
-        corner_y=sided(who.mouth_curve) + p.corner_y + (0.8 * lifted)[:, None],
+        corner_y=sided(who.mouth_curve) + p.corner_y + lifted[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
         lip_upper=who.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),

@@ -1,0 +1,104 @@
+"""The cache of the embedded data set: the same faces, and nothing damaged is ever used."""
+
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from facekit.datasets import synthetic
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.datasets.synthetic import dataset as module
+from facekit.expression import Expression
+
+OPTIONS = {"people": 3, "faces_per_person": 4, "size": 32}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEKIT_DATA", str(tmp_path / "my data"))
+    monkeypatch.delenv("FACEKIT_CACHE", raising=False)
+    return tmp_path / "my data" / "cache"
+
+
+def folders(home):
+    return sorted(folder for folder in home.iterdir() if not folder.name.startswith("."))
+
+
+def check_same(a, b):
+    for name in ("images", "action_units", "landmarks", "emotion", "intensity", "person"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert (a.mask - b.mask).abs().max() < 0.003
+
+
+@pytest.mark.parametrize("extra", [{}, {"frames": 3}, {"domain": "both", "channels": 1}])
+def test_cached_faces_are_the_drawn_ones(home, extra):
+    cached, drawn = SyntheticFaces(cache=True, **OPTIONS, **extra), SyntheticFaces(**OPTIONS, **extra)
+    check_same(cached.faces([11, 0, 5]), drawn.faces([11, 0, 5]))
+    edited = cached.counterfactual([2], Expression.of("happy"))
+    check_same(edited, drawn.counterfactual([2], Expression.of("happy")))
+
+
+def test_drawn_once(home, monkeypatch):
+    SyntheticFaces(cache=True, **OPTIONS)
+    monkeypatch.setattr(SyntheticFaces, "_write_cache", lambda *_: pytest.fail("drawn again"))
+    SyntheticFaces(cache=True, **OPTIONS)
+    assert len(folders(home)) == 1
+
+
+def test_other_options_and_other_renderers_have_their_own(home, monkeypatch):
+    SyntheticFaces(cache=True, **OPTIONS)
+    SyntheticFaces(cache=True, **OPTIONS, one_sided=0.5)
+    monkeypatch.setattr(module, "RENDERER_VERSION", synthetic.RENDERER_VERSION + 1)
+    SyntheticFaces(cache=True, **OPTIONS)
+    assert len(folders(home)) == 3
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "manifest", "missing"])
+def test_a_damaged_cache_is_made_again_with_a_notice(home, damage, caplog):
+    before = SyntheticFaces(cache=True, **OPTIONS).faces(range(12))
+    (folder,) = folders(home)
+    file = folder / "images.npy"
+    if damage == "flip":
+        content = bytearray(file.read_bytes())
+        content[-100] ^= 255
+        file.write_bytes(content)
+    elif damage == "truncate":
+        file.write_bytes(file.read_bytes()[:-1000])
+    elif damage == "manifest":
+        next(folder.glob("*.json")).write_text('{"files"')
+    else:
+        file.unlink()
+    with caplog.at_level(logging.WARNING, "facekit"):
+        after = SyntheticFaces(cache=True, **OPTIONS).faces(range(12))
+    assert "damaged" in caplog.text
+    check_same(before, after)
+    assert np.load(file).shape == (12, 3, 32, 32)
+
+
+def test_a_build_that_stops_half_way_leaves_nothing_to_trust(home, monkeypatch):
+    draw = SyntheticFaces._write_cache
+
+    def stopped(self, folder):
+        draw(self, folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SyntheticFaces, "_write_cache", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        SyntheticFaces(cache=True, **OPTIONS)
+    assert folders(home) == []
+
+
+def test_two_processes_build_at_once(home):
+    code = (
+        "import torch; torch.set_num_threads(1);"
+        "from facekit.datasets.synthetic import SyntheticFaces as S;"
+        "d = S(people=8, size=32, cache=True); print(int(((d.faces(range(64)).images + 1) * 127.5).sum()))"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert all(run.returncode == 0 for run in runs)
+    assert said[0] == said[1]
+    assert len(folders(home)) == 1
