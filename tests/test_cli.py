@@ -1,0 +1,162 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import facekit
+from facekit import cli, develop, shipped
+from facekit.files import read_json, write_json
+
+
+def status_and_words(capsys, *arguments):
+    status = cli.main(list(arguments))
+    return status, capsys.readouterr().err
+
+
+def test_help_comes_without_loading_what_is_slow():
+    code = "import sys, facekit.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "run" in loaded
+    assert not {"torch", "papermill", "distributed", "numpy"} & set(loaded)
+
+
+def test_errors_that_count_as_mistakes_exist():
+    for name in cli.MISTAKES:
+        module, _, error = name.partition(":")
+        assert issubclass(getattr(importlib.import_module(module), error), Exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "stargen"], "'stargen' is no system"),
+        (["train", "emotion_cnn", "--profile", "huge"], "'huge' is no profile"),
+        (["train", "emotion_cnn", "--data", "fer"], "'fer' is no dataset"),
+        (["train", "emotion_cnn", "--set", "stepz=3"], "has no 'stepz'"),
+        (["train", "emotion_cnn", "--set", "steps=many"], "steps is 'many'; it must be int"),
+        (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat' is no part of a run"),
+        (["train", "emotion_cnn", "--set", "steps"], "not of the form FIELD=value"),
+        (["run", "--notebooks", "99"], "'99' names no notebook"),
+        (["batch", "none.yaml"], "none.yaml cannot be read"),
+        (["batch", "plan.yaml", "-p", "SEED=0"], "leave out --notebooks and -p"),
+        (["batch", "-p", "SEED"], "not of the form NAME=value"),
+        (["data", "prepare", "no/such/folder", "out"], "no/such/folder is not a folder"),
+        (["weights", "stargan"], "'stargan' is no set of weights that ships"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_status_2(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path))
+    status, said = status_and_words(capsys, *arguments)
+    assert status == 2
+    assert words in said
+    assert said.startswith("facekit: ")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run", "--fly"], ["run", "--jobs", "0"], ["train"], ["data"]])
+def test_what_argparse_refuses_has_status_2_too(capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("facekit.machine.describe", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["version"])
+
+
+def test_an_interrupt_has_its_own_status(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facekit.machine.describe", interrupted)
+    assert status_and_words(capsys, "version") == (130, "facekit: interrupted\n")
+
+
+def test_version_names_what_a_report_of_a_fault_needs(capsys):
+    assert cli.main(["version"]) == 0
+    said = capsys.readouterr().out
+    assert facekit.__version__ in said
+    assert "PyTorch" in said
+
+
+def test_a_batch_cannot_leave_the_folder_of_runs(capsys, tmp_path, monkeypatch, request):
+    monkeypatch.setattr("facekit.batch.find_notebooks", lambda names: [])
+    status, said = status_and_words(capsys, "batch", "--name", "../elsewhere")
+    assert status == 2
+    assert "the name of a folder" in said
+
+
+@pytest.mark.parametrize(("statuses", "status"), [(["done"], 0), (["done", "failed"], 1), (["skipped"], 1)])
+def test_the_exit_status_of_a_batch_tells(capsys, monkeypatch, tmp_path, statuses, status):
+    from facekit.batch import Record
+
+    records = [Record(str(i), "x", {}, "", outcome) for i, outcome in enumerate(statuses)]
+    monkeypatch.setattr("facekit.batch.find_notebooks", lambda names: [])
+    monkeypatch.setattr("facekit.batch.plan_runs", lambda entries: [])
+    monkeypatch.setattr("facekit.batch.run_batch", lambda *a, **k: (tmp_path / "index.html", records))
+    assert cli.main(["run"]) == status
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "index.html")
+
+
+def test_lab_listens_on_this_machine_alone_and_hands_on_the_rest(monkeypatch):
+    called = []
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append((command, cwd.name)) or 0)
+    assert cli.main(["lab", "--port", "9000"]) == 0
+    assert called == [([sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--port", "9000"], "notebooks")]
+
+
+def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
+    called = {}
+    monkeypatch.setattr("facekit.training.run.train", lambda system, **asked: called.update(asked, system=system))
+    arguments = ["--profile", "smoke", "--out", str(tmp_path), "--seed", "4", "--set", "steps=3", "--minutes", "2"]
+    assert cli.main(["train", "emotion_cnn", *arguments]) == 0
+    assert called["system"] == "emotion_cnn"
+    assert called["seed"] == 4
+    assert called["overrides"] == {"steps": "3"}
+    assert called["minutes"] == 2
+    assert "goes on" in capsys.readouterr().out
+
+
+def test_the_checks_go_on_after_a_failure_and_remember_it(monkeypatch):
+    ran = []
+
+    def run(command, cwd, env):
+        ran.append(command[2:])
+        return subprocess.CompletedProcess(command, int(command[2] == "ruff"))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert develop.test(["-k", "some"]) == 1
+    assert [command[0] for command in ran] == ["ruff", "ruff", "pytest"]
+    assert ran[-1][-2:] == ["-k", "some"]
+    assert develop.lint() == 1
+
+
+def test_every_recipe_of_weights_names_what_exists():
+    from facekit.datasets.base import DATASETS
+    from facekit.models.system import system_class
+    from facekit.training.overrides import overridden
+
+    for name, recipe in shipped.SHIPPED.items():
+        presets = system_class(recipe.system).presets
+        overridden(presets[recipe.profile], recipe.overrides)
+        assert recipe.data in DATASETS
+        assert name == f"{recipe.system}-{recipe.data}"
+
+
+def test_retrained_weights_ship_with_their_card(monkeypatch, tmp_path):
+    def train(system, *, out, **asked):
+        out.mkdir(parents=True)
+        (out / "weights.safetensors").write_bytes(b"numbers")
+        write_json(out / "weights.json", {"system": system, **asked, "overrides": dict(asked["overrides"])})
+        return out / "weights.safetensors"
+
+    monkeypatch.setattr("facekit.training.run.train", train)
+    monkeypatch.setattr(shipped, "checkout", lambda: tmp_path)
+    monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path / "runs"))
+    path = shipped.retrain("emotion_resnet-fer2013")
+    assert path == tmp_path / "data/weights/emotion_resnet-fer2013.safetensors"
+    assert path.read_bytes() == b"numbers"
+    assert read_json(path.with_suffix(".json"))["data"] == "fer2013"
