@@ -28,7 +28,7 @@ _COLUMNS = ("subDirectory_filePath", "facial_landmarks", "expression", "valence"
 SOURCE = Source(
     name="affectnet",
     title="AffectNet",
-    address="https://www.mohammadmahoor.com/pages/databases/affectnet/",
+    address="http://mohammadmahoor.com/pages/databases/affectnet/",
     terms="for research, by an agreement that a professor or the head of a laboratory signs; students ask through them",
     layout="affectnet/{train_set,val_set}/images/0.jpg with annotations/0_exp.npy, 0_val.npy, 0_aro.npy, 0_lnd.npy\n"
     "affectnet/{training,validation}.csv (or in Manually_Annotated_file_lists/) with Manually_Annotated_Images/",

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from facekit.datasets.base import DATASETS, SPLITS, DatasetMissing, Problem, open_dataset
-from facekit.datasets.sources import Source, data_home
+from facekit.datasets.sources import EmptySplit, Source, data_home
 from facekit.datasets.stored import StoredFaces
 from facekit.emotions import EMOTIONS
 
@@ -105,7 +105,7 @@ def check_dataset(name: str, root: str | os.PathLike) -> DatasetReport:
     for split in SPLITS:
         try:
             splits[split] = open_dataset(name, split, path=root)
-        except (DatasetMissing, ValueError) as error:  # a split may be empty where another is not
+        except (DatasetMissing, EmptySplit) as error:
             why = str(error)
     if not splits:
         return DatasetReport(name, source, Path(root), missing=why)

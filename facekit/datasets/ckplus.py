@@ -23,8 +23,9 @@ from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, LETTERS, action_unit
 SOURCE = Source(
     name="ckplus",
     title="CK+",
-    address="http://www.jeffcohn.net/resources/",
-    terms="for research without profit, by a signed agreement; few of the people may be shown in print",
+    address="https://www.jeffcohn.net/Resources/",
+    terms="for research, not commerce, to members of a faculty, by a signed agreement; few of the people may be shown "
+    "in print",
     layout="ckplus/cohn-kanade-images/S005/001/S005_001_00000001.png, ... (from neutral to the peak)\n"
     "ckplus/Emotion/S005/001/S005_001_00000011_emotion.txt (of the last frame; 327 sequences)\n"
     "ckplus/FACS/S005/001/S005_001_00000011_facs.txt\n"

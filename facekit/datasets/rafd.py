@@ -26,7 +26,7 @@ SOURCE = Source(
     name="rafd",
     title="RaFD",
     address="https://rafd.socsci.ru.nl",
-    terms="for science without profit, to researchers at universities, each asking for himself; students by their "
+    terms="for science alone, to researchers at universities, each of whom asks in person; students through their "
     "supervisors",
     layout="rafd/**/Rafd090_01_Caucasian_female_angry_frontal.jpg (camera, model, group, sex, emotion, gaze)",
 )

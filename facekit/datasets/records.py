@@ -17,7 +17,7 @@ from facekit.datasets.alignment import alignment, eyes_of, to_relative, warp
 from facekit.datasets.base import SPLITS
 from facekit.datasets.cache import cached_arrays, file_stamp
 from facekit.datasets.pictures import BadPicture, read_picture, to_array
-from facekit.datasets.sources import Problems, Source, logger
+from facekit.datasets.sources import EmptySplit, Problems, Source, logger
 from facekit.datasets.stored import Table
 from facekit.expression import DOMAINS
 
@@ -62,9 +62,9 @@ def tabulate(
     """The records of a split as a table, read once into the cache; those that cannot be read become problems.
 
     Pictures with landmarks are aligned by the eyes (a sequence as a whole, by its first frame, so that what moves
-    still moves); of others the middle square is taken. Raises `ValueError` for a split without a picture.
+    still moves); of others the middle square is taken. Raises `EmptySplit` for a split without one.
     """
-    chosen = in_split(records, split, source.title)
+    chosen = in_split(records, split, source, problems)
     stored = cached_arrays(
         source.name,
         [_VERSION, size, channels, sequences, [_stamp(record) for record in chosen]],
@@ -74,9 +74,9 @@ def tabulate(
     rows = np.flatnonzero(stored["usable"])
     kept = [chosen[i] for i in rows]
     if not kept:
-        raise ValueError(
-            f"{source.title} has no usable picture in split {split!r}; it knows of {len(records)} in all, "
-            f"{len(problems)} unusable"
+        raise EmptySplit(
+            f"{source.title} has no usable picture in split {split!r}: of {len(records)} in all, {len(chosen)} fall to "
+            f"it, and {len(problems)} are unusable; with few pictures or people, lay them out in train, valid and test"
         )
     known = {name: np.stack([r.known[name] for r in kept]).astype(np.float32) for name in kept[0].known}
     if kept[0].landmarks is not None:
@@ -108,26 +108,27 @@ def split_of(key: str) -> str:
     return "train" if position < 0.8 else "valid" if position < 0.9 else "test"
 
 
-def in_split(records: Sequence[Record], split: str, title: str) -> list[Record]:
+def in_split(records: Sequence[Record], split: str, source: Source, problems: Problems) -> list[Record]:
     """The records of one split.
 
-    Where the owners made splits, theirs count: a missing valid is taken out of their train by `split_of`, and a
-    missing test is their valid, with a notice in the log. Else `split_of` decides, so that nobody is in two splits.
+    Where the owners made no splits, `split_of` decides by person, so that nobody is in two. Else theirs count: a
+    missing valid is taken out of their train by `split_of`, and a missing test is valid, with a notice in the log;
+    a record in none of their splits becomes a problem.
     """
-    given = {record.split for record in records}
-    drawn = {id(record): split_of(f"{title}/{record.person or record.name}") for record in records}
-    if not given & {"valid", "test"}:
+    drawn = {id(record): split_of(f"{source.name}/{record.person or record.name}") for record in records}
+    given = {record.split for record in records} - {None}
+    if not given:
         return [record for record in records if drawn[id(record)] == split]
+    for record in records:
+        if record.split is None:
+            problems.add(record.name, "it is in none of the splits, as others are")
     if split == "test" and "test" not in given:
-        logger.warning("%s has no test split, so test is its valid split", title)
+        logger.warning("%s has no test split, so test is its valid split", source.title)
         split = "valid"
-    if "valid" in given:
+    if split == "test" or "valid" in given:
         return [record for record in records if record.split == split]
-    owner = {"train": "train", "valid": "train", "test": "test"}[split]
-    theirs = [record for record in records if record.split == owner]
-    if split == "test":
-        return theirs
-    return [record for record in theirs if (drawn[id(record)] == "valid") == (split == "valid")]
+    train = [record for record in records if record.split == "train"]
+    return [record for record in train if (drawn[id(record)] == "valid") == (split == "valid")]
 
 
 def split_named(folder: str) -> str | None:

@@ -62,6 +62,10 @@ class UnusableData(ValueError):
         self.problem = problem
 
 
+class EmptySplit(ValueError):
+    """A dataset is there, and no usable picture of it falls to the split that was asked for."""
+
+
 class Problems(list[Problem]):
     """What was found unusable: collected, or with `strict` raised at the first as `UnusableData`."""
 

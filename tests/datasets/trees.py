@@ -1,0 +1,76 @@
+"""Writing small copies of the datasets' layouts."""
+
+import csv
+import gzip
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+
+from facekit.datasets import open_dataset
+from facekit.datasets.sources import EmptySplit
+from facekit.faces import to_uint8
+
+# How the owners of each dataset spell the emotions.
+SPELLED = {"angry": "anger", "happy": "happy", "sad": "sadness"}
+RAFD = {
+    "disgust": "disgusted",
+    "fear": "fearful",
+    "surprise": "surprised",
+    "contempt": "contemptuous",
+}
+FERG = {"angry": "anger", "happy": "joy", "sad": "sadness"}
+
+CK_PEOPLE = ("S005", "S010", "S011", "S014", "S022", "S026")
+CK_CORNER = (200, 150)  # of the face in the 640 x 490 picture
+
+AFFECTNET_COLUMNS = (
+    "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
+    "valence", "arousal",
+)  # fmt: skip
+
+
+def image(picture) -> Image.Image:
+    """A picture (C, H, W) in [-1, 1] as Pillow's."""
+    pixels = to_uint8(picture).numpy()
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+def save(picture, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image(picture).save(path, quality=95)
+    return path
+
+
+def write_fer(path: Path, rows, form: str = "fer2013") -> Path:
+    """Write rows as `fer2013.csv` or as `icml_face_data.csv`, gzipped where the path says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt", newline="") as stream:
+        table = csv.writer(stream)
+        if form == "fer2013":
+            table.writerow(["emotion", "pixels", "Usage"])
+            table.writerows(rows)
+        else:
+            table.writerow(["emotion", " Usage", " pixels"])
+            table.writerows([e, u, p] for e, p, u in rows)
+    return path
+
+
+def write_numbers(path: Path, rows) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join("".join(f"   {value:.7e}" for value in row) for row in rows) + "\n")
+
+
+def open_splits(name: str, path: Path, **options) -> dict:
+    """The splits of a dataset that are not empty: in a small copy, a split drawn by lot may be."""
+    splits = {}
+    for split in ("train", "valid", "test"):
+        with suppress(EmptySplit):
+            splits[split] = open_dataset(name, split, path=path, **options)
+    return splits
+
+
+def all_of(dataset):
+    """Its faces, as one record."""
+    return dataset.faces(range(len(dataset)))
