@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_DRAFT = re.compile(r"\..+-[0-9a-f]{16}(\.[^.]+)?")
 
 
 @contextmanager
@@ -29,13 +32,20 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    draft = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")  # what _DRAFT matches
     try:
         yield draft
         draft.replace(path)
     except BaseException:
         remove(draft)
         raise
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that were killed left under temporary names. Nobody may be writing into the folder."""
+    for path in folder.glob(".*-*"):
+        if _DRAFT.fullmatch(path.name):
+            remove(path)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

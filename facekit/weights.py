@@ -22,7 +22,7 @@ from torch import Tensor
 
 import facekit
 from facekit.datasets.sources import data_home
-from facekit.files import atomic_path, read_json, sha256, write_json
+from facekit.files import atomic_path, read_json, write_json
 from facekit.runs import checkout, runs_home
 
 _IN_A_RUN = "weights.safetensors"  # the name of the final weights in a run's folder
@@ -71,11 +71,11 @@ def save_weights(
     """
     path = _tensor_file(path)
     tensors = {name: _for_disk(value, half) for name, value in state_dict.items()}
+    content = safetensors.torch.save(tensors)
     with atomic_path(path) as draft:
-        safetensors.torch.save_file(tensors, draft)
-    card = dataclasses.replace(
-        card, facekit=facekit.__version__, torch=str(torch.__version__).partition("+")[0], sha256=sha256(path)
-    )
+        draft.write_bytes(content)
+    version = str(torch.__version__).partition("+")[0]  # without the build, such as cu130
+    card = dataclasses.replace(card, facekit=facekit.__version__, torch=version, sha256=_sha256(content))
     write_json(path.with_suffix(".json"), dataclasses.asdict(card))
     return card
 
@@ -93,7 +93,7 @@ def load_weights(source: str | os.PathLike, system: str | None = None) -> tuple[
     if system is not None and card.system != system:
         raise WeightsError(f"{path} holds weights of {card.system!r}, not of {system!r}")
     content = path.read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != card.sha256:
+    if (found := _sha256(content)) != card.sha256:
         raise WeightsError(
             f"{path} is not the file that its card describes (SHA-256 {found[:12]}…, the card says "
             f"{card.sha256[:12]}…): it is damaged or was replaced; fetch or train it again"
@@ -153,6 +153,10 @@ def weights_folders() -> list[Path]:
     own = os.environ.get("FACEKIT_WEIGHTS")
     folders = [Path(own).expanduser()] if own else []
     return list(dict.fromkeys([*folders, data_home() / "weights", checkout() / "data" / "weights"]))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _tensor_file(path: str | os.PathLike) -> Path:

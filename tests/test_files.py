@@ -2,7 +2,7 @@
 
 import pytest
 
-from facekit.files import atomic_path, read_json, sha256, write_json, write_text
+from facekit.files import atomic_path, read_json, remove_drafts, sha256, write_json, write_text
 
 
 def write_and_fail(target):
@@ -38,6 +38,16 @@ def test_a_folder_appears_whole(tmp_path):
         draft.mkdir()
         (draft / "a").write_text("a")
     assert (tmp_path / "folder" / "a").read_text() == "a"
+
+
+def test_drafts_of_killed_writers_can_be_removed(tmp_path):
+    for name in ("weights.safetensors", "step_00000005"):
+        draft = atomic_path(tmp_path / name).__enter__()  # and never left: the writer was killed
+        draft.mkdir()
+    for name in (".gitignore", ".not-a-draft", "a-0123456789abcdef"):
+        (tmp_path / name).write_text("")
+    remove_drafts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", ".not-a-draft", "a-0123456789abcdef"]
 
 
 def test_json_goes_round_and_refuses_nan(tmp_path):

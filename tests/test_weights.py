@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 
 import facekit
@@ -102,7 +102,9 @@ def test_a_pickle_in_disguise_is_not_opened(tmp_path, state):
 def test_names_are_looked_for_in_order_and_runs_by_their_folder(folders, state):
     for place in ("weights/best", "data/weights/best", "data/weights/other", "runs/batch/second/weights"):
         save_weights(folders / f"{place}.safetensors", state, CARD)
+    (folders / "weights" / ".half-written.safetensors").write_text("")
     found = available_weights()
+    assert len(found) == 3
     assert found["best"] == folders / "weights" / "best.safetensors"
     assert found["other"] == folders / "data" / "weights" / "other.safetensors"
     assert found["runs/batch/second"] == folders / "runs" / "batch" / "second" / "weights.safetensors"
@@ -113,11 +115,12 @@ def test_names_are_looked_for_in_order_and_runs_by_their_folder(folders, state):
 
 
 def test_nothing_is_left_of_a_failed_write(tmp_path, state, monkeypatch):
-    def broken(tensors, path):
-        path.write_bytes(b"half")
+    def broken(path, content):
+        with path.open("wb") as file:
+            file.write(content[:10])
         raise OSError("disk full")
 
-    monkeypatch.setattr(safetensors.torch, "save_file", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(OSError, match="disk full"):
         save_weights(tmp_path / "a.safetensors", state, CARD)
     assert list(tmp_path.iterdir()) == []

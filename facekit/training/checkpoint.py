@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.files import atomic_path, read_json, remove, sha256, write_json
+from facekit.files import atomic_path, read_json, remove, remove_drafts, sha256, write_json
 
 logger = logging.getLogger("facekit.training")
 
@@ -38,9 +38,9 @@ def save(folder: Path, snapshot: Snapshot, kept: int) -> None:
     """Write a checkpoint into a run's folder of checkpoints, then remove all but the newest `kept` (0 keeps all)."""
     with atomic_path(_place(folder, snapshot.step)) as draft:
         draft.mkdir()
-        safetensors.torch.save_file(dict(snapshot.model), draft / "model.safetensors")
+        (draft / "model.safetensors").write_bytes(safetensors.torch.save(dict(snapshot.model)))
         if snapshot.average is not None:
-            safetensors.torch.save_file(dict(snapshot.average), draft / "average.safetensors")
+            (draft / "average.safetensors").write_bytes(safetensors.torch.save(dict(snapshot.average)))
         torch.save(dict(snapshot.optimisers), draft / "optimisers.pt")
         sums = {file.name: sha256(file) for file in sorted(draft.iterdir())}
         write_json(draft / "state.json", {"step": snapshot.step, "seconds": snapshot.seconds, "files": sums})
@@ -50,8 +50,7 @@ def save(folder: Path, snapshot: Snapshot, kept: int) -> None:
 
 def load_latest(folder: Path) -> Snapshot | None:
     """The newest checkpoint that is whole, or None. Damaged and half-written ones are removed, with a notice."""
-    for draft in folder.glob(".step_*"):
-        remove(draft)
+    remove_drafts(folder)
     for place in reversed(_written(folder)):
         try:
             return _load(place)

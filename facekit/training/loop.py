@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from facekit.datasets.augment import augmentation
 from facekit.datasets.base import FaceDataset, loader
 from facekit.faces import Faces
-from facekit.files import remove
+from facekit.files import remove, remove_drafts
 from facekit.models.system import Clock, Preset, System
 from facekit.training import checkpoint
 from facekit.training.checkpoint import Snapshot
@@ -104,6 +104,7 @@ class _Run:
         if not resume:
             for name in ("config.json", "log.jsonl", "tensorboard", "checkpoints"):
                 remove(folder / name)
+        remove_drafts(folder)
         processes = self.accelerator.num_processes
         claim(folder, config_of(self.system, self.dataset, self.profile, self.seed, processes))
         if snapshot := checkpoint.load_latest(folder / "checkpoints"):
