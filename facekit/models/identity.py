@@ -23,7 +23,7 @@ from facekit.models.system import Clock, Preset, Step
 class IdentityPreset(Preset):
     """How the identity network is built and trained."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     schedule: str = "cosine"
     batch: int = 128
     warmup: int = 100
@@ -42,7 +42,7 @@ class IdentityPreset(Preset):
 class IdentityNet(FaceReader):
     """Pictures to embeddings of length 1: (N, C, H, W) to (N, embedding). Trained as CosFace (Wang 2018).
 
-    The proxies of the training people are networks' state like any other, and of no use after training.
+    The proxies of the training people are saved with the rest, and of no use after training.
     """
 
     name = "identity"
@@ -59,7 +59,8 @@ class IdentityNet(FaceReader):
     def __init__(self, preset: IdentityPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor)
-        self.head = nn.Linear(self.trunk.width, preset.embedding)
+        # The norm after the last layer is ArcFace's (Deng 2019, §3.1); without it people are told apart less well.
+        self.head = nn.Sequential(nn.Linear(self.trunk.width, preset.embedding), nn.BatchNorm1d(preset.embedding))
         self.proxies = nn.Embedding(preset.people, preset.embedding)
         initialise(self)
         nn.init.normal_(self.proxies.weight)
