@@ -1,0 +1,181 @@
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from facekit.datasets import open_dataset
+from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.evaluation.identity import pair_similarities, verification
+from facekit.evaluation.judges import Judge, Recogniser
+from facekit.evaluation.outside import DeepFaceJudge, OnnxEmotionJudge, OnnxIdentityJudge, OnnxNetwork
+from facekit.faces import Faces
+from facekit.files import sha256
+
+
+class Session:
+    """In the place of onnxruntime's: keeps what it is given, and answers with what it is told."""
+
+    def __init__(self, shape, answer):
+        self.shape, self.answer, self.given = shape, np.asarray(answer, np.float32), None
+
+    def get_inputs(self):
+        return [types.SimpleNamespace(name="x", shape=self.shape)]
+
+    def get_outputs(self):
+        return [types.SimpleNamespace(name="logits")]
+
+    def run(self, outputs, given):
+        self.given = given["x"]
+        return [np.repeat(self.answer[None], len(self.given), 0)]
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """A file that is taken for an ONNX network, and the session that stands behind it."""
+    path = tmp_path / "judge.onnx"
+    path.write_bytes(b"onnx")
+
+    def of(shape, answer=(0.0,)):
+        session = Session(shape, answer)
+        monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: session)
+        return path, session
+
+    return of
+
+
+def white(n, channels=3, size=32):
+    return Faces(torch.ones(n, channels, size, size))
+
+
+@pytest.mark.parametrize("shape", [["N", 1, 64, 64], ["N", 64, 64, 1], [None, 3, 40, 40], ["N", 40, 40, 3]])
+def test_pictures_come_as_the_input_says(network, shape):
+    path, session = network(shape)
+    OnnxNetwork(path, values=(0, 255))(white(2).images)
+    assert session.given.shape == (2, *shape[1:])
+    assert np.allclose(session.given, 255)
+    assert session.given.dtype == np.float32
+
+
+def test_black_and_white_are_what_they_are_to_the_network(network):
+    path, session = network(["N", 1, 8, 8])
+    black = -torch.ones(1, 1, 8, 8)
+    for low, high in ((-1, 1), (0, 1), (0, 255)):
+        OnnxNetwork(path, values=(low, high))(black)
+        assert np.allclose(session.given, low)
+
+
+def test_an_input_that_is_no_picture_is_named(network, tmp_path):
+    with pytest.raises(ValueError, match=r"judge takes x \['N', 128\]"):
+        OnnxNetwork(network(["N", 128])[0])
+    with pytest.raises(ValueError, match="size="):
+        OnnxNetwork(network(["N", 3, "H", "W"])[0])
+    assert OnnxNetwork(network(["N", 3, "H", "W"])[0], size=20).size == 20
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx"):
+        OnnxNetwork(tmp_path / "none.onnx")
+
+
+def test_labels_are_put_in_the_suites_order(network):
+    own = ["neutral", "happiness", "contempt", "anger"]
+    path, _ = network(["N", 1, 8, 8], [0.1, 0.5, 0.2, 0.2])
+    said = OnnxEmotionJudge(path, own).probabilities(white(2))[0]
+    by_name = dict(zip(PROTOCOL_EMOTIONS, said.tolist(), strict=True))
+    assert by_name["happy"] == pytest.approx(0.5 / 0.8)
+    assert by_name["neutral"] == pytest.approx(0.1 / 0.8)
+    assert by_name["sad"] == 0
+    assert sum(by_name.values()) == pytest.approx(1)
+
+
+def test_logits_are_told_from_probabilities(network):
+    path, _ = network(["N", 1, 8, 8], [0, 0, 0, 3.0, 0, 0, 0])
+    said = OnnxEmotionJudge(path, PROTOCOL_EMOTIONS).probabilities(white(1))[0]
+    torch.testing.assert_close(said, torch.tensor([0, 0, 0, 3.0, 0, 0, 0]).softmax(0))
+
+
+def test_labels_and_options_beside_the_network(network):
+    path, session = network(["N", 1, 8, 8], np.eye(7)[2])
+    with pytest.raises(ValueError, match=r"order of the emotions .* judge\.json"):
+        OnnxEmotionJudge(path)
+    path.with_suffix(".json").write_text(json.dumps({"labels": list(PROTOCOL_EMOTIONS), "values": [0, 1]}))
+    judge = OnnxEmotionJudge(path)
+    assert judge.probabilities(white(1)).argmax() == 2
+    assert np.allclose(session.given, 1)
+    assert isinstance(judge, Judge)
+    assert judge.sha256 == sha256(path)
+
+
+def test_too_few_labels_are_named(network):
+    path, _ = network(["N", 1, 8, 8], np.eye(7)[2])
+    with pytest.raises(ValueError, match="7 numbers of a face for 2 labels"):
+        OnnxEmotionJudge(path, ["happy", "sad"]).probabilities(white(1))
+
+
+def test_outside_embeddings_have_length_one(network):
+    judge = OnnxIdentityJudge(network(["N", 3, 8, 8], [3.0, 4.0])[0])
+    assert isinstance(judge, Recogniser)
+    assert judge.embed(white(1))[0].tolist() == pytest.approx([0.6, 0.8])
+
+
+# ------------------------------------------------------------------------------------------------- real networks
+
+
+def test_a_real_emotion_classifier_on_real_faces(outside):
+    judge = OnnxEmotionJudge(outside("judges/fer_mini_xception.onnx"), PROTOCOL_EMOTIONS)
+    dataset = open_dataset("fer2013", "valid", path=outside("fer2013/fer2013.csv.gz"))
+    faces = dataset.faces(range(0, 3589, 6))
+    accuracy = (judge.probabilities(faces).argmax(1) == faces.emotion).float().mean().item()
+    assert 0.55 < accuracy < 0.75  # its makers measured 0.66 on another split
+
+
+def test_a_real_recogniser_tells_drawn_people_apart(outside):
+    judge = OnnxIdentityJudge(outside("judges/mobileface_v2.onnx"), values=(0, 255))
+    faces = open_dataset("synthetic", "valid", people=12, faces_per_person=3, size=64).faces(range(36))
+    assert verification(*pair_similarities(judge.embed(faces), faces.person)).auc > 0.8
+
+
+# ------------------------------------------------------------------------------------------------------ DeepFace
+
+
+@pytest.fixture
+def deepface(tmp_path, monkeypatch):
+    """A package that answers as DeepFace does, and a home that holds its weights."""
+    asked = []
+
+    def analyze(image, **options):
+        asked.append((image, options))
+        return [{"emotion": {name: 100.0 * (name == "sad") for name in PROTOCOL_EMOTIONS}}]
+
+    package = types.ModuleType("deepface")
+    package.DeepFace = types.SimpleNamespace(analyze=analyze)
+    monkeypatch.setitem(sys.modules, "deepface", package)
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
+    weights = tmp_path / ".deepface" / "weights" / "facial_expression_model_weights.h5"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    return asked, weights
+
+
+def test_deepface_is_given_blue_green_red_bytes(deepface):
+    asked, _ = deepface
+    red = Faces(torch.tensor([1.0, -1, -1])[None, :, None, None].expand(1, 3, 8, 8))
+    said = DeepFaceJudge().probabilities(red)
+    assert said[0, EMOTIONS.index("sad")] == 1
+    image, options = asked[0]
+    assert image.shape == (8, 8, 3)
+    assert image[0, 0].tolist() == [0, 0, 255]
+    assert options["detector_backend"] == "skip"
+
+
+def test_deepface_is_never_left_to_fetch_its_weights(deepface):
+    _, weights = deepface
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match="facial_expression_model_weights"):
+        DeepFaceJudge()
+
+
+def test_deepface_missing_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepface", None)
+    with pytest.raises(ImportError, match=r"facekit\[deepface\]"):
+        DeepFaceJudge()
