@@ -205,11 +205,11 @@ def lint(arguments: argparse.Namespace) -> int:
     return develop.lint()
 
 
-def test(arguments: argparse.Namespace) -> int:
+def all_tests(arguments: argparse.Namespace) -> int:
     """Lint, and all tests; further arguments are pytest's."""
     from facekit import develop
 
-    return develop.test(arguments.rest)
+    return develop.all_tests(arguments.rest)
 
 
 def pin(arguments: argparse.Namespace) -> int:
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     notebooks = _group(commands, "notebooks", "for their authors: execute them in place")
     _add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
     _add(commands, "lint", lint)
-    _add(commands, "test", test, passes_on=True)
+    _add(commands, "test", all_tests, passes_on=True)
     _add(commands, "pin", pin)
     return parser
 

@@ -29,7 +29,7 @@ def lint() -> int:
     return _all(["ruff", "check", "."], ["ruff", "format", "--check", "."])
 
 
-def test(arguments: Sequence[str]) -> int:
+def all_tests(arguments: Sequence[str]) -> int:
     """Lint, then all tests in one call of pytest, whose summary is the last line; arguments are handed to pytest.
 
     Unit tests, docstring examples and the committed notebooks run on two processes with a thread each. A notebook's

@@ -128,7 +128,7 @@ def test_the_checks_go_on_after_a_failure_and_remember_it(monkeypatch):
         return subprocess.CompletedProcess(command, int(command[2] == "ruff"))
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert develop.test(["-k", "some"]) == 1
+    assert develop.all_tests(["-k", "some"]) == 1
     assert [command[0] for command in ran] == ["ruff", "ruff", "pytest"]
     assert ran[-1][-2:] == ["-k", "some"]
     assert develop.lint() == 1
