@@ -1,14 +1,25 @@
-"""A run to be killed: `killed.py OUT` trains slowly, `killed.py OUT STEP` dies while it writes that checkpoint."""
+"""A run to be killed: `killed.py OUT` hangs in its 13th step, `killed.py OUT STEP` dies writing that checkpoint."""
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
 import toys
 
 from facekit.training import checkpoint, fit
+
+
+class Hanging(toys.Adversaries):
+    """Hangs when the critic has stepped in the 13th step and the generator has not."""
+
+    def training_step(self, batch, clock):
+        for step in super().training_step(batch, clock):
+            yield step
+            if clock.step == 12:
+                time.sleep(60)
 
 
 def main(out: str, *dies_at: str) -> None:
@@ -22,8 +33,9 @@ def main(out: str, *dies_at: str) -> None:
         seal(path, state)
 
     checkpoint.write_json = die_or_seal
-    system = toys.build("adversaries", seed=len(dies_at))
-    for _ in fit(system, toys.Squares(delay=0.01), out=out, profile="smoke"):
+    torch.manual_seed(len(dies_at))
+    kind = toys.Adversaries if dies_at else Hanging
+    for _ in fit(kind(kind.presets["laptop"]), toys.Squares(), out=out, profile="smoke"):
         pass
 
 

@@ -47,7 +47,8 @@ def test_killed_in_an_epoch_and_in_a_checkpoint_it_ends_as_if_it_never_was(tmp_p
     process = start_killed(tmp_path / "killed")
     log = tmp_path / "killed" / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 12):
-        time.sleep(0.005)
+        time.sleep(0.05)
+    time.sleep(0.1)  # into the 13th step
     process.kill()
     assert process.wait() == -signal.SIGKILL, process.stderr.read()
     assert checkpoint.latest_step(tmp_path / "killed" / "checkpoints") == 10

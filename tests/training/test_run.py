@@ -91,7 +91,7 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
         ({"overrides": {"steps": True}}, "steps is True; it must be int"),
         ({"overrides": {"augment": "blur"}}, "'blur' is no augmentation"),
         ({"overrides": {"schedule": "linear"}}, "schedule is 'linear'"),
-        ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count, delay"),
+        ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count"),
         ({"overrides": {"profile.precision": "half"}}, "precision 'half' is none of auto"),
         ({"overrides": {"model.size": 4}}, "'model.size' sets nothing"),
         ({"profile": "paper"}, "denoiser has no preset for the profile 'paper'; it has smoke, laptop"),
@@ -113,7 +113,7 @@ def test_text_stands_for_what_it_reads_as():
     changed = {"learning_rate": 3e-4, "batch": 16, "ema": 0.5, "clip_norm": 1.0, "balanced": True, "widths": (8, 16)}
     assert preset == replace(toys.ToyPreset(), **changed)
     assert overridden(preset, {"widths": [4], "ema": "none"}) == replace(preset, widths=(4,), ema=None)
-    assert checked(toys.Squares, {"delay": 1}) == {"delay": 1.0}
+    assert checked(toys.Squares, {"count": "9"}) == {"count": 9}
     with pytest.raises(ValueError, match="widths"):
         overridden(preset, {"widths": "8, x"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,13 +18,12 @@ class Squares(FaceDataset):
 
     name = "squares"
 
-    def __init__(self, split: str = "train", size: int = 8, count: int = 40, delay: float = 0.0) -> None:
-        self.split, self.size, self.channels, self.delay = split, size, 1, delay
+    def __init__(self, split: str = "train", size: int = 8, count: int = 40) -> None:
+        self.split, self.size, self.channels = split, size, 1
         self.labels = torch.arange(count) % 7
         self.taken: list[int] = []  # every index that was ever asked for
 
     def faces(self, indices) -> Faces:
-        time.sleep(self.delay)
         indices = list(indices)
         self.taken += indices
         pictures = [self._picture(i) for i in indices]
