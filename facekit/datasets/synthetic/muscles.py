@@ -61,14 +61,14 @@ def pull(action_units: Tensor) -> Pull:
     jaw = (0.30 * a26 + 0.52 * a27).clamp(max=0.60)
     lifted = (a10 + 0.7 * a9).clamp(max=1.3)
     return Pull(
-        brow_inner=-0.19 * a1 - 0.06 * a2 + 0.215 * frown_down + 0.09 * a9,
-        brow_middle=-0.07 * a1 - 0.13 * a2 + 0.155 * frown_down + 0.07 * a9 + 0.015 * a6,
+        brow_inner=-0.19 * a1 - 0.06 * a2 + 0.205 * frown_down + 0.10 * a9,
+        brow_middle=-0.07 * a1 - 0.13 * a2 + 0.165 * frown_down + 0.08 * a9 + 0.015 * a6,
         brow_outer=0.02 * a1 - 0.12 * a2 + 0.04 * a4 + 0.02 * a9 + 0.015 * a6,
         brow_inward=0.055 * a4 + 0.01 * a9,
         forehead=a2,
         forehead_inner=(a1 + 0.5 * a2).clamp(max=1),
         frown=(a4 + 0.35 * a9).clamp(max=1.2),
-        lid_raise=1.75 * a5 / (1 + 0.35 * a5)
+        lid_raise=2.1 * a5 / (1 + 0.45 * a5)
         + 0.12 * a2
         - 0.28 * a1 * a4
         - 0.42 * a7

@@ -97,6 +97,11 @@ def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
     return over(skin, mole * col(who.mole), who.skin * 0.35)
 
 
+def _restraint(who: Identity) -> Tensor:
+    """What keeps whites and teeth from glaring where the camera exposes for dark skin, (n, 1)."""
+    return exposure(who)[:, None].clamp(min=1).pow(-0.32)
+
+
 @dataclass(frozen=True)
 class BrowField:
     """At each pixel: signed distance from the brow's edge, how much of the brow's length lies there."""
@@ -156,7 +161,7 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     """Whites, irises, pupils, lids and lashes."""
     e = eye_field(c, who, s, view)
     black = flat((0.03, 0.02, 0.02), c.u)
-    over(picture, e.opening, who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u))
+    over(picture, e.opening, (who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(who))
     radius = col(who.iris_size)
     iris = c.edge(e.out - radius, 0.012) * e.opening
     over(picture, iris, who.iris * 0.85)
@@ -190,7 +195,7 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
     # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
     bow = 0.035 * m.t * m.t
-    tooth = torch.tensor([[0.90, 0.87, 0.80]], device=c.u.device) - 0.05 * (who.age[:, None] == 2)
+    tooth = flat((0.90, 0.87, 0.80), c.u) * _restraint(who) - 0.05 * (who.age[:, None] == 2)
     upper_edge = col(who.mouth_height) + 0.035 - bow
     sides = (1 - ramp(c.a, 0.26, 0.48)) * 0.75 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
@@ -216,7 +221,7 @@ def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     lip = lip * c.edge(c.v - m.bottom, 0.1) * (1 - ramp(c.a, 0.34, 0.56))
     off_lips = 1 - torch.minimum(c.edge(m.top - c.v, 0.03), c.edge(c.v - m.bottom, 0.03)) * m.inside
     grow = torch.maximum(low, lip) * off_lips
-    grain = 0.82 + 0.18 * torch.sin(c.u * 83 + 2 * torch.sin(c.v * 29)) * torch.sin(c.v * 47 + 2 * torch.sin(c.u * 53))
+    grain = 0.92 + 0.08 * torch.sin(c.u * 83 + 2 * torch.sin(c.v * 29)) * torch.sin(c.v * 47 + 2 * torch.sin(c.u * 53))
     amount = torch.tensor([0.0, 0.32, 0.10, 0.90], device=c.u.device)[kind]
     alone = torch.tensor([0.0, 0.0, 0.85, 0.0], device=c.u.device)[kind]
     mask = (

@@ -197,6 +197,7 @@ def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
     """Lips: the skin, redder and darker; on some people of soft features with lipstick."""
     natural = skin * torch.tensor([0.82, 0.60, 0.62], device=p.device)
     stick = _pick(("#9c2f3f", "#b5485a", "#8f3b3b", "#c2606a"), (uniform(p, "stick") * 4).long())
+    stick = stick * (0.35 + 0.65 * skin.mean(1, keepdim=True))
     share = (0.65 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
     return natural + (stick - natural) * share
 

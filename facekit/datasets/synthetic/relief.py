@@ -41,14 +41,15 @@ def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
     inside = 1 - (c.u / col(1.2 * s.width)).square() - ((c.v - 0.1) / col(1.06 * s.lower)).square() * 0.72
     r.height += inside.clamp(min=0.03).sqrt() * 1.05
     strong = col(who.strong.float())
-    r.add(bump(c.a, c.v, 0.42, -0.30, 0.42, 0.13), 0.030 + 0.035 * strong)
+    r.add(bump(c.u, c.v, 0.0, -0.30, 0.72, 0.13), 0.030 + 0.035 * strong)
     r.add(bump(c.a, c.v, 1.05, -0.35, 0.25, 0.4), -0.05)
 
 
 def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     frown = c.side(p.frown)
-    r.add(bump(c.a, c.v, 0.42, -0.06, 0.27, 0.17), -0.13, 0.30 + 0.30 * frown)
-    r.add(bump(c.a, c.v, 0.23, -0.06, 0.09, 0.16), -0.05, 0.18 + 0.22 * frown)
+    beside = ramp(c.a, 0.0, 0.20)  # level on the midline, where left meets right
+    r.add(bump(c.a, c.v, 0.42, -0.06, 0.27, 0.17) * beside, -0.13, 0.30 + 0.32 * frown)
+    r.add(bump(c.a, c.v, 0.23, -0.06, 0.09, 0.16) * beside, -0.05, 0.18 + 0.30 * frown)
     r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.12), 0.075)
     # The bag under the eye, deeper with age and with a raised cheek.
     bag = 0.10 * col(who.lines) + 0.16 * c.side(p.cheek)
@@ -87,14 +88,15 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.10
     t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.3, 1.4)
     # It leaves the nose sideways, bends outward around the mouth, and ends upright.
-    line = top_x + (end_x - top_x) * t * (1.75 - 0.75 * t)
+    along_line = t.clamp(min=0)
+    line = top_x + (end_x - top_x) * along_line * (1.75 - 0.75 * along_line)
     off = c.a - line
     fold = c.side(p.fold)
     along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
     depth = 0.25 * col(who.lines) + 0.05 + 0.8 * fold
     crease = (off / (0.045 + 0.02 * fold)).square_().neg_().exp_() * along
     r.add(crease, 0.0, 0.26 * depth)
-    cheek = ramp(off, -0.06, 0.08) * (1 - ramp(off, 0.06, 0.55)) * ramp(t, -0.6, 0.5) * (1 - ramp(t, 0.6, 1.5))
+    cheek = ramp(off, -0.06, 0.08) * (1 - ramp(off, 0.06, 0.55)) * ramp(t, -0.3, 0.5) * (1 - ramp(t, 0.6, 1.4))
     r.add(cheek, 0.06 * depth)
 
 

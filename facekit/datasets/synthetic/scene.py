@@ -53,7 +53,7 @@ class Hair:
         self.front_distance = c.v - line_y - swoop - 1.6 * sides * (c.a - 0.80).clamp(min=0) + curl
         self.front = c.edge(self.front_distance, 0.05)
         strands = torch.sin((c.u * 34 + phase) + 4 * torch.sin(c.u * 3 + c.v * 2) + c.v * 7)
-        self.light = 0.86 + 0.10 * strands + 0.22 * self.curl * wave
+        self.light = 0.86 + 0.08 * strands * (1 - 0.6 * wave) + 0.16 * self.curl * wave
         self.shine = hill(c.v + 0.25 * c.u * c.u, -1.12, 0.16) * (1 - 0.6 * wave)
 
 
@@ -115,5 +115,5 @@ def paint_glasses(picture: Tensor, c: Canvas, who: Identity) -> None:
     metal = chance(who.person, "frame", 0.3)
     frame = torch.where(metal[:, None], 0.20, 0.01).expand(-1, 3)
     lines, glass = glasses_lines(c, who)
-    over(picture, glass * 0.02, torch.ones_like(frame))
+    over(picture, glass * 0.03, torch.full_like(frame, 0.15))
     over(picture, lines * 0.92, frame)
