@@ -64,7 +64,8 @@ class BalancedSampler(Sampler[int]):
         return self._length
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed + (self.epoch << 32))
+        # torch's generator looks at 32 bits of its seed.
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
         each = -(-self._length // len(self._classes))
         drawn = torch.stack([_cycled(members, each, generator) for members in self._classes], dim=1)
         order = drawn.flatten()[: self._length]
