@@ -8,7 +8,9 @@ report, and see photographs of all things.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -35,8 +37,7 @@ def kid(real: Tensor, generated: Tensor, subsets: int = 100, subset_size: int = 
     Unbiased, so that it can fall below 0. The mean over random subsets, no larger than the smaller set.
     """
     size = min(subset_size, len(real), len(generated))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with _drawing(seed):
         metric = KernelInceptionDistance(_Given(real.shape[1]), subsets=subsets, subset_size=size)
         return _between(metric, real, generated)[0].item()
 
@@ -46,8 +47,7 @@ def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> float:
 
     High where each picture is plainly of one class and all classes occur alike.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with _drawing(seed):
         metric = InceptionScore(_Given(logits.shape[1]), splits=splits)
         metric.update(logits)
         return metric.compute()[0].item()
@@ -73,6 +73,15 @@ def inception_features(weights: str | os.PathLike) -> Callable[[Faces], Tensor]:
         return torch.cat([network(to_uint8(to_rgb(part))) for part in faces.images.split(64)])
 
     return features
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """Draw from a generator of one's own; without torchmetrics' remark that features are kept, as they are ours."""
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.manual_seed(seed)
+        yield
 
 
 class _Given(nn.Identity):

@@ -35,7 +35,7 @@ def test_smoke_training_learns(kind, drawn):
     torch.manual_seed(0)
     system = kind(kind.presets["smoke"])
     optimisers = system.optimisers()
-    faces = drawn.faces(range(56))
+    faces = drawn.faces(range(28))
     losses = []
     for step in range(25):
         for name, loss, _ in system.training_step(faces, Clock(step, 25)):
