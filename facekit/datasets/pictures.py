@@ -68,7 +68,7 @@ def list_pictures(folder: Path) -> Iterator[Path]:
 
 def to_array(image: Image.Image) -> np.ndarray:
     """A picture in mode "L" or "RGB" as (C, H, W) uint8."""
-    pixels = np.asarray(image)
+    pixels = np.array(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
