@@ -21,15 +21,16 @@ class Told(FaceDataset):
 
     name, split, size, channels = "told", "valid", 48, 1
 
-    def __init__(self, rows, **known):
-        self.rows, self.known = rows, known
+    def __init__(self, rows, attributes=None, **known):
+        self.rows, self.attributes, self.known = rows, attributes or {}, known
         self.labels = known.get("emotion", torch.full((len(rows),), -1))
 
     def faces(self, indices):
         indices = list(indices)
         images = torch.zeros(len(indices), 1, 48, 48)
         images.flatten(1)[:, : self.rows.shape[1]] = self.rows[indices]
-        return Faces(images, **{name: value[indices] for name, value in self.known.items()})
+        attributes = {name: value[indices] for name, value in self.attributes.items()}
+        return Faces(images, **{name: value[indices] for name, value in self.known.items()}, attributes=attributes)
 
 
 def reading(kind, width):
@@ -58,6 +59,17 @@ def test_people_are_told_apart_where_embeddings_do():
     assert system.evaluate(Told(rows, person=persons, emotion=emotions))["auc"] == 1
     wrong = Told(rows[[0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]], person=persons, emotion=emotions)
     assert system.evaluate(wrong)["auc"] < 0.5
+
+
+def test_people_who_look_alike_are_measured_apart():
+    """Four people; the last two look alike, and the embedding cannot tell them apart."""
+    rows = torch.eye(4)[[0, 1, 2, 2]].repeat_interleave(2, 0)
+    persons, emotions = torch.arange(4).repeat_interleave(2), torch.arange(2).repeat(4)
+    alike = torch.tensor([0, 1, 2, 2]).repeat_interleave(2)
+    attributes = {"skin_tone": alike, "hair_style": alike, "glasses": torch.zeros(8, dtype=torch.long)}
+    result = reading(IdentityNet, 4).evaluate(Told(rows, attributes, person=persons, emotion=emotions))
+    assert result["auc_alike"] == pytest.approx(0.5)
+    assert result["auc"] == pytest.approx(1 - 0.5 * 4 / 24)  # 4 of the 24 pairs of two are taken for one
 
 
 def test_action_units_are_scored_by_unit():
