@@ -127,9 +127,11 @@ class Expression:
         """
         if labels.numel() and not ((labels >= 0) & (labels < len(EMOTIONS))).all():
             raise ValueError(f"labels must be indices into EMOTIONS, 0 to {len(EMOTIONS) - 1}; -1 marks an unknown one")
-        weights = torch.nn.functional.one_hot(labels, len(EMOTIONS)).float()
+        weights = torch.nn.functional.one_hot(labels.long(), len(EMOTIONS)).float()
         if intensity is not None:
             intensity = torch.as_tensor(intensity, dtype=torch.float32, device=labels.device)
+            if intensity.ndim == 1 and labels.ndim == 2:  # one a face, and not one a moment
+                intensity = intensity[:, None]
             intensity = intensity.expand(labels.shape).clone()
         return cls(emotion=weights, intensity=intensity)
 
@@ -205,6 +207,8 @@ class Expression:
             raise ValueError("a path needs at least two keyframes and two frames")
         if any(key.frames is not None for key in keyframes):
             raise ValueError("keyframes must not have a time axis of their own")
+        n = max(len(key) for key in keyframes)
+        keyframes = [key.for_faces(n) for key in keyframes]
         progress = torch.linspace(0, len(keyframes) - 1, frames)
         leg = progress.floor().clamp(max=len(keyframes) - 2)
         within = (ease or smoothstep)(progress - leg)
@@ -419,12 +423,15 @@ intensity: call .intensity_to_weights(), or leave it out with .only('emotion')
     def to_action_units(self) -> Expression:
         """The emotions as action units, by their first EMFACS prototypes, in proportion to weight and intensity.
 
-        The only way in which emotions become action units: no generator does it unasked.
+        The only way in which emotions become action units: no generator does it unasked. Raises `ValueError` where
+        there is no emotion, or where action units are set already.
 
         >>> Expression.of("happy", 0.5).to_action_units()
         Expression(1 face: AU6 0.50, AU12 0.50, AU25 0.50)
         """
         weights = self.intensity_to_weights().emotion
+        if self.action_units is not None:
+            raise ValueError("action units are set already; take the emotion alone with .only('emotion', 'intensity')")
         units = (weights @ prototype_matrix().to(weights)).clamp(0, 1)
         return Expression(action_units=units, landmarks=self.landmarks, domain=self.domain)
 

@@ -17,6 +17,9 @@ _LUMA = (0.299, 0.587, 0.114)
 
 _TENSORS = ("images", "emotion", "intensity", "action_units", "landmarks", "mask", "person", "domain")
 
+# Dimensions, for one picture, of the fields that have T after N where they were known frame by frame.
+_FRAME_DIMS = {"images": 3, "mask": 3, "landmarks": 2, "action_units": 1, "intensity": 0}
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
@@ -77,8 +80,8 @@ class Faces:
 
     def __getitem__(self, index) -> Faces:
         """Some of the rows, by slice, list, index tensor or mask; a single integer keeps its row as N = 1."""
-        if isinstance(index, int):
-            index = [index]
+        if isinstance(index, int) or getattr(index, "ndim", None) == 0:
+            index = [int(index)]
         rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
         names = None if self.names is None else tuple(self.names[i] for i in rows.tolist())
         return self._map(lambda value: value[index], names=names)
@@ -136,7 +139,15 @@ class Faces:
             labels = emotion if self.frames is None else emotion[:, None].expand(-1, self.frames)
             said = Expression.from_labels(labels, self.intensity)
             weights, intensity = said.emotion, said.intensity
-        return Expression(weights, intensity, self.action_units, self.landmarks, self.domain)
+        units, landmarks = self._each_frame("action_units"), self._each_frame("landmarks")
+        return Expression(weights, intensity, units, landmarks, self.domain)
+
+    def _each_frame(self, name: str) -> Tensor | None:
+        """A field, of a sequence with T after N: what is known of the whole is so in each frame."""
+        value = getattr(self, name)
+        if value is None or self.frames is None or value.ndim == 2 + _FRAME_DIMS[name]:
+            return value
+        return value[:, None].expand(-1, self.frames, *value.shape[1:])
 
     def gray(self) -> Faces:
         """The same in one channel, by the luma of BT.601."""
@@ -158,9 +169,8 @@ class Faces:
         if self.frames is None:
             return self
         t = self.frames
-        timed = {"images", "mask", "landmarks", "action_units", "intensity"}
         changed = {
-            name: value.flatten(0, 1) if name in timed else value.repeat_interleave(t, 0)
+            name: value.flatten(0, 1) if value.ndim == 2 + _FRAME_DIMS.get(name, 9) else value.repeat_interleave(t, 0)
             for name in _TENSORS
             if (value := getattr(self, name)) is not None
         }
