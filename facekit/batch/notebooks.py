@@ -103,4 +103,19 @@ def tidy(notebook) -> None:
         for name in ("execution", "papermill", "ExecuteTime"):
             cell.metadata.pop(name, None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+            cell.outputs = [output for output in cell.outputs if _stands_still(output)]
+    _adopt_cover(notebook)
+
+
+def _stands_still(output) -> bool:
+    """Whether an output shows something without a kernel; a widget that also gives its picture is left that one."""
+    data = output.get("data", {})
+    return data.pop(WIDGET, None) is None or "image/png" in data
+
+
+def _adopt_cover(notebook) -> None:
+    """The picture that the cell tagged `cover` shows becomes the title's `attachment:cover.png`."""
+    for cell in notebook.cells:
+        if "cover" in cell.metadata.get("tags", ()):
+            pictures = [data["image/png"] for output in cell.outputs if "image/png" in (data := output.get("data", {}))]
+            notebook.cells[0].attachments = {"cover.png": {"image/png": pictures[0].strip()}}

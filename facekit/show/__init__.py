@@ -29,7 +29,7 @@ from facekit.show.pictures import (
     with_mask,
 )
 from facekit.show.progress import History, live
-from facekit.show.style import chart, emotion_color, png, use_style
+from facekit.show.style import chart, charts, emotion_color, png, use_style
 
 __all__ = [
     "Animation",
@@ -40,6 +40,7 @@ __all__ = [
     "agreement",
     "animate",
     "chart",
+    "charts",
     "class_balance",
     "confusion",
     "difference",

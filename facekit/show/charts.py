@@ -13,7 +13,7 @@ from torch import Tensor
 from facekit.emotions import ACTION_UNIT_COLUMNS, PROTOCOL_EMOTIONS
 from facekit.evaluation.calibration import ReliabilityCurve
 from facekit.show.pictures import Pictures, listed, to_image
-from facekit.show.style import LINES, SEQUENTIAL, Chart, chart, emotion_color
+from facekit.show.style import LINES, SEQUENTIAL, chart, charts, emotion_color
 
 
 def confusion(
@@ -80,8 +80,8 @@ def label_bars(
     pictures = listed(faces)
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = Chart(figsize=(1.35 * columns + 0.5, 2.55 * rows), layout="constrained")
-    panels = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.25, 1] * rows)
+    width, height = 1.35 * columns + 0.5, 2.55 * rows
+    figure, panels = charts(2 * rows, columns, width, height, height_ratios=[1.25, 1] * rows)
     for panel in panels.flat:
         panel.set_axis_off()
     for i, picture in enumerate(pictures):
@@ -145,8 +145,7 @@ def agreement(
 ) -> Figure:
     """Predicted against true strengths of some columns of two tables (N, A) in [0, 1], one small chart each."""
     down = -(-len(columns) // across)
-    figure = Chart(figsize=(1.45 * across + 0.3, 1.55 * down + 0.3), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    figure, panels = charts(down, across, 1.45 * across + 0.3, 1.55 * down + 0.3, sharex=True, sharey=True)
     for panel in panels.flat[len(columns) :]:
         panel.set_axis_off()
     for panel, column, name in zip(panels.flat, columns, names, strict=False):

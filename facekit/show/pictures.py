@@ -18,7 +18,7 @@ from torch import Tensor
 from facekit.emotions import COLORS, PROTOCOL_EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
-from facekit.show.style import DIVERGING, HEAT
+from facekit.show.style import DIVERGING, HEAT, compact
 
 Pictures = Tensor | Faces | Sequence["Pictures"]
 """Pictures in [-1, 1]: a tensor (..., C, H, W), a record of faces, or a sequence of either. Sizes may differ."""
@@ -75,7 +75,7 @@ def grid(
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"there are {len(titles)} titles for {len(images)} pictures")
     sheet = _sheet(images, across, names, rows, titles)
-    return sheet if full_color else _compact(sheet)
+    return sheet if full_color else compact(sheet)
 
 
 def faces_sheet(
@@ -235,8 +235,3 @@ def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, anchor:
 @functools.cache
 def _font(size: int = 11) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(findfont("DejaVu Sans"), size)
-
-
-def _compact(image: Image.Image) -> Image.Image:
-    # The median cut forgets small areas of a colour of their own, such as lips; k-means brings them back.
-    return image.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
