@@ -158,6 +158,25 @@ def data_prepare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def data_sheet(arguments: argparse.Namespace) -> int:
+    """A picture of drawn people, each with every emotion."""
+    from functools import partial
+
+    from facekit.datasets import open_dataset
+    from facekit.files import atomic_path
+    from facekit.show import faces_sheet
+
+    people = open_dataset("synthetic", "test", size=arguments.size, faces_per_person=1, domain=arguments.domain)
+    rows = range(len(people))[arguments.first :][: arguments.people]
+    if not rows:
+        raise Mistake(f"there are {len(people)} people, counted from 0; --first is {arguments.first}")
+    sheet = faces_sheet(partial(people.counterfactual, rows), size=arguments.size, full_color=True)
+    with atomic_path(arguments.out) as draft:
+        sheet.save(draft, quality=92)
+    print(arguments.out)
+    return 0
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """How fast this machine draws, loads and trains."""
     from facekit.bench import measure, table
@@ -301,6 +320,12 @@ def _add_data(commands) -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--size", type=_count, default=64, help="height and width in pixels (default 64)")
     parser.add_argument("--workers", type=_count, default=2, help="processes (default 2)")
+    parser = _add(data, "sheet", data_sheet)
+    parser.add_argument("out", type=Path, help="picture to write: .png or .jpg")
+    parser.add_argument("--people", type=_count, default=6, help="rows (default 6)")
+    parser.add_argument("--first", type=int, default=0, help="the first of the test split's people (default 0)")
+    parser.add_argument("--size", type=_count, default=96, help="height and width of a face in pixels (default 96)")
+    parser.add_argument("--domain", default="photo", choices=("photo", "cartoon"))
 
 
 def _count(text: str) -> int:
