@@ -9,14 +9,20 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
+from facekit.datasets.cache import cached_arrays, folder_stamp
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing, inside
 from facekit.datasets.stored import StoredFaces
 from facekit.emotions import dataset_code_to_index
+
+_VERSION = 1  # of the cached annotations: raise it when the same files are understood otherwise
 
 # The owners never published a test set: results in papers are on their validation set.
 _FOLDERS = {"train_set": "train", "val_set": "test"}
@@ -78,19 +84,74 @@ class AffectNet(StoredFaces):
         super().__init__(split, size, channels, table, problems)
 
 
+@dataclass(frozen=True)
+class _Notes:
+    """What the annotators said of one picture."""
+
+    label: int  # index into EMOTIONS, or -1 for a code that is no emotion
+    valence: float
+    arousal: float
+    landmarks: np.ndarray  # (136,) x and y by turns, in pixels
+
+
+def _notes(exp: np.ndarray, val: np.ndarray, aro: np.ndarray, lnd: np.ndarray) -> _Notes:
+    """The annotations of one picture, checked; of a code that is no emotion nothing else counts."""
+    label = dataset_code_to_index(SOURCE.name, int(exp))
+    if label >= 0:
+        if lnd.size != 136 or not np.isfinite(lnd).all():
+            raise ValueError(f"there are {lnd.size} landmark coordinates; there must be 136 finite ones")
+        for what, value in (("valence", val), ("arousal", aro)):
+            if not -1 <= value <= 1:
+                raise ValueError(f"{what} is {value}; it must lie in [-1, 1]")
+    return _Notes(label, float(val), float(aro), lnd)
+
+
+def _record(root: Path, image: Path, split: str, notes: _Notes) -> Record:
+    return Record(
+        (image,),
+        image.relative_to(root).as_posix(),
+        notes.label,
+        split=split,
+        landmarks=notes.landmarks.reshape(1, 68, 2),
+        attributes={"valence": notes.valence, "arousal": notes.arousal},
+    )
+
+
+# -------------------------------------------------------------------------------------------------- as arrays
+
+
 def _from_arrays(root: Path, folder: Path, problems: Problems) -> Iterator[Record]:
-    """The later form: four small arrays a picture, numbers written as text or as numbers."""
-    for said in sorted((folder / "annotations").glob("*_exp.npy")):
+    """The later form: four small arrays a picture, of numbers or of numbers written as text."""
+    annotations = folder / "annotations"
+    if not annotations.is_dir():
+        return
+    # A million small files take minutes to read, and seconds to look for changes.
+    key = [_VERSION, folder_stamp(annotations)]
+    stored = cached_arrays(f"{SOURCE.name}-notes", key, partial(_gather, root, annotations))
+    problems.add_array(stored["problems"])
+    for i, number in enumerate(stored["number"].tolist()):
+        notes = _Notes(*(stored[name][i].item() for name in ("label", "valence", "arousal")), stored["landmarks"][i])
+        yield _record(root, folder / "images" / f"{number}.jpg", _FOLDERS[folder.name], notes)
+
+
+def _gather(root: Path, annotations: Path, out: Path) -> None:
+    """Write what all the small files say, but for pictures without an emotion, as few large arrays."""
+    numbers, notes, problems = [], [], Problems()
+    for said in tqdm(sorted(annotations.glob("*_exp.npy")), "reading annotations", disable=None):
         number = said.name.removesuffix("_exp.npy")
-        image = folder / "images" / f"{number}.jpg"
         try:
-            values = {kind: _array(said.with_name(f"{number}_{kind}.npy")) for kind in ("exp", "val", "aro", "lnd")}
-            record = _record(root, image, _FOLDERS[folder.name], **values)
+            note = _notes(*(_array(annotations / f"{number}_{kind}.npy") for kind in ("exp", "val", "aro", "lnd")))
         except ValueError as error:
             problems.add(said.relative_to(root).as_posix(), error)
             continue
-        if record is not None:
-            yield record
+        if note.label >= 0:
+            numbers.append(number)
+            notes.append(note)
+    np.save(out / "number.npy", np.array(numbers, np.str_))
+    for name in ("label", "valence", "arousal"):
+        np.save(out / f"{name}.npy", np.array([getattr(note, name) for note in notes]))
+    np.save(out / "landmarks.npy", np.array([note.landmarks for note in notes]).reshape(-1, 136))
+    np.save(out / "problems.npy", problems.to_array())
 
 
 def _array(file: Path) -> np.ndarray:
@@ -102,7 +163,10 @@ def _array(file: Path) -> np.ndarray:
         raise ValueError(f"{file.name} is damaged ({error})") from None
 
 
-def _from_table(root: Path, table: Path, owner: str, problems: Problems) -> Iterator[Record]:
+# -------------------------------------------------------------------------------------------------- as tables
+
+
+def _from_table(root: Path, table: Path, split: str, problems: Problems) -> Iterator[Record]:
     """The first form: one table, landmarks as text x;y;x;y."""
     images = first_existing(root, _IMAGES)
     with table.open(newline="", encoding="utf-8-sig") as stream:
@@ -112,45 +176,22 @@ def _from_table(root: Path, table: Path, owner: str, problems: Problems) -> Iter
             return
         for row in rows:
             try:
-                record = _record(root, inside(images, row["subDirectory_filePath"]), owner, **_values(row))
+                file, notes = inside(images, row["subDirectory_filePath"] or ""), _notes(*_values(row))
             except ValueError as error:
                 problems.add(f"{table.name}:{rows.line_num}", error)
                 continue
-            if record is not None:
-                yield record
+            if notes.label >= 0:
+                yield _record(root, file, split, notes)
 
 
-def _values(row: Mapping[str, str | None]) -> dict[str, np.ndarray]:
-    def number(column: str) -> np.ndarray:
+def _values(row: Mapping[str, str | None]) -> Iterator[np.ndarray]:
+    """Expression, valence, arousal and landmarks of a row, as numbers."""
+    for column in ("expression", "valence", "arousal"):
         try:
-            return np.array(float(row[column]))
+            yield np.array(float(row[column]))
         except (TypeError, ValueError):
             raise ValueError(f"{column} is {row[column]!r}; it must be a number") from None
-
     try:
-        landmarks = np.array([float(value) for value in (row["facial_landmarks"] or "").split(";")])
+        yield np.array([float(value) for value in (row["facial_landmarks"] or "").split(";")])
     except ValueError as error:
         raise ValueError(f"facial_landmarks are not numbers ({error})") from None
-    return {"exp": number("expression"), "val": number("valence"), "aro": number("arousal"), "lnd": landmarks}
-
-
-def _record(
-    root: Path, image: Path, split: str, exp: np.ndarray, val: np.ndarray, aro: np.ndarray, lnd: np.ndarray
-) -> Record | None:
-    """The record of one picture; None for one whose code is no emotion."""
-    label = dataset_code_to_index(SOURCE.name, int(exp))
-    if label < 0:
-        return None
-    if lnd.size != 136 or not np.isfinite(lnd).all():
-        raise ValueError(f"there are {lnd.size} landmark coordinates; there must be 136 finite ones")
-    for what, value in (("valence", val), ("arousal", aro)):
-        if not -1 <= value <= 1:
-            raise ValueError(f"{what} is {value}; it must lie in [-1, 1]")
-    return Record(
-        (image,),
-        image.relative_to(root).as_posix(),
-        label,
-        split=split,
-        landmarks=lnd.reshape(1, 68, 2),
-        attributes={"valence": float(val), "arousal": float(aro)},
-    )

@@ -37,7 +37,7 @@ SOURCE = Source(
 _IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
 _EMOTION = ("Emotion", "Emotion_labels/Emotion")
 _FACS = ("FACS", "FACS_labels/FACS")
-_LANDMARKS = ("Landmarks", "Landmarks/Landmarks")
+_LANDMARKS = ("Landmarks/Landmarks", "Landmarks")
 
 # A coder's 1 to 5 are FACS's letters; 0 says that the unit was seen and its strength not judged, which, as in a FACS
 # code without a letter, counts as full.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -64,3 +65,15 @@ class StoredFaces(FaceDataset):
     def bytes(self, indices: Tensor) -> np.ndarray:
         """The pictures at these indices as they are stored, (N, C, H, W) or (N, T, C, H, W) uint8."""
         return np.asarray(self._pixels[self._rows[indices.numpy()]])
+
+    def __getstate__(self) -> dict:
+        # A loader's process maps the file again; by itself, the whole array would be sent to it.
+        state = self.__dict__.copy()
+        if isinstance(self._pixels, np.memmap):
+            state["_pixels"] = Path(self._pixels.filename)
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        if isinstance(self._pixels, Path):
+            self._pixels = np.load(self._pixels, mmap_mode="r")

@@ -52,6 +52,15 @@ def test_tables_beside_the_pictures_are_found_too(affectnet_tables):
     assert sum(map(len, open_splits("affectnet", affectnet_tables).values())) == 64
 
 
+def test_the_small_files_are_read_once(affectnet_arrays, monkeypatch):
+    before = AffectNet("test", path=affectnet_arrays)
+    with monkeypatch.context() as patch:
+        patch.setattr("facekit.datasets.affectnet._array", lambda _: pytest.fail("it was read again"))
+        assert len(AffectNet("test", path=affectnet_arrays)) == len(before)
+    np.save(affectnet_arrays / "val_set" / "annotations" / "60_exp.npy", np.array("10"))
+    assert len(AffectNet("test", path=affectnet_arrays)) == len(before) - 1
+
+
 def test_train_and_valid_share_nothing(affectnet_arrays):
     splits = open_splits("affectnet", affectnet_arrays)
     names = [set(all_of(splits[split]).names) for split in ("train", "valid")]

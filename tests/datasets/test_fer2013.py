@@ -1,5 +1,6 @@
 import gzip
 import logging
+import pickle
 
 import numpy as np
 import pytest
@@ -137,6 +138,13 @@ def test_the_csv_is_read_once(tmp_path, fer_rows, monkeypatch):
         assert torch.equal(FER2013(path=file).faces([3]).images, first.images)
     write_fer(file, fer_rows[:20])
     assert len(FER2013(path=file)) == 20
+
+
+def test_a_loaders_process_maps_the_cache_again(tmp_path, fer_rows):
+    dataset = FER2013(path=write_fer(tmp_path / "fer2013.csv", fer_rows))
+    sent = pickle.dumps(dataset)
+    assert len(sent) < 64 * 48 * 48
+    assert torch.equal(pickle.loads(sent).faces(range(40)).images, dataset.faces(range(40)).images)
 
 
 def test_folders_of_pictures(tmp_path, drawn):
