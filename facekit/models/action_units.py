@@ -46,7 +46,7 @@ class ActionUnitNet(FaceReader):
     sees = 1
     presets: ClassVar = {
         "smoke": ActionUnitPreset(widths=(16, 32, 48), blocks=(1, 1, 1), steps=60, batch=64, warmup=5),
-        "laptop": ActionUnitPreset(steps=1200),
+        "laptop": ActionUnitPreset(steps=900),
         "gpu": ActionUnitPreset(steps=12000, batch=256),
         "paper": ActionUnitPreset(widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), factor=1, steps=40000),
     }

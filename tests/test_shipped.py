@@ -1,0 +1,60 @@
+"""The weights that ship: each is there, small, loads with its checksum, and is as good as the suite says."""
+
+import dataclasses
+
+import pytest
+
+from facekit.datasets import open_dataset
+from facekit.models.load import load_system
+from facekit.models.system import system_class
+from facekit.runs import checkout
+from facekit.shipped import SHIPPED
+
+LARGEST = 4_000_000  # bytes
+
+
+def valid(size, faces_per_person):
+    """Held-out drawn people: 64 are enough to tell good weights from bad ones."""
+    return open_dataset("synthetic", "valid", size=size, people=64, faces_per_person=faces_per_person)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_is_small_and_made_as_its_recipe_says(name):
+    recipe, system = SHIPPED[name], load_system(name)
+    assert (checkout() / "data" / "weights" / f"{name}.safetensors").stat().st_size <= LARGEST
+    assert (system.card.system, system.card.profile, system.card.data["name"]) == (
+        recipe.system,
+        recipe.profile,
+        recipe.data,
+    )
+    preset = system_class(recipe.system).presets[recipe.profile]
+    assert system.preset == dataclasses.replace(preset, **recipe.overrides)
+
+
+def test_nothing_ships_that_no_recipe_makes():
+    assert {path.stem for path in (checkout() / "data" / "weights").iterdir()} == set(SHIPPED)
+
+
+def test_e1_reads_drawn_people_that_it_has_not_seen():
+    assert load_system("emotion_cnn-synthetic").evaluate(valid(48, 7))["accuracy"] > 0.9
+
+
+def test_e2_reads_drawn_people_that_it_has_not_seen():
+    assert load_system("emotion_resnet-synthetic").evaluate(valid(48, 7))["accuracy"] > 0.96
+
+
+def test_e2_reads_photographs(outside):
+    photographs = open_dataset("fer2013", "valid", size=48, path=outside("data/fer2013/fer2013.csv.gz"))
+    assert load_system("emotion_resnet-fer2013").evaluate(photographs)["accuracy"] >= 0.65
+
+
+def test_the_identity_network_knows_people_again():
+    measured = load_system("identity-synthetic").evaluate(valid(48, 4))
+    assert measured["auc"] > 0.99
+    assert measured["auc_alike"] > 0.97
+
+
+def test_the_action_unit_regressor_follows_the_truth():
+    measured = load_system("action_units-synthetic").evaluate(valid(64, 4))
+    assert measured["mae"] < 0.1
+    assert measured["correlation"] > 0.8
