@@ -154,7 +154,10 @@ def data_prepare(arguments: argparse.Namespace) -> int:
 
     if not arguments.source.is_dir():
         raise Mistake(f"{arguments.source} is not a folder")
-    print(prepare_folder(arguments.source, arguments.out, size=arguments.size, workers=arguments.workers))
+    try:
+        print(prepare_folder(arguments.source, arguments.out, size=arguments.size, workers=arguments.workers))
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(str(error)) from None
     return 0
 
 

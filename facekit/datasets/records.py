@@ -101,8 +101,8 @@ def split_of(key: str) -> str:
     """The split of a person (or, where people are not told apart, a file), the same on every machine: 8 of 10 to
     train, 1 to valid, 1 to test.
 
-    >>> split_of("ckplus/S005")
-    'train'
+    >>> split_of("ckplus/S004"), split_of("ckplus/S005")
+    ('train', 'valid')
     """
     position = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
     return "train" if position < 0.8 else "valid" if position < 0.9 else "test"
