@@ -32,7 +32,7 @@ PEOPLE = {"train": 2000, "valid": 200, "test": 256}
 _FIRST_PERSON = {"train": 0, "valid": 1_000_000, "test": 2_000_000}
 _MOST_PEOPLE, _MOST_FACES = 1_000_000, 1000
 
-# Pham 2020, table 1: shares of FER-2013's training set in percent.
+# P2 (Chang and Wang), table 1: shares of FER-2013's training set in percent.
 FER2013_SHARES = {
     "angry": 13.92, "disgust": 1.52, "fear": 14.27, "happy": 25.13, "sad": 16.82, "surprise": 11.05, "neutral": 17.29,
 }  # fmt: skip
