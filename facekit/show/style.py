@@ -10,7 +10,7 @@ from cycler import cycler
 from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageColor
 
 from facekit.emotions import COLORS
 
@@ -96,6 +96,21 @@ def png(figure: Figure) -> bytes:
 
 
 def compact(image: Image.Image) -> Image.Image:
-    """An image in its best 256 colours: a third of the file's size, so that a notebook full of faces stays small."""
+    """An image in its best 256 colours: a third of the file's size, so that a notebook full of faces stays small.
+
+    The emotions' own colours are among them, since they mean something.
+    """
+    image = image.convert("RGB")
+    room = 256 - len(COLORS)
     # The median cut forgets small areas of a colour of their own, such as lips; k-means brings them back.
-    return image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    best = image.quantize(room, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    kept = [ImageColor.getrgb(color) for color in COLORS.values()]
+    pixels, indices = np.asarray(image), np.array(best)
+    for i, color in enumerate(kept):
+        indices[(pixels == color).all(-1)] = room + i
+    colors = np.zeros((256, 3), np.uint8)
+    few = np.reshape(best.getpalette(), (-1, 3))[:room]  # of an image of few colours, Pillow tells no more
+    colors[: len(few)], colors[room:] = few, kept
+    small = Image.fromarray(indices)
+    small.putpalette(colors.tobytes())
+    return small
