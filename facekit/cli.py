@@ -206,7 +206,11 @@ def weights(arguments: argparse.Namespace) -> int:
 
 def lab(arguments: argparse.Namespace) -> int:
     """JupyterLab in the notebooks' folder, on localhost alone."""
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *arguments.rest]
+    offline = [  # JupyterLab asks its makers for news and updates otherwise
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    ]
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *offline, *arguments.rest]
     return subprocess.call(command, cwd=checkout() / "notebooks")
 
 

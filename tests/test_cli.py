@@ -105,7 +105,13 @@ def test_lab_listens_on_this_machine_alone_and_hands_on_the_rest(monkeypatch):
     called = []
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append((command, cwd.name)) or 0)
     assert cli.main(["lab", "--port", "9000"]) == 0
-    assert called == [([sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--port", "9000"], "notebooks")]
+    [(command, folder)] = called
+    assert (command[1:4], command[-2:], folder) == (
+        ["-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"],
+        ["--port", "9000"],
+        "notebooks",
+    )
+    assert "--LabApp.news_url=None" in command  # nothing is asked of the network
 
 
 def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):

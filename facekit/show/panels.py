@@ -191,7 +191,7 @@ class ExpressionPanel(widgets.HBox):
 def _slider(name: str, color: str = "#555555", *, value: float = 0.0, tip: str = "") -> widgets.FloatSlider:
     return widgets.FloatSlider(
         value, min=0, max=1, step=0.05, description=name, description_allow_html=False, tooltip=tip or name,
-        readout_format=".2f", style={"handle_color": color, "description_width": "62px"}, layout={"width": "225px"},
+        readout_format=".2f", style={"handle_color": color, "description_width": "68px"}, layout={"width": "235px"},
     )  # fmt: skip
 
 
