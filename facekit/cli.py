@@ -154,8 +154,9 @@ def data_prepare(arguments: argparse.Namespace) -> int:
 
     if not arguments.source.is_dir():
         raise Mistake(f"{arguments.source} is not a folder")
+    settings = {name: getattr(arguments, name) for name in ("size", "several", "network", "workers")}
     try:
-        print(prepare_folder(arguments.source, arguments.out, size=arguments.size, workers=arguments.workers))
+        print(prepare_folder(arguments.source, arguments.out, **settings))
     except (FileNotFoundError, ValueError) as error:
         raise Mistake(str(error)) from None
     return 0
@@ -326,6 +327,10 @@ def _add_data(commands) -> None:
     parser.add_argument("source", type=Path, help="folder of pictures")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--size", type=_count, default=64, help="height and width in pixels (default 64)")
+    parser.add_argument(
+        "--several", default="largest", choices=("largest", "refuse"), help="where a picture has several faces"
+    )
+    parser.add_argument("--network", type=Path, metavar="FILE", help="an ONNX network of 68 landmarks to align by")
     parser.add_argument("--workers", type=_count, default=2, help="processes (default 2)")
     parser = _add(data, "sheet", data_sheet)
     parser.add_argument("out", type=Path, help="picture to write: .png or .jpg")

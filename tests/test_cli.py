@@ -3,9 +3,11 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import facekit
-from facekit import cli, develop, shipped
+from facekit import cli, develop, shipped, show
+from facekit.datasets import open_dataset
 from facekit.files import read_json, write_json
 
 
@@ -166,3 +168,28 @@ def test_retrained_weights_ship_with_their_card(monkeypatch, tmp_path):
     assert path == tmp_path / "data/weights/emotion_resnet-fer2013.safetensors"
     assert path.read_bytes() == b"numbers"
     assert read_json(path.with_suffix(".json"))["data"] == "fer2013"
+
+
+def test_a_folder_of_pictures_is_prepared_as_asked(tmp_path, capsys):
+    source, out = tmp_path / "pictures", tmp_path / "faces"
+    source.mkdir()
+    faces = open_dataset("synthetic", "test", size=128, people=2, faces_per_person=1).faces([0, 1])
+    for i, picture in enumerate(faces.images):
+        show.to_image(picture, 256).save(source / f"{i}.png")
+    (source / "notes.png").write_text("not a picture")
+    assert cli.main(["data", "prepare", str(source), str(out), "--size", "48", "--workers", "1"]) == 0
+    report = (out / "report.csv").read_text()
+    assert "notes.png" in report
+    assert "notes.png" in capsys.readouterr().out
+    assert {Image.open(path).size for path in out.glob("*.png")} == {(48, 48)}
+    broken = tmp_path / "net.onnx"
+    broken.write_text("not a network")
+    status, said = status_and_words(capsys, "data", "prepare", str(source), str(out), "--network", str(broken))
+    assert (status, "net.onnx" in said, said.count("\n")) == (2, True, 1)
+
+
+def test_a_sheet_shows_people_and_emotions(tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert cli.main(["data", "sheet", str(sheet), "--people", "2", "--size", "32"]) == 0
+    assert Image.open(sheet).width >= 7 * 32
+    assert status_and_words(capsys, "data", "sheet", str(sheet), "--first", "999")[0] == 2

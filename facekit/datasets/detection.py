@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from facekit.datasets.alignment import alignment, eyes_of, warp
+from facekit.onnx import open_network
 
 # The finer cascade first; what only the coarser one takes for a face must also have two eyes.
 _CASCADES = (("haarcascade_frontalface_alt2.xml", False), ("haarcascade_frontalface_default.xml", True))
@@ -114,11 +115,7 @@ class FaceFinder:
 
 class _LandmarkNetwork:
     def __init__(self, path: str | os.PathLike) -> None:
-        import onnxruntime  # takes a second, and most faces are prepared without it
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # pictures are prepared side by side
-        self._session = onnxruntime.InferenceSession(Path(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_network(path, threads=1)  # pictures are prepared side by side
         entry, leaving = self._session.get_inputs()[0], self._session.get_outputs()[0]
         if len(entry.shape) != 4 or entry.shape[1] != 3 or entry.shape[2] != entry.shape[3] or leaving.shape[-1] != 136:
             raise ValueError(

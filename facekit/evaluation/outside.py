@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,6 +19,7 @@ from torch import Tensor
 from facekit.emotions import PROTOCOL_EMOTIONS, emotion_name
 from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
 from facekit.files import read_json, sha256
+from facekit.onnx import open_network
 
 
 class OnnxNetwork:
@@ -32,7 +32,7 @@ class OnnxNetwork:
     size    height and width, for a network that takes any
     output  name of the output to read; the first by default
 
-    Raises `FileNotFoundError` where there is no such file, and `ValueError` for an input that is no picture.
+    Raises what `open_network` raises, and `ValueError` for an input that is no picture.
     """
 
     def __init__(
@@ -43,14 +43,11 @@ class OnnxNetwork:
         size: int | None = None,
         output: str | None = None,
     ) -> None:
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no ONNX network at {path}")
-        self._session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+        self._session = open_network(path)
         self._input = self._session.get_inputs()[0]
         self._outputs = [output or self._session.get_outputs()[0].name]
         self._values = values
-        self.name = path.stem
+        self.name = Path(path).stem
         self.sha256 = sha256(path)
         self._channels_first, self.channels, self.size = self._read_shape(size)
 
