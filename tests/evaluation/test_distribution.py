@@ -3,7 +3,9 @@ import pickle
 
 import pytest
 import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from facekit import Faces
 from facekit.evaluation.distribution import fid, inception_features, inception_score, kid
 
 MEAN, DEVIATION, D = 1.5, 2.0, 8
@@ -63,3 +65,17 @@ def test_inception_weights_that_would_run_code_are_refused(tmp_path):
     torch.save({"weight": Payload()}, tmp_path / "evil.pth")
     with pytest.raises(pickle.UnpicklingError):
         inception_features(tmp_path / "evil.pth")
+
+
+def test_inception_weights_that_are_there_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "weights-inception.pth"
+    with monkeypatch.context() as patch:  # the network without its file, so that one can be made
+        patch.setattr(torch, "load", lambda *a, **k: {})
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *a, **k: None)
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path="none")
+    torch.save(network.state_dict(), path)
+    features = inception_features(path)
+    faces = Faces(torch.rand(4, 3, 48, 48) * 2 - 1)
+    assert features(faces).shape == (4, 2048)
+    assert torch.equal(features(faces), features(faces))
+    assert not torch.equal(features(faces[:1]), features(faces[1:2]))

@@ -1,7 +1,9 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 
 from facekit.evaluation.reference import judge_distance, lpips, psnr, ssim
 from facekit.models.emotion_resnet import EmotionResNet
@@ -43,6 +45,15 @@ def test_lpips_is_never_fetched(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"alexnet.*judge_distance"):
         lpips(pictures, pictures)
+
+
+def test_lpips_reads_a_backbone_that_is_there(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    place = tmp_path / "checkpoints" / Path(SqueezeNet1_1_Weights.DEFAULT.url).name
+    place.parent.mkdir()
+    torch.save(squeezenet1_1().state_dict(), place)  # random numbers in the real file's form
+    assert lpips(pictures, pictures, "squeeze").tolist() == pytest.approx([0] * len(pictures), abs=1e-6)
+    assert (lpips(pictures, -pictures, "squeeze") > 0).all()
 
 
 def test_judge_distance_stands_in(pictures):
