@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from facekit import machine
+from facekit.batch.equations import with_mathml
 from facekit.batch.run import Record, executed_notebook, log_tail
 from facekit.files import read_json, write_text
 
@@ -17,13 +18,12 @@ _PICTURES = 12  # at most so many of a run
 _LOG_TAIL = 20  # lines
 _ORDER = ("failed", "skipped", "done")
 
-# nbconvert's own template without what it would fetch and no notebook of ours needs. MathJax stays: nbconvert
-# brings none along, and equations are readable as TeX without it.
+# nbconvert's own template without what it would fetch.
 _NOTEBOOK_TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
-{% block html_head_js_mathjax %}{% if resources.has_equations %}{{ super() }}{% endif %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
 """
 
 
@@ -125,8 +125,7 @@ def _notebook_html(own: Path, notebook) -> str:
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         from nbconvert import HTMLExporter
 
-        equations = any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells)
         exporter = HTMLExporter(raw_template=_NOTEBOOK_TEMPLATE, sanitize_html=False)
-        html, _ = exporter.from_notebook_node(notebook, {"has_equations": equations, "metadata": {"name": own.name}})
+        html, _ = exporter.from_notebook_node(with_mathml(notebook), {"metadata": {"name": own.name}})
         write_text(target, html)
     return f"{own.name}/{target.name}"

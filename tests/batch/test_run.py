@@ -103,7 +103,7 @@ def test_the_page_holds_all_that_it_shows_and_nothing_of_a_notebook_runs_in_it(b
     assert "alert(1)" in html  # in the log, as text
 
 
-def test_the_executed_notebook_as_a_page_fetches_nothing_without_equations(batch):
+def test_the_executed_notebook_as_a_page_fetches_nothing(batch):
     folder, _, _, _, _ = batch
     html = (folder / "runs" / "01_good--SEED-3" / "notebook.html").read_text()
     assert "cells say" in html
