@@ -23,7 +23,9 @@ class Recipe:
 
 SHIPPED: dict[str, Recipe] = {
     "emotion_cnn-synthetic": Recipe("emotion_cnn"),  # E1
-    "emotion_resnet-synthetic": Recipe("emotion_resnet", overrides={"augment": "affine", "steps": 3000}),  # E2
+    "emotion_resnet-synthetic": Recipe(  # E2
+        "emotion_resnet", overrides={"augment": "affine", "steps": 3300, "profile.people": 4000}
+    ),
     "emotion_resnet-fer2013": Recipe("emotion_resnet", data="fer2013"),
     "identity-synthetic": Recipe("identity"),  # E6
     "action_units-synthetic": Recipe("action_units"),  # E7
