@@ -146,10 +146,13 @@ def test_every_recipe_of_weights_names_what_exists():
     from facekit.datasets.base import DATASETS
     from facekit.models.system import system_class
     from facekit.training.overrides import overridden
+    from facekit.training.profiles import profile_named
 
     for name, recipe in shipped.SHIPPED.items():
-        presets = system_class(recipe.system).presets
-        overridden(presets[recipe.profile], recipe.overrides)
+        parts = {"": system_class(recipe.system).presets[recipe.profile], "profile": profile_named(recipe.profile)}
+        for field, value in recipe.overrides.items():
+            part, _, field = field.rpartition(".")
+            overridden(parts[part], {field: value})
         assert recipe.data in DATASETS
         assert name == f"{recipe.system}-{recipe.data}"
 
