@@ -163,22 +163,50 @@ def data_prepare(arguments: argparse.Namespace) -> int:
 
 
 def data_sheet(arguments: argparse.Namespace) -> int:
-    """A picture of drawn people, each with every emotion."""
-    from functools import partial
-
+    """A picture of drawn people: each with every emotion, or with every action unit from rest to its full strength."""
     from facekit.datasets import open_dataset
     from facekit.files import atomic_path
-    from facekit.show import faces_sheet
 
-    people = open_dataset("synthetic", "test", size=arguments.size, faces_per_person=1, domain=arguments.domain)
-    rows = range(len(people))[arguments.first :][: arguments.people]
+    draw, size, count = (_unit_sheet, 128, 1) if arguments.action_units else (_emotion_sheet, 96, 6)
+    size, count = arguments.size or size, arguments.people or count
+    people = open_dataset("synthetic", "test", size=size, faces_per_person=1, domain=arguments.domain)
+    rows = range(len(people))[arguments.first :][:count]
     if not rows:
         raise Mistake(f"there are {len(people)} people, counted from 0; --first is {arguments.first}")
-    sheet = faces_sheet(partial(people.counterfactual, rows), size=arguments.size, full_color=True)
+    sheet = draw(people, rows, arguments)
     with atomic_path(arguments.out) as draft:
         sheet.save(draft, quality=92)
     print(arguments.out)
     return 0
+
+
+def _emotion_sheet(people, rows: range, arguments: argparse.Namespace):
+    """People x emotions, each in the view that the dataset gives."""
+    from functools import partial
+
+    from facekit.show import faces_sheet
+
+    return faces_sheet(partial(people.counterfactual, rows), size=people.size, full_color=True)
+
+
+def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
+    """Action units x strength, one person's columns after another's, all from the front."""
+    from facekit.datasets.synthetic import Identity, View, render
+    from facekit.emotions import ACTION_UNITS, LETTERS
+    from facekit.show import action_unit_sheet
+
+    units = [unit for unit in ACTION_UNITS if unit.sided or arguments.side == "both"]
+    place = {"left": 0, "right": 1}.get(arguments.side)
+    codes = [unit.number if place is None else unit.columns[place] for unit in units]
+    levels = (0.0, *LETTERS.values())
+    persons = people.persons[list(rows)].repeat_interleave(len(levels)).repeat(len(units))
+
+    def draw(expression):
+        view = View.frontal(len(persons))
+        return render(Identity.draw(persons), expression.action_units, view, people.size, domain=arguments.domain)
+
+    named = [f"{unit.number} {unit.name}" for unit in units]
+    return action_unit_sheet(draw, codes, levels * len(rows), rows=named, size=people.size, full_color=True)
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -334,9 +362,15 @@ def _add_data(commands) -> None:
     parser.add_argument("--workers", type=_count, default=2, help="processes (default 2)")
     parser = _add(data, "sheet", data_sheet)
     parser.add_argument("out", type=Path, help="picture to write: .png or .jpg")
-    parser.add_argument("--people", type=_count, default=6, help="rows (default 6)")
+    parser.add_argument(
+        "--action-units", action="store_true", help="every action unit from rest to full strength, in place of emotions"
+    )
+    parser.add_argument("--side", default="both", choices=("both", "left", "right"), help="which acts, of action units")
+    parser.add_argument("--people", type=_count, help="how many (default 6; 1 of action units)")
     parser.add_argument("--first", type=int, default=0, help="the first of the test split's people (default 0)")
-    parser.add_argument("--size", type=_count, default=96, help="height and width of a face in pixels (default 96)")
+    parser.add_argument(
+        "--size", type=_count, help="height and width of a face in pixels (default 96; 128 of action units)"
+    )
     parser.add_argument("--domain", default="photo", choices=("photo", "cartoon"))
 
 

@@ -2,12 +2,14 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import facekit
 from facekit import cli, develop, shipped, show
 from facekit.datasets import open_dataset
+from facekit.emotions import ACTION_UNITS
 from facekit.files import read_json, write_json
 
 
@@ -196,3 +198,31 @@ def test_a_sheet_shows_people_and_emotions(tmp_path, capsys):
     assert cli.main(["data", "sheet", str(sheet), "--people", "2", "--size", "32"]) == 0
     assert Image.open(sheet).width >= 7 * 32
     assert status_and_words(capsys, "data", "sheet", str(sheet), "--first", "999")[0] == 2
+
+
+def test_a_sheet_shows_every_action_unit_from_rest_to_full_strength(tmp_path):
+    both, left = tmp_path / "both.png", tmp_path / "left.png"
+    assert cli.main(["data", "sheet", str(both), "--action-units", "--size", "32", "--people", "2"]) == 0
+    assert cli.main(["data", "sheet", str(left), "--action-units", "--size", "32", "--side", "left"]) == 0
+    cells = _cells(both, 32, 12)
+    assert len(cells) == len(ACTION_UNITS)
+    for rest, full in ((0, 5), (6, 11)):  # one person's columns, then the other's
+        assert (cells[:, rest] == cells[0, rest]).all()
+        assert (np.abs(cells[:, full] - cells[:, rest]).max((1, 2, 3)) > 10).all()
+    assert (cells[0, 0] != cells[0, 6]).any()
+    cells = _cells(left, 32, 6)
+    assert len(cells) == sum(unit.sided for unit in ACTION_UNITS)
+    change = np.abs(cells[:, 5] - cells[:, 0]).max((1, 3))  # (units, x)
+    assert (change[:, 17:].sum(1) > 2 * change[:, :15].sum(1)).all()  # the person's left is right in the picture
+
+
+def _cells(sheet, size, across):
+    """The pictures (rows, across, size, size, 3) of a sheet with names above and to the left."""
+    pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
+    rows = (pixels.shape[0] - 22 + 4) // (size + 4)
+    left = pixels.shape[1] - (size + 4) * across + 4
+    cells = [
+        [pixels[22 + y * (size + 4) :, left + x * (size + 4) :][:size, :size] for x in range(across)]
+        for y in range(rows)
+    ]
+    return np.array(cells)
