@@ -17,6 +17,7 @@ from facekit.datasets.synthetic.shape import (
     brow_height,
     corner_line,
     gap_arc,
+    jaw_width,
     lid_arc,
     lower_lip_arc,
     upper_lid_arc,
@@ -40,10 +41,9 @@ def outline_distance(c: Canvas, s: Shape) -> Tensor:
     """Signed distance from the head's outline, below 0 inside; exact on it and good near it."""
     down = c.v > 0
     t = c.v.abs() / torch.where(down, col(s.lower), -col(s.upper))
-    taper = torch.where(down, col(s.taper), 0.05)
-    x = c.a / (col(s.width) * (1 - taper * t.clamp(max=1.2)))
-    n = col(s.jaw)
-    return ((x.pow(n) + t.pow(n)).pow(1 / n) - 1) * 1.2
+    wide = torch.where(down, jaw_width(t.clamp(max=1.2), col(s.jaw), col(s.taper)), 1 - 0.05 * t)
+    x = c.a / (col(s.width) * wide)
+    return ((x * x + t * t).sqrt() - 1) * 1.2
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
         c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3])
     )
     skin = who.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
-    blush = bump(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + bump(c.u, c.v, 0.0, 0.6, 0.2, 0.15)
+    blush = bump(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + 0.5 * bump(c.u, c.v, 0.0, 0.6, 0.22, 0.18)
     red = flat((1.02, 0.84, 0.84), c.u) * who.skin
-    over(skin, blush * 0.55, red)
+    over(skin, blush * 0.45, red)
     spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
     where = bump(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
     over(skin, spots.clamp(0, 1) * where * col(0.30 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
@@ -122,10 +122,10 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
 def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> None:
     """Brows, in the hair's colour but darker."""
     brow = brow_field(c, s)
-    strands = 0.88 + 0.12 * torch.sin(c.a * 95 - c.v * 60)
+    strands = 0.93 + 0.07 * torch.sin(c.a * 130 - c.v * 90)
     mask = c.edge(brow.distance, 0.022) * brow.along * strands * col(who.brow_dark)
     color = torch.lerp(who.hair * 0.75, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
-    over(picture, mask, torch.minimum(color, who.skin * 0.55))
+    over(picture, mask, torch.minimum(color, who.skin * 0.42))
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.05)) * 0.55, black)
     small = 0.016 + 0.25 * c.pixel
     glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.04), -0.035, small, small)
-    over(picture, glint * e.opening * 0.75, flat((1.0, 1.0, 1.0), c.u))
-    lash = c.band(e.y - e.lid_y + 0.004, 0.018, 0.014) * e.within
+    over(picture, glint * e.opening * 0.6, flat((1.0, 1.0, 1.0), c.u))
+    lash = c.band(e.y - e.lid_y + 0.004, 0.022, 0.014) * e.within
     over(picture, lash * (0.85 - 0.25 * col(who.strong.float())), black)
     up = c.side(s.lid_up)
     fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
@@ -188,7 +188,6 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
     over(picture, upper * 0.85, who.lips * 0.84)
     over(picture, lower * 0.75, who.lips)
-    over(picture, lower * hill(c.v, m.inner_bottom * 0.5 + m.bottom * 0.5, 0.03) * 0.18, who.lips * 0.6 + 0.4)
     gap = m.inner_bottom - m.inner_top
     cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)

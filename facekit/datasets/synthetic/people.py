@@ -69,7 +69,7 @@ class Identity(Rows):
 
     width: Tensor  # half width of the head at the cheekbones
     length: Tensor  # from the eyes to the chin
-    jaw: Tensor  # exponent of the lower outline: 2 an ellipse, 3 a square jaw
+    jaw: Tensor  # how far the angles of the jaw stand out: 0 an ellipse, 0.2 a square jaw
     chin: Tensor  # how far the chin narrows the lower face, 0 to 0.3
     eye_gap: Tensor  # x of the eye's centre
     eye_width: Tensor  # half width of the opening
@@ -168,7 +168,7 @@ def _draw(p: Tensor) -> Identity:
     iris_index = (uniform(p, "iris") * (1 + 5.99 * light)).long().clamp(0, 5)
     gray = (uniform(p, "gray") * (age == 2) * 0.9 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
     # The scale's swatches are matt paper; living skin is redder for the blood in it.
-    warm = torch.tensor([[1.0, 0.90, 0.82], [1.12, 0.94, 0.80]], device=p.device)
+    warm = torch.tensor([[1.0, 0.91, 0.86], [1.14, 0.93, 0.82]], device=p.device)
     blood = torch.lerp(warm[:1], warm[1:], (1 - light)[:, None]) + 0.02 * n("blood")[:, None] * _BLOOD.to(p.device)
     skin = (_pick(MONK_SCALE, tone) * blood + 0.012 * n("shade")[:, None]).clamp(0.07, 0.97)
     return Identity(
@@ -206,19 +206,19 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
     """Lengths and factors, bell-shaped around the average of each kind."""
     s = strong - 0.5
     return {
-        "width": n("width", 1.14 + 0.03 * s, 0.04),
-        "length": n("length", 1.66 + 0.06 * s, 0.05),
-        "jaw": n("jaw", 2.20 + 0.35 * s, 0.15),
-        "chin": n("chin", 0.06 - 0.05 * s, 0.03).clamp(0, 0.3),
+        "width": n("width", 1.16 + 0.03 * s, 0.04),
+        "length": n("length", 1.68 + 0.06 * s, 0.05),
+        "jaw": n("jaw", 0.10 + 0.06 * s, 0.025),
+        "chin": n("chin", 0.02 - 0.03 * s, 0.02).clamp(-0.02, 0.3),
         "eye_gap": n("eye gap", 0.5, 0.012),
-        "eye_width": n("eye width", 0.226, 0.010),
+        "eye_width": n("eye width", 0.198, 0.009),
         "eye_open": n("eye open", 1.0 - 0.06 * age - 0.08 * s, 0.10).clamp(0.7, 1.35),
         "eye_tilt": n("eye tilt", 0.05 - 0.05 * s, 0.05),
         "lid_fold": n("lid fold", 0.6, 0.25).clamp(0, 1),
         "iris_size": n("iris size", 0.102, 0.003),
         "brow_height": n("brow height", 0.02 * s, 0.018),
         "brow_arch": n("brow arch", 0.045 - 0.03 * s, 0.014),
-        "brow_slope": n("brow slope", 0.03, 0.025),
+        "brow_slope": n("brow slope", 0.055, 0.025),
         "brow_thick": n("brow thick", 0.078 + 0.026 * s, 0.011).clamp(0.035),
         "brow_dark": n("brow dark", 0.78 + 0.1 * s, 0.07).clamp(0.5, 0.95),
         "nose_width": n("nose width", 1.0 + 0.08 * s, 0.10).clamp(0.75, 1.4),
@@ -227,8 +227,8 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
         "mouth_width": n("mouth width", 0.385, 0.024),
         "mouth_height": n("mouth height", 1.095, 0.025),
         "mouth_curve": n("mouth curve", 0.012, 0.014),
-        "lip_upper": n("lip upper", 0.082 - 0.02 * s - 0.008 * age, 0.014).clamp(0.04),
-        "lip_lower": n("lip lower", 0.128 - 0.02 * s - 0.01 * age, 0.018).clamp(0.06),
+        "lip_upper": n("lip upper", 0.100 - 0.02 * s - 0.010 * age, 0.015).clamp(0.04),
+        "lip_lower": n("lip lower", 0.145 - 0.02 * s - 0.012 * age, 0.019).clamp(0.06),
         "cupid": n("cupid", 0.022, 0.008).clamp(0),
         "cheeks": n("cheeks", 1.0, 0.2).clamp(0.3),
         "fullness": n("fullness", -0.1 * s, 0.4).clamp(-1, 1),
@@ -240,12 +240,12 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
 
 # name: skin tone, hair style, hair colour, age, beard, glasses, strong, width, jaw, cloth
 _CAST = {
-    "Ada": (2, "long", "#8c3f22", 0, 0, 0, 0, 1.14, 2.1, "#37503b"),
-    "Bruno": (4, "short", "#241a14", 1, 3, 0, 1, 1.22, 2.7, "#6b2737"),
-    "Chidi": (7, "afro", "#17120f", 0, 0, 2, 1, 1.16, 2.3, "#b5654a"),
-    "Dalia": (5, "headscarf", "#241a14", 0, 0, 0, 0, 1.13, 2.1, "#7a8fb0"),
-    "Emi": (3, "fringe", "#17120f", 0, 0, 1, 0, 1.18, 2.2, "#2b3a55"),
-    "Finn": (1, "receding", "#8a5c34", 2, 2, 0, 1, 1.15, 2.4, "#8a7a5c"),
+    "Ada": (2, "long", "#8c3f22", 0, 0, 0, 0, 1.14, 0.09, "#37503b"),
+    "Bruno": (4, "short", "#241a14", 1, 3, 0, 1, 1.22, 0.18, "#6b2737"),
+    "Chidi": (7, "afro", "#17120f", 0, 0, 2, 1, 1.16, 0.12, "#b5654a"),
+    "Dalia": (5, "headscarf", "#241a14", 0, 0, 0, 0, 1.13, 0.09, "#7a8fb0"),
+    "Emi": (3, "fringe", "#17120f", 0, 0, 1, 0, 1.18, 0.10, "#2b3a55"),
+    "Finn": (1, "receding", "#8a5c34", 2, 2, 0, 1, 1.15, 0.13, "#8a7a5c"),
 }
 
 
@@ -281,7 +281,7 @@ def _characters(p: Tensor) -> Identity:
         "lips": skin * torch.tensor([0.85, 0.55, 0.52], device=p.device),
         "cloth": (hex_to_rgb(*(row[9] for row in cast)).to(p.device)[who] + 0.25 * (own.cloth - 0.4)).clamp(0, 1),
         "width": column(7, torch.float32) + 0.3 * (own.width - 1.17),
-        "jaw": column(8, torch.float32) + 0.3 * (own.jaw - 2.3),
+        "jaw": column(8, torch.float32) + own.jaw - 0.10,
         "gray": torch.where(who == 5, 0.5, 0.0),
         "mole": torch.zeros_like(own.mole),
         "parting": base.parting,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, ramp
 from facekit.datasets.synthetic.muscles import Pull
+from facekit.datasets.synthetic.paint import LipField
 from facekit.datasets.synthetic.people import Identity
 from facekit.datasets.synthetic.shape import Shape
 
@@ -25,7 +26,7 @@ class Relief:
         self.height += form * height
 
 
-def relief(c: Canvas, who: Identity, s: Shape, p: Pull) -> Relief:
+def relief(c: Canvas, who: Identity, s: Shape, p: Pull, m: LipField) -> Relief:
     """The whole surface."""
     r = Relief(c)
     _skull(r, c, who, s)
@@ -33,6 +34,7 @@ def relief(c: Canvas, who: Identity, s: Shape, p: Pull) -> Relief:
     _nose(r, c, who, s, p)
     _cheeks(r, c, who, s, p)
     _mouth_and_chin(r, c, who, s, p)
+    _lips(r, c, m)
     _wrinkles(r, c, who, s, p)
     return r
 
@@ -59,10 +61,10 @@ def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
 def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     base, width, depth = col(s.nose_y), col(who.nose_width), col(who.nose_depth)
     down = (c.v / base).clamp(-0.4, 1.2)
-    profile = ramp(c.v, -0.32, 0.62) * (1 - ramp(c.v, base - 0.18, base + 0.05))
-    ridge = 0.6 * hill(c.u, 0.0, (0.13 + 0.04 * down) * width) + 0.4 * hill(c.u, 0.0, 0.24 * width)
-    r.add(profile * ridge, 0.34 * depth)
-    r.add(bump(c.u, c.v, 0.0, base - 0.16, 0.12 * width, 0.10), 0.08)
+    profile = (0.30 + 0.70 * ramp(c.v, -0.25, 0.66)) * ramp(c.v, -0.45, -0.10) * (1 - ramp(c.v, base - 0.15, base + 0.05))
+    ridge = 0.45 * hill(c.u, 0.0, (0.14 + 0.03 * down) * width) + 0.55 * hill(c.u, 0.0, (0.20 + 0.07 * down) * width)
+    r.add(profile * ridge, 0.33 * depth)
+    r.add(bump(c.u, c.v, 0.0, base - 0.15, 0.13 * width, 0.11), 0.07)
     wings = c.side(s.ala_y)
     at = col(s.nose_w)
     r.add(bump(c.a, c.v, at, wings - 0.02, 0.08, 0.095), 0.12)
@@ -94,10 +96,10 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     fold = c.side(p.fold)
     along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
     depth = 0.25 * col(who.lines) + 0.05 + 0.8 * fold
-    crease = (off / (0.045 + 0.02 * fold)).square_().neg_().exp_() * along
-    r.add(crease, 0.0, 0.26 * depth)
+    crease = (off / (0.034 + 0.012 * fold)).square_().neg_().exp_() * along
+    r.add(crease, -0.015 * depth, 0.24 * depth)
     cheek = ramp(off, -0.06, 0.08) * (1 - ramp(off, 0.06, 0.55)) * ramp(t, -0.3, 0.5) * (1 - ramp(t, 0.6, 1.4))
-    r.add(cheek, 0.06 * depth)
+    r.add(cheek, 0.09 * depth)
 
 
 def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
@@ -119,6 +121,13 @@ def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> N
     press = col(p.press)
     r.add(bump(c.u, c.v, 0.0, mouth - 0.14, 0.30, 0.05), 0.05 * press)
     r.add(bump(c.u, c.v, 0.0, mouth + 0.16, 0.28, 0.05), 0.05 * press, -0.08 * press)
+
+
+def _lips(r: Relief, c: Canvas, m: LipField) -> None:
+    """Both lips are round: under light from above the upper one is dark and the lower one shines."""
+    for top, bottom, height in ((m.top, m.inner_top, 0.035), (m.inner_bottom, m.bottom, 0.060)):
+        t = ((c.v - top) / (bottom - top).clamp(min=0.02)).clamp(0, 1)
+        r.add(4 * t * (1 - t) * m.inside, height)
 
 
 def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:

@@ -131,7 +131,7 @@ def _draw(who: Identity, units: Tensor, view: View, size: int, channels: int, do
 def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Tensor) -> Tensor:
     """Pictures (n, 3, H, W) in [0, 1]. Light adds up in squared sRGB, which is close to linear."""
     m = lips(c, s)
-    surface = relief(c, who, s, p)
+    surface = relief(c, who, s, p, m)
     light, shine = _light(c, surface, who, view)
 
     face = paint_skin(c, who, p)

@@ -23,7 +23,7 @@ class Shape(Rows):
     width: Tensor
     lower: Tensor  # y of the chin
     upper: Tensor  # y of the skull's top, negative
-    jaw: Tensor  # exponent of the lower outline
+    jaw: Tensor  # how far the angles of the jaw stand out from an ellipse
     taper: Tensor
     eye_x: Tensor  # (N, 2), distance from the midline
     eye_y: Tensor
@@ -65,7 +65,7 @@ def shape(who: Identity, p: Pull) -> Shape:
     lid_low = lid_low * (1 - 0.15 * p.close)
     lid_up = lid_up + (-lid_low - lid_up) * p.close
 
-    brow_y = -0.335 + who.brow_height
+    brow_y = -0.285 + who.brow_height
     gap = p.part + p.lower_lip
     open_low = p.jaw * 0.52 + 0.62 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
     # A dropped jaw opens an ellipse around a line that sinks with it.
@@ -86,8 +86,8 @@ def shape(who: Identity, p: Pull) -> Shape:
         eye_tilt=sided(who.eye_tilt),
         lid_up=lid_up,
         lid_low=lid_low,
-        brow_x0=sided(0.215 * torch.ones_like(who.width)) - p.brow_inward,
-        brow_x1=sided(0.845 * torch.ones_like(who.width)),
+        brow_x0=sided(0.270 * torch.ones_like(who.width)) - p.brow_inward,
+        brow_x1=sided(0.935 * torch.ones_like(who.width)),
         brow_y0=sided(brow_y) + p.brow_inner,
         brow_y1=sided(brow_y - who.brow_arch) + p.brow_middle,
         brow_y2=sided(brow_y + who.brow_slope) + p.brow_outer,
@@ -171,18 +171,20 @@ def _steps(values, like: Tensor) -> Tensor:
     return torch.tensor(values, device=like.device)[None]
 
 
-def outline_point(s: Shape, turn: Tensor) -> tuple[Tensor, Tensor]:
-    """Points of the lower outline; `turn` from -pi/2 (left ear in the picture) through 0 (chin) to pi/2."""
-    power = (2 / s.jaw)[:, None]
-    down = turn.cos().clamp(min=0)
-    side = turn.sin()
-    drop = down**power
-    wide = side.abs() ** power * side.sign()
-    return s.width[:, None] * wide * (1 - s.taper[:, None] * drop), s.lower[:, None] * drop
+def jaw_width(t: Tensor, jaw: Tensor, taper: Tensor) -> Tensor:
+    """Factor on the half width of an ellipse, down from the eyes t = 0 to the chin t = 1: out at the jaw's angles."""
+    return (1 + jaw * (-((t - 0.76) / 0.22).square()).exp()) * (1 - taper * t)
+
+
+# Where the outline's points lie on the way from the eyes to the chin: a seventeenth of the way around each.
+_DOWN = (0.01, 0.19, 0.37, 0.52, 0.68, 0.80, 0.88, 0.955, 1.0)
 
 
 def _outline(s: Shape):
-    return outline_point(s, torch.linspace(-torch.pi / 2, torch.pi / 2, 17, device=s.width.device)[None])
+    t = _steps([*_DOWN, *_DOWN[-2::-1]], s.width)
+    side = _steps([-1.0] * 8 + [0.0] + [1.0] * 8, s.width)
+    wide = (1 - t * t).sqrt() * jaw_width(t, s.jaw[:, None], s.taper[:, None])
+    return side * wide * s.width[:, None], t * s.lower[:, None]
 
 
 def _brows(s: Shape):

@@ -36,7 +36,7 @@ class View(Rows):
     back_angle: Tensor  # radians, of the way from one to the other
 
     @classmethod
-    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.300, 0.335), turn: float = 1.0) -> View:
+    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.340, 0.380), turn: float = 1.0) -> View:
         """Views by number (N,), int64: the same number is the same view everywhere.
 
         scale  range of the distance between the eyes; FER-2013's own is about 0.36
@@ -55,7 +55,7 @@ class View(Rows):
             roll=normal(seed, "roll", 0, 0.06) * turn,
             scale=u("scale", *scale),
             shift_x=normal(seed, "shift x", 0, 0.025),
-            shift_y=normal(seed, "shift y", -0.19, 0.025),
+            shift_y=normal(seed, "shift y", -0.27, 0.025),
             light_side=normal(seed, "light side", 0, 0.5),
             light_up=u("light up", 0.25, 0.95),
             light=u("light", 0.75, 1.0),
@@ -74,7 +74,7 @@ class View(Rows):
     def frontal(cls, n: int = 1) -> View:
         """n times the same view: straight from the front, soft light from above, grey background, no noise."""
         zero = torch.zeros(n)
-        fixed = {"scale": 0.32, "shift_y": -0.2, "light_side": 0.25, "light_up": 0.6, "light": 0.88, "ambient": 0.38}
+        fixed = {"scale": 0.355, "shift_y": -0.27, "light_side": 0.25, "light_up": 0.6, "light": 0.88, "ambient": 0.38}
         columns = {name: torch.full((n,), fixed.get(name, 0.0)) for name in _PLAIN}
         gray = torch.full((n, 3), 0.62)
         return cls(
