@@ -209,6 +209,22 @@ def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
     return action_unit_sheet(draw, codes, levels * len(rows), rows=named, size=people.size, full_color=True)
 
 
+def data_card(arguments: argparse.Namespace) -> int:
+    """Measure what outside networks make of the drawn faces, and write the data card."""
+    from facekit.card import Outside, measure, write_card
+
+    path = arguments.path or checkout() / "docs" / "data_card.md"
+    if path.suffix != ".md":
+        raise Mistake(f"{path} must end in .md: the numbers go beside it, in .json")
+    try:
+        outside = Outside.open(arguments.judges, arguments.fer2013, arguments.pairs)
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(str(error)) from None
+    numbers = write_card(measure(outside, arguments.split), path)
+    print(f"{path}\n{numbers}")
+    return 0
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """How fast this machine draws, loads and trains."""
     from facekit.bench import measure, table
@@ -372,6 +388,12 @@ def _add_data(commands) -> None:
         "--size", type=_count, help="height and width of a face in pixels (default 96; 128 of action units)"
     )
     parser.add_argument("--domain", default="photo", choices=("photo", "cartoon"))
+    parser = _add(data, "card", data_card)
+    parser.add_argument("path", nargs="?", type=Path, help="page to write (default docs/data_card.md)")
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges (default: judges, among the data)")
+    parser.add_argument("--fer2013", type=Path, metavar="CSV", help="FER-2013 (default: fer2013, among the data)")
+    parser.add_argument("--pairs", type=Path, metavar="ZIP", help="people neutral and happy (default: as fer2013)")
+    parser.add_argument("--split", default="test", choices=("test", "valid"), help="of the drawn people (default test)")
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.emotions import PROTOCOL_EMOTIONS, emotion_name
+from facekit.expression import mirror_landmarks
 from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
 from facekit.files import read_json, sha256
 from facekit.onnx import open_network
@@ -119,6 +120,29 @@ class OnnxIdentityJudge:
     def embed(self, faces: Faces) -> Tensor:
         """See `facekit.evaluation.judges.Recogniser.embed`."""
         return F.normalize(self._network(faces.images), dim=1)
+
+
+class OnnxLandmarkJudge:
+    """Any ONNX network of 68 landmarks as a judge: it gives (N, 136), x and y from 0 to 1 across the picture.
+
+    Options are those of `OnnxNetwork`. Landmarks are the mean of what it says of a picture and, mirrored back, of
+    the mirror image: some networks set every point a little to one side, which this takes away.
+    """
+
+    def __init__(self, path: str | os.PathLike, **options) -> None:
+        self._network = OnnxNetwork(path, **options)
+        self.name, self.sha256 = self._network.name, self._network.sha256
+
+    def landmarks(self, faces: Faces) -> Tensor:
+        """Landmarks (N, 68, 2) in the iBUG order, x right and y down from -1 to 1 across the picture."""
+        return (self.one_way(faces.images) + mirror_landmarks(self.one_way(faces.images.flip(-1)))) / 2
+
+    def one_way(self, images: Tensor) -> Tensor:
+        """What it says of pictures (N, C, H, W) themselves: (N, 68, 2) as `landmarks`, with its own lean."""
+        said = self._network(images)
+        if said.shape[1] != 136:
+            raise ValueError(f"{self.name} says {said.shape[1]} numbers of a face; 68 landmarks are 136")
+        return said.unflatten(1, (68, 2)) * 2 - 1
 
 
 class DeepFaceJudge:

@@ -1,0 +1,87 @@
+import shutil
+
+import pytest
+import torch
+from trees import all_of, save
+
+from facekit.datasets import DatasetMissing, open_dataset
+from facekit.datasets.pairs import NeutralHappyPairs
+from facekit.datasets.sources import EmptySplit, UnusableData
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.emotions import EMOTIONS
+from facekit.expression import Expression
+
+PEOPLE = ("Ann", "Bo", "Cem")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of three people, each neutral and happy."""
+    root = tmp_path / "pairs"
+    people = SyntheticFaces("test", people=len(PEOPLE), faces_per_person=1)
+    for emotion in ("neutral", "happy"):
+        faces = people.counterfactual(range(len(PEOPLE)), Expression.of(emotion))
+        for name, image in zip(PEOPLE, faces.images, strict=True):
+            save(image, root / name / f"{emotion}.png")
+    return root
+
+
+@pytest.fixture(params=["folder", "archive", "home"])
+def path(request, tree, tmp_path, monkeypatch):
+    """The same people in a folder, in an archive, and in an archive where data are looked for."""
+    if request.param == "folder":
+        return tree
+    archive = shutil.make_archive(str(tmp_path / "people"), "zip", tree)
+    if request.param == "archive":
+        return archive
+    home = tmp_path / "home"
+    (home / "pairs").mkdir(parents=True)
+    shutil.move(archive, home / "pairs")
+    monkeypatch.setenv("FACEKIT_DATA", str(home))
+    return None
+
+
+def test_each_person_is_neutral_and_then_happy(path):
+    dataset = open_dataset("pairs", "test", path=path)
+    faces = all_of(dataset)
+    assert faces.images.shape == (6, 1, 64, 64)
+    assert [EMOTIONS[i] for i in faces.emotion] == ["neutral", "happy"] * 3
+    assert faces.person.tolist() == [0, 0, 1, 1, 2, 2]
+    assert faces.names == tuple(f"{name}/{shown}" for name in PEOPLE for shown in ("neutral", "happy"))
+    assert not dataset.problems
+    people = SyntheticFaces("test", people=3, faces_per_person=1, channels=1)
+    drawn = people.counterfactual([2], Expression.of("happy")).images
+    assert (faces.images[5] - drawn[0]).abs().max() < 0.03  # grey by other sums of 8 bits
+
+
+def test_who_lacks_a_picture_or_has_a_damaged_one_is_left_out_and_named(tree):
+    (tree / "Ann" / "happy.png").unlink()
+    (tree / "Bo" / "neutral.png").write_bytes(b"no picture")
+    (tree / "notes.txt").write_text("of no use")
+    dataset = NeutralHappyPairs(path=tree)
+    assert dataset.faces([0, 1]).names == ("Cem/neutral", "Cem/happy")
+    assert len(dataset) == 2
+    assert [problem.where for problem in dataset.problems] == ["Ann/", "Bo/"]
+    assert "no picture named happy" in dataset.problems[0].what
+    assert "neutral.png" in dataset.problems[1].what
+    with pytest.raises(UnusableData, match="Ann/"):
+        NeutralHappyPairs(path=tree, strict=True)
+
+
+def test_what_is_not_there_is_said(tmp_path, tree):
+    with pytest.raises(DatasetMissing, match="no folder in it"):
+        NeutralHappyPairs(path=tree / "Ann")
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    with pytest.raises(DatasetMissing, match="zip archive"):
+        NeutralHappyPairs(path=tmp_path / "bad.zip")
+    with pytest.raises(EmptySplit, match="'train'"):
+        NeutralHappyPairs("train", path=tree)
+
+
+def test_real_people(outside):
+    dataset = NeutralHappyPairs(path=outside("data/muxspace_pairs/muxspace_pairs.zip"), channels=3, size=48)
+    assert len(dataset) == 940
+    assert not dataset.problems
+    faces = dataset.faces([0, 939])
+    assert faces.images.shape == (2, 3, 48, 48)
+    assert torch.equal(dataset.persons.bincount(), torch.full((470,), 2))

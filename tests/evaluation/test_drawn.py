@@ -1,0 +1,209 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.evaluation import drawn
+from facekit.faces import Faces
+
+HAPPY, NEUTRAL = EMOTIONS.index("happy"), EMOTIONS.index("neutral")
+
+
+class Says:
+    """A judge that answers what a function of the faces gives, (N,)."""
+
+    name, sha256 = "says", ""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def probabilities(self, faces):
+        return F.one_hot(self.answer(faces), len(PROTOCOL_EMOTIONS)).float()
+
+
+PERFECT = Says(lambda faces: faces.emotion)
+ALWAYS_HAPPY = Says(lambda faces: torch.full_like(faces.emotion, HAPPY))
+
+
+class Finds:
+    """A landmark judge that sets each point this far from its place, in distances between the eyes."""
+
+    name = "finds"
+
+    def __init__(self, right=0.0, down=0.0, only=slice(None)):
+        self.apart, self.only = torch.tensor([right, down]), only
+
+    def landmarks(self, faces):
+        true = faces.landmarks
+        between = (true[:, 36:42].mean(1) - true[:, 42:48].mean(1)).norm(dim=-1)[:, None, None]
+        found = true.clone()
+        found[:, self.only] += self.apart * between
+        return found
+
+
+@pytest.fixture(scope="module")
+def faces():
+    dataset = SyntheticFaces("valid", people=40, faces_per_person=7, intensity=(0.8, 1.0), size=32, channels=1)
+    return dataset.faces(range(len(dataset)))
+
+
+def dot(x, y, size=33):
+    """One white pixel on black."""
+    images = torch.full((1, 1, size, size), -1.0)
+    images[0, 0, y, x] = 1
+    return Faces(images, emotion=torch.tensor([0]))
+
+
+def place(faces):
+    """Where the white lies on average, (x, y)."""
+    light = faces.images[0, 0] + 1
+    line = torch.arange(light.shape[0]).float()
+    return ((light.sum(0) @ line) / light.sum()).item(), ((light.sum(1) @ line) / light.sum()).item()
+
+
+# ------------------------------------------------------------------------------------------------------- emotion
+
+
+def test_reading_of_a_perfect_and_of_a_constant_judge(faces):
+    perfect, constant = drawn.reading(PERFECT, faces), drawn.reading(ALWAYS_HAPPY, faces)
+    assert perfect["accuracy"] == perfect["low"] == perfect["high"] == 1
+    assert set(perfect["recall"].values()) == {1.0}
+    assert constant["accuracy"] == pytest.approx(1 / 7)
+    assert constant["recall"] == {name: float(name == "happy") for name in PROTOCOL_EMOTIONS}
+    assert [row[HAPPY] for row in constant["confusion"]] == [40] * 7
+    assert sum(map(sum, constant["confusion"])) == constant["faces"] == 280
+
+
+def test_ratios_are_of_drawn_over_real():
+    assert drawn.ratios({"sad": 0.3, "fear": 0.2}, {"sad": 0.6, "fear": 0.0}) == {"sad": 0.5, "fear": None}
+
+
+def test_two_way_counts_only_happy_against_neutral():
+    faces = Faces(torch.zeros(4, 1, 8, 8), emotion=torch.tensor([HAPPY, NEUTRAL, HAPPY, NEUTRAL]))
+
+    class Sad:
+        def probabilities(self, faces):  # says sad of all, and after it happy of the first three
+            said = torch.tensor([0.0, 0.0, 0.0, 0.2, 0.7, 0.0, 0.1]).repeat(4, 1)
+            said[3, [HAPPY, NEUTRAL]] = said[3, [NEUTRAL, HAPPY]]
+            return said
+
+    assert drawn.two_way(Sad(), faces)["accuracy"] == 0.75
+
+
+# ------------------------------------------------------------------------------------------------- perturbations
+
+
+def test_pictures_move_by_what_is_said():
+    assert place(drawn.shifted(dot(16, 16), 3, -2)) == pytest.approx((19, 14), abs=1e-3)
+    assert place(drawn.scaled(dot(26, 16), 1.1)) == pytest.approx((27, 16), abs=0.15)
+    assert place(drawn.scaled(dot(26, 6), 0.9)) == pytest.approx((25, 7), abs=0.15)
+    assert place(drawn.with_room(dot(16, 16), 0.25, above=2 / 33)) == pytest.approx((16, 18), abs=0.1)
+
+
+def test_blur_has_the_deviation_that_is_said():
+    light = drawn.blurred(dot(16, 16), 0.7).images[0, 0] + 1
+    across = torch.arange(33) - 16.0
+    assert ((light.sum(0) @ across**2) / light.sum()).sqrt() == pytest.approx(0.7, rel=0.03)
+    assert light.sum() == pytest.approx(2, rel=1e-3)
+
+
+def test_landmarks_move_with_the_picture(faces):
+    moved = drawn.shifted(faces, 3, 0).landmarks - faces.landmarks
+    torch.testing.assert_close(moved, torch.tensor([2 * 3 / 32, 0.0]).expand_as(moved))
+
+
+def test_points_lost_by_a_judge_that_needs_the_face_in_its_place():
+    """It sees white in the middle column, and so loses what moves across, and nothing else."""
+    images = torch.full((4, 1, 33, 33), -1.0)
+    images[..., 16] = 1
+    faces = Faces(images, emotion=torch.full((4,), HAPPY))
+    judge = Says(lambda faces: torch.where(faces.images[:, 0, 16, 16] > -0.5, HAPPY, NEUTRAL))
+    lost = drawn.points_lost(judge, faces)
+    each = lost["shift"]["each"]
+    assert len(each) == 8
+    assert {name: value for name, value in each.items() if name.startswith("+0")} == {
+        "+0, -3 pixels": 0,
+        "+0, +3 pixels": 0,
+    }
+    assert sorted(each.values()) == [0, 0, 100, 100, 100, 100, 100, 100]
+    assert lost["shift"]["mean"] == 75
+    assert lost["shift"]["worst"] == 100
+    assert lost["scale"]["worst"] == lost["blur"]["worst"] == 0
+
+
+# ----------------------------------------------------------------------------------------------------- landmarks
+
+
+def test_a_known_offset_is_the_error_and_the_bias(faces):
+    measured = drawn.landmarks(Finds(0.03, -0.04), faces)
+    assert measured["nme"] == pytest.approx(0.05, abs=1e-5)
+    for part in measured["parts"].values():
+        assert part["nme"] == pytest.approx(0.05, abs=1e-5)
+        assert part["bias"] == pytest.approx([0.03, -0.04], abs=1e-5)
+
+
+def test_an_offset_of_the_mouth_is_the_mouths_alone(faces):
+    measured = drawn.landmarks(Finds(0, 0.17, only=drawn.PARTS["mouth"]), faces)
+    errors = {name: part["nme"] for name, part in measured["parts"].items()}
+    assert errors == pytest.approx({"outline": 0, "brows": 0, "nose": 0, "eyes": 0, "mouth": 0.17}, abs=1e-5)
+    assert measured["nme"] == pytest.approx(0.17 * 20 / 68, abs=1e-5)
+
+
+# ----------------------------------------------------------------------------------------------------- detection
+
+
+def test_nobody_is_found_in_noise_or_in_an_empty_picture():
+    pictures = torch.stack([torch.zeros(1, 64, 64), torch.rand(1, 64, 64) * 2 - 1])
+    assert drawn.found(Faces(pictures)).tolist() == [0, 0]
+
+
+def test_most_drawn_faces_are_found_but_not_upside_down():
+    dataset = SyntheticFaces("valid", people=10, faces_per_person=1, emotions=["neutral"], size=64, channels=1)
+    faces = dataset.faces(range(10))
+    assert drawn.found(faces).mean() >= 0.7
+    assert drawn.found(Faces(faces.images.flip(-2))).mean() <= 0.2
+
+
+# ------------------------------------------------------------------------------------------------------ identity
+
+
+def test_pairs_of_people_who_look_alike_are_harder_to_a_judge_of_skin(faces):
+    class SkinJudge:
+        def embed(self, faces):
+            return F.one_hot(faces.attributes["skin_tone"], 10).float()
+
+    everybody = drawn.same_person(SkinJudge(), faces)
+    alike = drawn.same_person(SkinJudge(), faces, ("skin_tone",))
+    assert everybody["auc"] > 0.9
+    assert alike["auc"] == pytest.approx(0.5)
+    assert alike["different"] < everybody["different"]
+    assert alike["same"] == everybody["same"] == 40 * 21
+    with pytest.raises(ValueError, match="give more people"):
+        drawn.same_person(SkinJudge(), faces[:7])
+
+
+# ------------------------------------------------------------------------------------------------------ fairness
+
+
+def test_a_judge_that_fails_one_group_is_found_out(faces):
+    unfair = Says(lambda f: torch.where(f.attributes["skin_tone"] == 9, (f.emotion + 1) % 7, f.emotion))
+    measured = drawn.by_group(drawn.read_right(unfair, faces), faces)
+    darkest = measured["groups"]["skin tone"]["10"]
+    assert darkest["mean"] == 0
+    assert darkest["gap"] == pytest.approx(-measured["overall"])
+    assert darkest["people"] == 4
+    assert measured["largest_gap"] == pytest.approx(measured["overall"])
+    assert measured["overall"] == pytest.approx(0.9)
+
+
+def test_glasses_count_in_either_form_and_hair_counts_for_nothing(faces):
+    worn = (faces.attributes["glasses"] > 0).float()
+    measured = drawn.by_group(worn, faces)
+    assert measured["groups"]["glasses"]["yes"]["mean"] == 1
+    assert measured["groups"]["glasses"]["no"]["mean"] == 0
+    unequal = dict(measured["groups"]["glasses"])
+    assert measured["largest_gap"] == pytest.approx(max(abs(group["gap"]) for group in unequal.values()))
+    curly = (faces.attributes["hair_style"] == 6).float()
+    by_hair = drawn.by_group(curly, faces)
+    assert max(abs(group["gap"]) for group in by_hair["groups"]["hair"].values()) > by_hair["largest_gap"]
