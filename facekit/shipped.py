@@ -28,7 +28,8 @@ SHIPPED: dict[str, Recipe] = {
     ),
     "emotion_resnet-fer2013": Recipe("emotion_resnet", data="fer2013"),
     "identity-synthetic": Recipe("identity"),  # E6
-    "action_units-synthetic": Recipe("action_units"),  # E7
+    # E7. Half of its faces show freely drawn units: no emotion shows AU14 or AU43, and none shows a unit alone.
+    "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5}),
 }
 """By the name that `load_system` takes."""
 

@@ -49,10 +49,18 @@ class EmotionClassifier(FaceReader):
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         preset = self.preset
+        labelled = self._labelled(batch)
+        if not labelled.any():
+            raise ValueError("an emotion classifier trains on labelled faces, and this batch holds none")
         weights = preset.class_weights and torch.tensor(preset.class_weights, device=batch.images.device)
         logits = self(batch.images)
         loss = emotion_loss(logits, batch.emotion, smoothing=preset.smoothing, weights=weights)
-        yield "classifier", loss, {"accuracy": (logits.argmax(1) == batch.emotion).float().mean()}
+        right = logits.argmax(1) == batch.emotion
+        yield "classifier", loss, {"accuracy": right[labelled].float().mean()}
+
+    def _labelled(self, faces: Faces) -> Tensor:
+        """Which faces have a label that is one of `emotions`, (N,) bool."""
+        return (faces.emotion >= 0) & (faces.emotion < len(self.emotions))
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
@@ -66,7 +74,7 @@ class EmotionClassifier(FaceReader):
             }
         )
         for logits, faces in self.readings(dataset):
-            labelled = (faces.emotion >= 0) & (faces.emotion < k)
+            labelled = self._labelled(faces)
             measures.update(logits[labelled], faces.emotion[labelled])
         result = measures.compute()
         by_emotion = {f"f1/{name}": f1.item() for name, f1 in zip(self.emotions, result["f1"], strict=True)}

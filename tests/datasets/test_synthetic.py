@@ -240,6 +240,7 @@ def test_both_domains_mix_people():
         ({"imitate": "ckplus"}, "cannot be imitated"),
         ({"one_sided": 1.5}, "share"),
         ({"label_noise": -0.1}, "share"),
+        ({"free_units": 2}, "free_units is 2"),
         ({"size": 8}, "size is 8"),
         ({"channels": 2}, "channels 2"),
         ({"emotions": ()}, "at least one emotion"),

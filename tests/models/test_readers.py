@@ -46,6 +46,19 @@ def test_smoke_training_learns(kind, drawn):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize("name", ["emotion_cnn", "emotion_resnet"])
+def test_faces_without_an_emotion_are_left_out_or_refused(name, drawn):
+    system = system_class(name)(system_class(name).presets["smoke"]).eval()  # running statistics: each face for itself
+    faces = drawn.faces(range(14))
+    some = dataclasses.replace(faces, emotion=torch.where(torch.arange(14) % 2 == 0, faces.emotion, -1))
+    [(_, loss, told)] = system.training_step(some, Clock(0, 1))
+    [(_, expected, told_of_known)] = system.training_step(faces[::2], Clock(0, 1))
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
+    assert told["accuracy"] == told_of_known["accuracy"]
+    with pytest.raises(ValueError, match="labelled faces"):
+        next(system.training_step(dataclasses.replace(faces, emotion=torch.full((14,), -1)), Clock(0, 1)))
+
+
 def test_what_ships_is_small(kind):
     for profile in ("laptop", "gpu"):
         state = kind(kind.presets[profile]).state_dict().values()

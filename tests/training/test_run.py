@@ -128,6 +128,26 @@ def test_options_that_a_profile_gives_are_those_that_the_datasets_take():
         assert dataset_options("fer2013", "train", profile, 48) == {"size": 48}
 
 
+def test_drawn_faces_show_free_units_where_a_run_asks_for_them(tmp_path):
+    path = train(
+        "action_units",
+        profile="smoke",
+        out=tmp_path,
+        overrides={
+            "steps": 2,
+            "size": 16,
+            "batch": 8,
+            "profile.people": 4,
+            "data.free_units": "1",
+            "data.cache": "false",
+        },
+        progress=False,
+    )
+    measured = read_json(path.with_name("metrics.json"))
+    assert {"correlation/AU14L", "correlation/AU43R"} <= set(measured)  # units that no emotion shows
+    assert read_card(path).data["options"]["free_units"] == 1.0
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     path = run(tmp_path)
     monkeypatch.setattr(toys.Denoiser, "__init__", toys.Adversaries.__init__)

@@ -14,15 +14,9 @@ from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.draws import chance, shuffled, uniform
 from facekit.datasets.synthetic.people import Identity
 from facekit.datasets.synthetic.render import RENDERER_VERSION, check_size, render
+from facekit.datasets.synthetic.units import emotional_units, free_units
 from facekit.datasets.synthetic.view import View
-from facekit.emotions import (
-    ACTION_UNIT_COLUMNS,
-    EMOTIONS,
-    PROTOCOL_EMOTIONS,
-    PROTOTYPES,
-    emotion_index,
-    parse_facs,
-)
+from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, PROTOCOL_EMOTIONS, emotion_index
 from facekit.expression import DOMAINS, NEUTRAL, Expression
 from facekit.faces import Faces, from_uint8, to_uint8
 
@@ -53,6 +47,8 @@ class SyntheticFaces(FaceDataset):
     intensity         range from which each face's intensity is drawn
     frames            stills (None), or sequences of this length from neutral to the peak and back
     one_sided         share of the faces with one half that hardly moves, as with a palsy
+    free_units        share of the faces that show a few action units drawn freely instead of an emotion. Their label
+                      and true emotion are -1, their intensity is 1; an order balanced by emotion leaves them out
     imitate           `"fer2013"`: its imbalance of classes, noise of labels, looser choice of crops, grey, 48 x 48
     label_noise       share of labels replaced by another emotion; 0, or 0.1 when imitating. `labels` and
                       `Faces.emotion` then hold the label, `attributes["true_emotion"]` the truth
@@ -79,6 +75,7 @@ class SyntheticFaces(FaceDataset):
         intensity: tuple[float, float] = (0.4, 1.0),
         frames: int | None = None,
         one_sided: float = 0.0,
+        free_units: float = 0.0,
         imitate: str | None = None,
         label_noise: float | None = None,
         cache: bool | Path | str | None = None,
@@ -96,6 +93,7 @@ class SyntheticFaces(FaceDataset):
             "intensity": list(intensity),
             "frames": frames,
             "one_sided": one_sided,
+            "free_units": free_units,
             "imitate": imitate,
             "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
         }
@@ -117,9 +115,11 @@ class SyntheticFaces(FaceDataset):
         self.persons = person + first
         # Its own number among the faces of all splits: what expression, view and noise are drawn from.
         self._face = self.persons * _MOST_FACES + index % per_person
-        self._true = self._share_out_emotions(index, person, per_person)
-        self._intensity = uniform(self._face, "intensity", *self._options["intensity"])
-        self.labels = self._noisy(self._true)
+        emotion = self._share_out_emotions(index, person, per_person)
+        free = chance(self._face, "free", self._options["free_units"])
+        self._true = torch.where(free, -1, emotion)
+        self.labels = torch.where(free, -1, self._noisy(emotion))
+        self._intensity = torch.where(free, 1.0, uniform(self._face, "intensity", *self._options["intensity"]))
         domain = self._options["domain"]
         cartoon = {"photo": person * 0, "cartoon": person * 0 + 1, "both": person % 2}[domain]
         self._domain = cartoon
@@ -173,14 +173,13 @@ class SyntheticFaces(FaceDataset):
             return View.draw(self._face[index], scale=(0.29, 0.40), turn=1.4)
         return View.draw(self._face[index])
 
-    def _units(self, index: Tensor, emotion: Tensor) -> Tensor:
-        """Action units (N, A) at full intensity with which each face shows these emotions (N,) in its own way."""
-        face = self._face[index]
-        patterns, counts = _variants()
-        # Half of the faces show the prototype, the others one of all its forms.
-        pick = (uniform(face, "variant") * counts[emotion]).long() * ~chance(face, "prototype", 0.5)
-        own = _variation(face)
-        return (patterns[emotion, pick] * own).clamp(0, 1)
+    def _units(self, index: Tensor) -> Tensor:
+        """Action units (N, A) of each face at its peak and at full intensity, if both halves move alike."""
+        face, emotion = self._face[index], self._true[index]
+        units = emotional_units(face, emotion.clamp(min=0))
+        if (free := emotion < 0).any():
+            units[free] = free_units(face[free])
+        return units
 
     def _weaken(self, index: Tensor, units: Tensor) -> Tensor:
         """One half hardly moves on the faces that are one-sided; units (N, A) or (N, T, A)."""
@@ -203,7 +202,7 @@ class SyntheticFaces(FaceDataset):
         Understands emotion and intensity, action units, and domain. An emotion that a face shows already keeps the
         face's own way of showing it, so a face's own expression gives the face itself; any other is shown by its
         prototype, as `Expression.to_action_units` says. Action units count as they are, whatever the emotion.
-        With a time axis, sequences come back.
+        With a time axis, sequences come back. A face that shows free action units has no emotion of its own.
 
         Raises `UnsupportedExpression` for landmarks, and `ValueError` for a number of rows that does not fit.
         """
@@ -220,14 +219,13 @@ class SyntheticFaces(FaceDataset):
         if asked.action_units is not None:
             return asked.action_units
         if asked.emotion is None:  # another domain alone
-            units = self._own_units(index)
-            return units
+            return self._own_units(index)
         weights = asked.intensity_to_weights().emotion
         units = Expression(emotion=weights).to_action_units().action_units
-        # The share of the face's own emotion is shown in the face's own way.
-        own = self._true[index]
+        # The share of the face's own emotion is shown in the face's own way; one without an emotion has no such share.
+        known, own = self._true[index] >= 0, self._true[index].clamp(min=0)
         patterns = Expression.from_labels(own).to_action_units().action_units
-        change = self._units(index, own) - patterns
+        change = (self._units(index) - patterns) * known[:, None]
         at = own[:, None] if weights.ndim == 2 else own[:, None, None].expand(-1, weights.shape[1], 1)
         share = weights.gather(-1, at)
         change = change if weights.ndim == 2 else change[:, None]
@@ -235,7 +233,7 @@ class SyntheticFaces(FaceDataset):
 
     def _own_units(self, index: Tensor) -> Tensor:
         """Action units (N, A), or (N, T, A), that the faces show."""
-        peak = self._weaken(index, self._units(index, self._true[index]))
+        peak = self._weaken(index, self._units(index))
         level = self._levels(index)
         return peak * level[:, None] if level.ndim == 1 else peak[:, None] * level[..., None]
 
@@ -324,22 +322,6 @@ class SyntheticFaces(FaceDataset):
 # ---------------------------------------------------------------------------------------------------- expression
 
 
-def _variants() -> tuple[Tensor, Tensor]:
-    """Each emotion's forms (E, V, A), the prototype first and padded with it, and how many there are (E,)."""
-    rows = [[parse_facs(code) for code in PROTOTYPES[name]] for name in EMOTIONS]
-    most = max(len(row) for row in rows)
-    padded = torch.stack([torch.stack(row + [row[0]] * (most - len(row))) for row in rows])
-    return padded, torch.tensor([len(row) for row in rows])
-
-
-def _variation(face: Tensor) -> Tensor:
-    """Factors (N, A) on each unit: some stronger than others, and one side a little more than the other."""
-    drawn = {name: uniform(face, f"unit {name.rstrip('LR')}", 0.82, 1.12) for name in ACTION_UNIT_COLUMNS}
-    lean = uniform(face, "lean", -0.09, 0.09)
-    sign = {"L": 1, "R": -1}
-    return torch.stack([drawn[name] * (1 + sign.get(name[-1], 0) * lean) for name in ACTION_UNIT_COLUMNS], 1)
-
-
 def _sides() -> tuple[Tensor, Tensor]:
     """Which columns are the left half's and which the right's, each (A,)."""
     return tuple(torch.tensor([name.endswith(side) for name in ACTION_UNIT_COLUMNS]) for side in "LR")
@@ -372,6 +354,7 @@ def _check(
     intensity,
     frames,
     one_sided,
+    free_units,
     imitate,
     label_noise,
 ) -> None:
@@ -392,7 +375,8 @@ def _check(
         raise ValueError(f"intensity is {intensity}; need a range within 0 to 1")
     if frames is not None and frames < 3:
         raise ValueError(f"frames is {frames}; a sequence from rest to the peak and back has at least 3")
-    if not (0 <= one_sided <= 1 and 0 <= label_noise <= 1):
-        raise ValueError(f"one_sided is {one_sided} and label_noise {label_noise}; each is a share, 0 to 1")
+    for name, share in (("one_sided", one_sided), ("free_units", free_units), ("label_noise", label_noise)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is {share}; it is a share, 0 to 1")
     if imitate not in (None, "fer2013"):
         raise ValueError(f"{imitate!r} cannot be imitated; 'fer2013' can")
