@@ -30,6 +30,9 @@ class Recipe:
     scale: float = 0.0  # share larger or smaller
     shift: float = 0.0  # share of the side, either way, across and down
     light: float = 0.0  # brightness, as a share of the range from black to white, and contrast, as a share of itself
+    shade: float = 0.0  # how far light and shadow change across the face, as a share of its light
+    blur: float = 0.0  # largest deviation of a Gaussian blur, in hundredths of the side
+    noise: float = 0.0  # largest deviation of a pixel's noise, as a share of the range from black to white
     erase: float = 0.0  # probability of a grey rectangle (Zhong et al., *Random erasing data augmentation*, AAAI 2020)
 
 
@@ -41,6 +44,8 @@ RECIPES: dict[str, Recipe] = {
     "affine": _AFFINE,
     "faces": dataclasses.replace(_AFFINE, light=0.15),
     "affine_erase": dataclasses.replace(_AFFINE, erase=0.5),
+    # What photographs do to a face and drawings do not: for networks that learn from the one and read the other.
+    "photo": dataclasses.replace(_AFFINE, scale=0.2, light=0.12, shade=0.3, blur=1.8, noise=0.03, erase=0.5),
 }
 
 # Attributes of the datasets that a mirror changes, and how.
@@ -77,6 +82,16 @@ def augment(faces: Faces, generator: torch.Generator, recipe: Recipe) -> Faces:
     if recipe.light:
         brightness, contrast = 2 * _even(generator, n, recipe.light), 1 + _even(generator, n, recipe.light)
         images = faces.images * _by_face(contrast, faces.images) + _by_face(brightness, faces.images)
+        faces = dataclasses.replace(faces, images=images.clamp(-1, 1))
+    if recipe.shade:
+        faces = dataclasses.replace(faces, images=_shaded(faces.images, generator, recipe.shade))
+    if recipe.blur:
+        sigma = torch.rand(n, generator=generator) * (recipe.blur / 100 * faces.images.shape[-1])
+        faces = dataclasses.replace(faces, images=_blurred(faces.images, sigma.to(device)))
+    if recipe.noise:
+        deviation = 2 * recipe.noise * torch.rand(n, generator=generator)
+        grain = torch.randn(faces.images.shape, generator=generator).to(device)
+        images = faces.images + grain * _by_face(deviation, faces.images)
         faces = dataclasses.replace(faces, images=images.clamp(-1, 1))
     if recipe.erase:
         faces = _erased(faces, generator, recipe.erase)
@@ -130,6 +145,28 @@ def _sampled(images: Tensor, theta: Tensor, outside: str) -> Tensor:
     flat = images.flatten(1, -3)
     grid = F.affine_grid(theta.to(images), list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, padding_mode=outside, align_corners=False).view(images.shape)
+
+
+def _shaded(images: Tensor, generator: torch.Generator, strength: float) -> Tensor:
+    """Light that changes smoothly across each picture (N, ..., H, W), by a factor around 1."""
+    field = torch.rand((len(images), 1, 3, 3), generator=generator) * 2 - 1
+    field = F.interpolate(field, images.shape[-2:], mode="bicubic", align_corners=True).to(images.device)
+    factor = (1 + strength * field).view(len(images), *(1,) * (images.ndim - 3), *images.shape[-2:])
+    return ((images + 1) * factor - 1).clamp(-1, 1)
+
+
+def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
+    """Each picture (N, ..., H, W) blurred by a Gaussian of its own deviation in pixels (N,)."""
+    reach = max(1, math.ceil(2.5 * sigma.max().item()))
+    at = torch.arange(-reach, reach + 1, device=images.device)
+    kernel = (-at.square() / (2 * sigma[:, None].clamp(min=0.05).square())).exp()  # below 0.05 pixels: no blur
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    flat = images.flatten(1, -3)  # the frames of a sequence go as channels
+    n, k = flat.shape[:2]
+    weight = kernel.repeat_interleave(k, 0)[:, None, None]
+    flat = F.pad(flat.reshape(1, n * k, *flat.shape[-2:]), (reach,) * 4, mode="replicate")
+    flat = F.conv2d(F.conv2d(flat, weight, groups=n * k), weight.mT, groups=n * k)
+    return flat.view(images.shape)
 
 
 def _erased(faces: Faces, generator: torch.Generator, probability: float) -> Faces:

@@ -182,3 +182,37 @@ def test_a_batch_takes_a_few_milliseconds():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="'mixup' is no augmentation; known are none, flip"):
         augmentation("mixup")
+
+
+def test_blur_keeps_light_and_spreads_it_by_its_deviation():
+    faces = marked(6)
+    before = (faces.images + 1) / 2
+    after = (augment(faces, generator(), Recipe(blur=4.0)).images + 1) / 2
+    middles = (2 * torch.arange(SIZE) + 1) / SIZE - 1
+
+    def spread(dots):
+        at = centre(dots)[:, :1]
+        weights = dots[:, 0].sum(1) / dots.sum((1, 2, 3))[:, None]
+        return (weights * (middles - at).square()).sum(1) * (SIZE / 2) ** 2  # squared pixels
+
+    inside = faces.landmarks[:, 30].abs().amax(1) < 0.4  # nothing is spread over the border
+    drawn = torch.rand(6, generator=generator()) * 0.04 * SIZE
+    assert torch.allclose(after.sum((1, 2, 3))[inside], before.sum((1, 2, 3))[inside], rtol=1e-3)
+    assert torch.allclose((spread(after) - spread(before))[inside], drawn.square()[inside], atol=0.1)
+
+
+def test_shade_is_smooth_and_of_the_strength_that_is_said():
+    gray = Faces(torch.zeros(32, 1, SIZE, SIZE))
+    shaded = augment(gray, generator(), Recipe(shade=0.4)).images
+    assert 0.2 < shaded.abs().amax() < 0.6
+    assert (shaded[..., 1:] - shaded[..., :-1]).abs().max() < 0.06
+    assert (shaded[0] - shaded[1]).abs().max() > 0.05
+
+
+def test_noise_differs_by_pixel_and_face():
+    gray = Faces(torch.zeros(64, 1, SIZE, SIZE))
+    noisy = augment(gray, generator(), Recipe(noise=0.05)).images
+    deviations = noisy.flatten(1).std(1)
+    assert deviations.max() < 0.11
+    assert deviations.max() > 2 * deviations.min()
+    assert (noisy[0] - noisy[1]).std() > 0.01
