@@ -122,10 +122,10 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
 def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> None:
     """Brows, in the hair's colour but darker."""
     brow = brow_field(c, s)
-    strands = 0.93 + 0.07 * torch.sin(c.a * 130 - c.v * 90)
+    strands = 0.97 + 0.05 * torch.sin(c.a * 130 - c.v * 90)
     mask = c.edge(brow.distance, 0.022) * brow.along * strands * col(who.brow_dark)
     color = torch.lerp(who.hair * 0.75, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
-    over(picture, mask, torch.minimum(color, who.skin * 0.42))
+    over(picture, mask, torch.minimum(color, who.skin * 0.36))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     """Whites, irises, pupils, lids and lashes."""
     e = eye_field(c, who, s, view)
     black = flat((0.03, 0.02, 0.02), c.u)
-    over(picture, e.opening, (who.skin * 0.32 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(who))
+    over(picture, e.opening, (who.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(who))
     radius = col(who.iris_size)
     iris = c.edge(e.out - radius, 0.012) * e.opening
     over(picture, iris, who.iris * 0.85)
@@ -172,7 +172,7 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     small = 0.016 + 0.25 * c.pixel
     glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.04), -0.035, small, small)
     over(picture, glint * e.opening * 0.6, flat((1.0, 1.0, 1.0), c.u))
-    lash = c.band(e.y - e.lid_y + 0.004, 0.022, 0.014) * e.within
+    lash = c.band(e.y - e.lid_y + 0.004, 0.028, 0.014) * e.within
     over(picture, lash * (0.85 - 0.25 * col(who.strong.float())), black)
     up = c.side(s.lid_up)
     fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
@@ -209,22 +209,3 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     # The line where the lips meet.
     line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.010, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
     over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.85, who.lips * 0.28)
-
-
-def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
-    """Stubble, moustache or full beard, around the lips and never on them."""
-    kind = who.beard
-    cheek_line = 0.35 + 0.95 * (1.05 - c.a)
-    low = ramp(c.v - cheek_line, -0.10, 0.22)
-    lip = ramp(c.v + 0.35 * (c.a - 0.3).clamp(min=0), col(s.nose_y) + 0.05, col(s.nose_y) + 0.13)
-    lip = lip * c.edge(c.v - m.bottom, 0.1) * (1 - ramp(c.a, 0.34, 0.56))
-    off_lips = 1 - torch.minimum(c.edge(m.top - c.v, 0.03), c.edge(c.v - m.bottom, 0.03)) * m.inside
-    grow = torch.maximum(low, lip) * off_lips
-    grain = 0.92 + 0.08 * torch.sin(c.u * 83 + 2 * torch.sin(c.v * 29)) * torch.sin(c.v * 47 + 2 * torch.sin(c.u * 53))
-    amount = torch.tensor([0.0, 0.32, 0.10, 0.90], device=c.u.device)[kind]
-    alone = torch.tensor([0.0, 0.0, 0.85, 0.0], device=c.u.device)[kind]
-    mask = (
-        torch.maximum(grow * col(amount), lip * off_lips * c.edge(c.v - m.inner_top - 0.06, 0.08) * col(alone)) * grain
-    )
-    color = torch.lerp(who.hair, flat((0.62, 0.60, 0.58), c.u), who.gray[:, None])
-    over(picture, mask, torch.minimum(color * 0.9, who.skin * 0.75 + 0.1))

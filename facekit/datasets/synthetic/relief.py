@@ -50,7 +50,7 @@ def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
 def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     frown = c.side(p.frown)
     beside = ramp(c.a, 0.0, 0.20)  # level on the midline, where left meets right
-    r.add(bump(c.a, c.v, 0.42, -0.06, 0.27, 0.17) * beside, -0.13, 0.30 + 0.32 * frown)
+    r.add(bump(c.a, c.v, 0.42, -0.06, 0.27, 0.20) * beside, -0.13, 0.30 + 0.32 * frown)
     r.add(bump(c.a, c.v, 0.23, -0.06, 0.09, 0.16) * beside, -0.05, 0.18 + 0.30 * frown)
     r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.12), 0.075)
     # The bag under the eye, deeper with age and with a raised cheek.
@@ -61,13 +61,14 @@ def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
 def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     base, width, depth = col(s.nose_y), col(who.nose_width), col(who.nose_depth)
     down = (c.v / base).clamp(-0.4, 1.2)
-    profile = (0.30 + 0.70 * ramp(c.v, -0.25, 0.66)) * ramp(c.v, -0.45, -0.10) * (1 - ramp(c.v, base - 0.15, base + 0.05))
+    rises = (0.30 + 0.70 * ramp(c.v, -0.25, 0.66)) * ramp(c.v, -0.45, -0.10)
+    profile = rises * (1 - ramp(c.v, base - 0.15, base + 0.05))
     ridge = 0.45 * hill(c.u, 0.0, (0.14 + 0.03 * down) * width) + 0.55 * hill(c.u, 0.0, (0.20 + 0.07 * down) * width)
     r.add(profile * ridge, 0.33 * depth)
     r.add(bump(c.u, c.v, 0.0, base - 0.15, 0.13 * width, 0.11), 0.07)
     wings = c.side(s.ala_y)
     at = col(s.nose_w)
-    r.add(bump(c.a, c.v, at, wings - 0.02, 0.08, 0.095), 0.12)
+    r.add(bump(c.a, c.v, at, wings - 0.02, 0.08, 0.115), 0.14)
     r.add(bump(c.a, c.v, at + 0.10, wings - 0.01, 0.04, 0.085), 0.0, 0.24)
     # Shadow of the nose on the lip, and the nostrils.
     r.add(bump(c.u, c.v, 0.0, base + 0.035, 0.16 * width, 0.045), 0.0, 0.26)
@@ -85,7 +86,7 @@ def _cheeks(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
 
 def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     """The fold from the nose's wing past the corner of the mouth: the cheek hangs over the lip along it."""
-    top_x, top_y = col(s.nose_w) + 0.07, c.side(s.ala_y) - 0.06
+    top_x, top_y = col(s.nose_w) + 0.10, c.side(s.ala_y) - 0.08
     end_x = c.side(s.mouth_x + 0.12)
     end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.10
     t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.3, 1.4)
@@ -95,9 +96,9 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     off = c.a - line
     fold = c.side(p.fold)
     along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
-    depth = 0.25 * col(who.lines) + 0.05 + 0.8 * fold
+    depth = 0.25 * col(who.lines) + 0.05 + 1.0 * fold
     crease = (off / (0.034 + 0.012 * fold)).square_().neg_().exp_() * along
-    r.add(crease, -0.015 * depth, 0.24 * depth)
+    r.add(crease, -0.015 * depth, 0.32 * depth)
     cheek = ramp(off, -0.06, 0.08) * (1 - ramp(off, 0.06, 0.55)) * ramp(t, -0.3, 0.5) * (1 - ramp(t, 0.6, 1.4))
     r.add(cheek, 0.09 * depth)
 

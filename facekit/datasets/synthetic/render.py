@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.canvas import Canvas, col, over
 from facekit.datasets.synthetic.cartoon import cartoon, stylised
 from facekit.datasets.synthetic.draws import mix
+from facekit.datasets.synthetic.hair import Hair, paint_beard, paint_hair
 from facekit.datasets.synthetic.muscles import Pull, pull
 from facekit.datasets.synthetic.paint import (
     exposure,
     lips,
     outline_distance,
-    paint_beard,
     paint_brows,
     paint_eyes,
     paint_mouth,
@@ -22,12 +24,10 @@ from facekit.datasets.synthetic.paint import (
 from facekit.datasets.synthetic.people import Identity
 from facekit.datasets.synthetic.relief import Relief, relief
 from facekit.datasets.synthetic.scene import (
-    Hair,
     paint_background,
     paint_body,
     paint_ears,
     paint_glasses,
-    paint_hair,
 )
 from facekit.datasets.synthetic.shape import Shape, landmarks, shape
 from facekit.datasets.synthetic.view import View, project, unproject
@@ -50,6 +50,7 @@ def render(
     size: int = 64,
     channels: int = 3,
     domain: Tensor | str = "photo",
+    muscles: Callable[[Tensor], Pull] = pull,
 ) -> Faces:
     """Draw N faces.
 
@@ -59,6 +60,8 @@ def render(
     size          height and width in pixels, 16 or more
     channels      3, or 1 for the luma of the same picture
     domain        `"photo"` or `"cartoon"`, or an index into `DOMAINS` for each, (N,)
+    muscles       what action units (n, A) do to the face; another function than `pull` is for experiments, such as
+                  a face without folds
 
     Returns `Faces` with pictures, action units, landmarks, mask, person, domain and the person's attributes. A face
     does not depend on the others that are drawn with it. Raises `ValueError` for shapes that do not fit.
@@ -78,7 +81,7 @@ def render(
         of_kind = (kinds == kind).nonzero()[:, 0]
         for rows in of_kind.split(step):
             order.append(rows)
-            parts.append(_draw(who[rows], units[rows], seen[rows], size, channels, DOMAINS[kind]))
+            parts.append(_draw(who[rows], muscles(units[rows]), seen[rows], size, channels, DOMAINS[kind]))
     back = torch.cat(order).argsort()
     images, masks, points = (torch.cat(column)[back] for column in zip(*parts, strict=True))
     if frames is not None:
@@ -112,10 +115,9 @@ def check_size(size: int, channels: int) -> None:
         raise ValueError(f"size is {size} and channels {channels}; need a size of 16 or more, and 1 or 3 channels")
 
 
-def _draw(who: Identity, units: Tensor, view: View, size: int, channels: int, domain: str):
+def _draw(who: Identity, p: Pull, view: View, size: int, channels: int, domain: str):
     """Pictures (n, C, H, W), masks (n, 1, H, W) and landmarks (n, 68, 2) of a few faces."""
     who = stylised(who) if domain == "cartoon" else who
-    p = pull(units)
     s = shape(who, p)
     points = project(*landmarks(s), view, who.nose_depth)
     u, v = unproject(view, who.nose_depth, size)
@@ -139,19 +141,20 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     paint_brows(face, c, who, s)
     paint_eyes(face, c, who, s, view)
     paint_mouth(face, c, who, s, m)
+    hair = Hair(c, who, s)
+    light = light * hair.shadow
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
-    hair = Hair(c, who, s)
     picture = paint_background(c, view).square_()
-    side = (view.light + view.ambient) * 0.75 * exposure(who)
-    side = side[:, None, None]
-    paint_hair(picture, hair.behind, hair, who, 0.55)
-    paint_body(picture, c, who, s, side)
+    side = ((view.light + view.ambient) * 0.75 * exposure(who))[:, None, None]
+    tone = hair.tone(c, who, view)
+    paint_hair(picture, hair.behind, tone * 0.5, who)
+    paint_body(picture, c, who, outline, side)
     paint_ears(picture, c, who, s, side)
     over(picture, c.edge(outline), face)
+    paint_glasses(picture, c, who, view)
     above = torch.maximum(c.edge(outline), hair.behind)
-    paint_hair(picture, hair.front * above, hair, who, 1.0)
-    paint_glasses(picture, c, who)
+    paint_hair(picture, hair.front * above, tone, who)
     return _camera(picture, view)
 
 
@@ -173,7 +176,7 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
         toward = toward * toward
-    return light, toward * col(0.10 * who.oil * view.light) * open_
+    return light, toward * col(0.08 * who.oil * view.light) * open_
 
 
 def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:
