@@ -67,6 +67,7 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 FOREHEAD = Window((27,), 0, -0.62, 0.30, 0.12)
+FOREHEAD_SIDE = Window((27,), 0.48, -0.60, 0.16, 0.10)
 GLABELLA = Window((21, 22), 0, 0.06, 0.10, 0.10)
 NOSE_ROOT = Window((27,), 0, 0.05, 0.15, 0.12)
 NOSE_SIDE = Window((28,), 0.20, 0.05, 0.08, 0.15)
@@ -80,11 +81,11 @@ UNDER_LIP = Window((57,), 0, 0.10, 0.20, 0.05)
 
 SKIN = [
     (1, "lines across the middle of the forehead", FOREHEAD, unevenness, 0.012),
-    (2, "lines across the forehead", FOREHEAD, unevenness, 0.006),
-    (4, "furrows between the brows", GLABELLA, darkness, 0.05),
+    (2, "lines across the sides of the forehead", FOREHEAD_SIDE, unevenness, 0.014),
+    (4, "furrows between the brows", GLABELLA, darkness, 0.09),
     (6, "crow's feet", CROWS_FEET, unevenness, 0.006),
     (6, "the bag under the eye", UNDER_EYE, unevenness, 0.007),
-    (9, "lines across the nose's root", NOSE_ROOT, darkness, 0.012),
+    (9, "lines across the nose's root", NOSE_ROOT, darkness, 0.02),
     (9, "wrinkles along the nose", NOSE_SIDE, darkness, 0.025),
     (10, "the upper end of the nasolabial fold", BESIDE_NOSE, unevenness, 0.005),
     (12, "the nasolabial fold", NASOLABIAL, unevenness, 0.025),
