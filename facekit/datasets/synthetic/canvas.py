@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Canvas:
     def band(self, distance: Tensor, half_width: Tensor | float, soft: float = 0.0) -> Tensor:
         """A line: 1 within half a width of the curve. One thinner than a pixel is paler instead of broken."""
         return self.edge(distance.abs() - half_width, soft)
+
+
+def only(record: Record, rows: Tensor) -> Record:
+    """Some rows (K,) of a dataclass of tensors (N, ...): what few faces have is drawn for those faces alone."""
+    return replace(record, **{name: value[rows] for name, value in vars(record).items()})
 
 
 def col(value: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, over, ramp
+from facekit.datasets.synthetic.hair import Hair, beard_field, flat_hair
 from facekit.datasets.synthetic.muscles import Pull
 from facekit.datasets.synthetic.paint import LipField, brow_field, exposure, eye_field, flat, lips
 from facekit.datasets.synthetic.people import HAIR_STYLES, Identity
-from facekit.datasets.synthetic.scene import Hair, flat_hair, glasses_lines
+from facekit.datasets.synthetic.scene import glasses_lines
 from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
 
@@ -34,7 +35,7 @@ def stylised(who: Identity) -> Identity:
 def cartoon(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Tensor) -> Tensor:
     """Pictures (N, 3, H, W) in [0, 1] of stylised people."""
     ink = flat(_INK, c.u)
-    hair = Hair(c, who, s, texture=0.6)
+    hair = Hair(c, who, s, bold=True)
     color = flat_hair(who)
     m = lips(c, s)
     picture = view.back_a[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
@@ -91,9 +92,7 @@ def _face(c: Canvas, who: Identity, s: Shape, p: Pull, m: LipField, view: View, 
 
 
 def _beard(face: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
-    line = 0.35 + 0.95 * (1.05 - c.a)
-    low = c.edge(line + 0.05 - c.v)
-    lip = c.edge(col(s.nose_y) + 0.08 - c.v) * c.edge(c.v - m.inner_top) * c.edge(c.a - 0.42)
+    low, lip = (((grown - 0.4) * 8).clamp(0, 1) for grown in beard_field(c, who, s, m))
     on = [torch.tensor(share, device=c.u.device)[who.beard] for share in ((0, 0.25, 0, 1.0), (0, 0.25, 1.0, 1.0))]
     over(face, torch.maximum(low * col(on[0]), lip * col(on[1])), flat_hair(who) * 0.9)
 
