@@ -49,7 +49,7 @@ _TEXTURE = {
     "curly":     (0.15,  1.5,  0.040, 0.60,  0.0,   0.09,  0.4,   0.05, 1),
     "afro":      (0.085, 1.0,  0.025, 0.40,  0.0,   0.03,  0.1,   0.06, 1),
     "bun":       (0.06, 12.0,  0.008, 0.08,  0.0,   0.01,  0.8,   0.08, 0),
-    "headscarf": (0.20,  9.0,  0.005, 0.35,  0.0,   0.02,  0.0,   0.00, 0),
+    "headscarf": (0.09, 12.0,  0.004, 0.20,  0.0,   0.02,  0.0,   0.00, 0),
 }  # fmt: skip
 
 SCARF = HAIR_STYLES.index("headscarf")
@@ -137,7 +137,7 @@ class Hair:
         bumps = (dx * lx + dy * ly) * (self.lumps * -0.10)
         gray = 1 + 2 * col(who.gray * (1 - who.gray))
         strands = (
-            1 + 0.13 * self.scarf * self.locks + (0.16 * self.locks + 0.15 * gray * self.strands) * (1 - self.scarf)
+            1 + 0.16 * self.scarf * self.locks + (0.16 * self.locks + 0.15 * gray * self.strands) * (1 - self.scarf)
         )
         tone = light * (strands + bumps.clamp(-0.6, 0.8)).clamp(min=0.15)
         band = hill(c.v + 0.30 * c.u * c.u + 0.06 * self.locks + 0.05 * self.strands, -1.16 + 0.2 * lx * c.u, 0.13)
@@ -172,7 +172,8 @@ def beard_field(c: Canvas, who: Identity, s: Shape, m: LipField) -> tuple[Tensor
     drop = col(s.mouth_y - who.mouth_height)  # how far the jaw has sunk
     high = col(normal(who.person, "cheek line", 0, 0.05))
     # From before the ear in a hollow to the corner of the mouth.
-    line = (0.24 + high + 1.30 * (1.10 - c.a)).clamp(max=1.06) + drop * (1.1 - c.a).clamp(0, 1)
+    hollow = (1.10 - c.a).clamp(0, 0.62)
+    line = 0.24 + high + 2.3 * hollow - 1.6 * hollow.square() + drop * (1.1 - c.a).clamp(0, 1)
     jaw = ramp(c.v - line, -0.14, 0.20)
     # Beside the tuft under the lower lip little grows.
     jaw = jaw * (1 - 0.45 * bump(c.a, c.v, 0.24, m.bottom + 0.08, 0.11, 0.08))
