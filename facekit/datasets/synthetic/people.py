@@ -166,11 +166,11 @@ def _draw(p: Tensor) -> Identity:
     freckles = (uniform(p, "freckles") < 0.35 * light * (tone < 6)).long()
     hair_index = (uniform(p, "hair colour") * (1.5 + 6.5 * light.clamp(0.1))).long().clamp(0, 7)
     iris_index = (uniform(p, "iris") * (1 + 5.99 * light)).long().clamp(0, 5)
-    gray = (uniform(p, "gray") * (age == 2) * 0.9 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
+    gray = (uniform(p, "gray") * (age == 2) * 0.855 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
     # The scale's swatches are matt paper; living skin is redder for the blood in it.
     warm = torch.tensor([[1.0, 0.91, 0.86], [1.14, 0.93, 0.82]], device=p.device)
     blood = torch.lerp(warm[:1], warm[1:], (1 - light)[:, None]) + 0.02 * n("blood")[:, None] * _BLOOD.to(p.device)
-    skin = (_pick(MONK_SCALE, tone) * blood + 0.012 * n("shade")[:, None]).clamp(0.07, 0.97)
+    skin = (_pick(MONK_SCALE, tone) * blood + 0.0117 * n("shade")[:, None]).clamp(0.07, 0.97)
     return Identity(
         person=p,
         **kinds,
@@ -198,7 +198,7 @@ def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
     natural = skin * torch.tensor([0.82, 0.60, 0.62], device=p.device)
     stick = _pick(("#9c2f3f", "#b5485a", "#8f3b3b", "#c2606a"), (uniform(p, "stick") * 4).long())
     stick = stick * (0.35 + 0.65 * skin.mean(1, keepdim=True))
-    share = (0.65 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
+    share = (0.639 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
     return natural + (stick - natural) * share
 
 
@@ -206,33 +206,33 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
     """Lengths and factors, bell-shaped around the average of each kind."""
     s = strong - 0.5
     return {
-        "width": n("width", 1.16 + 0.03 * s, 0.04),
-        "length": n("length", 1.68 + 0.06 * s, 0.05),
-        "jaw": n("jaw", 0.10 + 0.06 * s, 0.025),
+        "width": n("width", 1.19 + 0.0305 * s, 0.04),
+        "length": n("length", 1.73 + 0.0583 * s, 0.0478),
+        "jaw": n("jaw", 0.102 + 0.06 * s, 0.025),
         "chin": n("chin", 0.02 - 0.03 * s, 0.02).clamp(-0.02, 0.3),
-        "eye_gap": n("eye gap", 0.5, 0.012),
-        "eye_width": n("eye width", 0.198, 0.009),
-        "eye_open": n("eye open", 1.0 - 0.06 * age - 0.08 * s, 0.10).clamp(0.7, 1.35),
+        "eye_gap": n("eye gap", 0.55, 0.012),
+        "eye_width": n("eye width", 0.22, 0.009),
+        "eye_open": n("eye open", 1.1 - 0.0574 * age - 0.08 * s, 0.093).clamp(0.7, 1.35),
         "eye_tilt": n("eye tilt", 0.05 - 0.05 * s, 0.05),
         "lid_fold": n("lid fold", 0.6, 0.25).clamp(0, 1),
-        "iris_size": n("iris size", 0.102, 0.003),
-        "brow_height": n("brow height", 0.02 * s, 0.018),
-        "brow_arch": n("brow arch", 0.045 - 0.03 * s, 0.014),
-        "brow_slope": n("brow slope", 0.055, 0.025),
-        "brow_thick": n("brow thick", 0.078 + 0.026 * s, 0.011).clamp(0.035),
-        "brow_dark": n("brow dark", 0.78 + 0.1 * s, 0.07).clamp(0.5, 0.95),
-        "nose_width": n("nose width", 1.0 + 0.08 * s, 0.10).clamp(0.75, 1.4),
-        "nose_length": n("nose length", 0.755 + 0.03 * s, 0.03),
-        "nose_depth": n("nose depth", 1.0 + 0.1 * s, 0.12),
-        "mouth_width": n("mouth width", 0.385, 0.024),
-        "mouth_height": n("mouth height", 1.095, 0.025),
+        "iris_size": n("iris size", 0.092, 0.003),
+        "brow_height": n("brow height", 0.0193 * s, 0.017),
+        "brow_arch": n("brow arch", 0.045 - 0.0287 * s, 0.014),
+        "brow_slope": n("brow slope", 0.0534, 0.0245),
+        "brow_thick": n("brow thick", 0.085 + 0.0251 * s, 0.011).clamp(0.035),
+        "brow_dark": n("brow dark", 0.86 + 0.0974 * s, 0.07).clamp(0.5, 0.95),
+        "nose_width": n("nose width", 0.94 + 0.08 * s, 0.10).clamp(0.75, 1.4),
+        "nose_length": n("nose length", 0.68 + 0.03 * s, 0.03),
+        "nose_depth": n("nose depth", 1.03 + 0.1 * s, 0.12),
+        "mouth_width": n("mouth width", 0.385, 0.0236),
+        "mouth_height": n("mouth height", 1.04, 0.0257),
         "mouth_curve": n("mouth curve", 0.012, 0.014),
         "lip_upper": n("lip upper", 0.100 - 0.02 * s - 0.010 * age, 0.015).clamp(0.04),
-        "lip_lower": n("lip lower", 0.145 - 0.02 * s - 0.012 * age, 0.019).clamp(0.06),
-        "cupid": n("cupid", 0.022, 0.008).clamp(0),
+        "lip_lower": n("lip lower", 0.148 - 0.02 * s - 0.012 * age, 0.019).clamp(0.06),
+        "cupid": n("cupid", 0.0224, 0.008).clamp(0),
         "cheeks": n("cheeks", 1.0, 0.2).clamp(0.3),
         "fullness": n("fullness", -0.1 * s, 0.4).clamp(-1, 1),
-        "hairline": n("hairline", -1.03, 0.05),
+        "hairline": n("hairline", -1.14, 0.05),
     }
 
 

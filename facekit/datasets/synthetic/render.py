@@ -146,9 +146,9 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
     picture = paint_background(c, view).square_()
-    side = ((view.light + view.ambient) * 0.75 * exposure(who))[:, None, None]
+    side = ((view.light + view.ambient) * 0.708 * exposure(who))[:, None, None]
     tone = hair.tone(c, who, view)
-    paint_hair(picture, hair.behind, tone * 0.5, who)
+    paint_hair(picture, hair.behind, tone * 0.492, who)
     paint_body(picture, c, who, outline, side)
     paint_ears(picture, c, who, s, side)
     over(picture, c.edge(outline), face)
@@ -171,12 +171,12 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     diffuse = ((facing + 0.25) / 1.25).clamp(min=0)
     open_ = (1 - surface.hollow).clamp(0.08, 1.3)
     gain = col(exposure(who))
-    light = (col(view.light) * diffuse + col(view.ambient) * (0.6 + 0.4 * norm)) * open_ * gain
+    light = (col(view.light) * diffuse + col(view.ambient) * (0.67 + 0.45 * norm)) * open_ * gain
     half = (torch.stack([lx, ly, lz + 1]) / torch.stack([lx, ly, lz + 1]).norm(dim=0)).unbind(0)
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
         toward = toward * toward
-    return light, toward * col(0.08 * who.oil * view.light) * open_
+    return light, toward * col(0.073 * who.oil * view.light) * open_
 
 
 def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:

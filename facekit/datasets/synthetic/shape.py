@@ -58,25 +58,25 @@ def shape(who: Identity, p: Pull) -> Shape:
     def sided(value: Tensor) -> Tensor:
         return value[:, None] * two
 
-    rest_up, rest_low = sided(0.070 * who.eye_open), sided(0.056 * who.eye_open)
+    rest_up, rest_low = sided(0.0686 * who.eye_open), sided(0.072 * who.eye_open)
     lid_low = rest_low * (1 - p.lid_lower)
     lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)
     # Closing is the upper lid's work; it meets the lower one, which rises a little.
     lid_low = lid_low * (1 - 0.15 * p.close)
     lid_up = lid_up + (-lid_low - lid_up) * p.close
 
-    brow_y = -0.285 + who.brow_height
+    brow_y = -0.297 + who.brow_height
     gap = p.part + p.lower_lip
-    open_low = p.jaw * 0.52 + 0.62 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
+    open_low = p.jaw * 0.57 + 0.71 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
     # A dropped jaw opens an ellipse around a line that sinks with it.
-    lip_part = (0.38 * p.part + 0.40 * p.jaw)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.10).clamp(max=1)
+    lip_part = (0.38 * p.part + 0.34 * p.jaw)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.0974).clamp(max=1)
     thick = 1 - p.thin
     closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
     # Lips that stay closed rise together in the middle; the corners hardly follow.
-    lifted = 0.05 * p.chin + 0.75 * p.upper_lip.mean(1) * closed
+    lifted = 0.05 * p.chin + 0.726 * p.upper_lip.mean(1) * closed
     return Shape(
         width=who.width,
-        lower=who.length + p.jaw - 0.035 * p.chin,
+        lower=who.length + p.jaw - 0.0339 * p.chin,
         upper=-1.62 * torch.ones_like(who.width),
         jaw=who.jaw,
         taper=who.chin + 0.10 * p.jaw,
@@ -86,17 +86,17 @@ def shape(who: Identity, p: Pull) -> Shape:
         eye_tilt=sided(who.eye_tilt),
         lid_up=lid_up,
         lid_low=lid_low,
-        brow_x0=sided(0.270 * torch.ones_like(who.width)) - p.brow_inward,
-        brow_x1=sided(0.935 * torch.ones_like(who.width)),
+        brow_x0=sided(0.24 * torch.ones_like(who.width)) - p.brow_inward,
+        brow_x1=sided(1.02 * torch.ones_like(who.width)),
         brow_y0=sided(brow_y) + p.brow_inner,
         brow_y1=sided(brow_y - who.brow_arch) + p.brow_middle,
         brow_y2=sided(brow_y + who.brow_slope) + p.brow_outer,
         brow_thick=sided(who.brow_thick),
-        nose_y=who.nose_length + 0.25 * p.ala.mean(1),
-        nose_w=0.190 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
-        ala_y=sided(who.nose_length - 0.055) + p.ala,
+        nose_y=who.nose_length + 0.2 * p.ala.mean(1),
+        nose_w=0.17 * who.nose_width * (1 + 0.106 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        ala_y=sided(who.nose_length - 0.071) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
-        mouth_y=who.mouth_height + 0.45 * p.jaw - lifted - 0.015 * p.press * closed,
+        mouth_y=who.mouth_height + 0.51 * p.jaw - lifted - 0.015 * p.press * closed,
         corner_y=sided(who.mouth_curve) + p.corner_y + lifted[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
@@ -119,25 +119,25 @@ def lid_arc(t: Tensor) -> Tensor:
 
 def upper_lid_arc(t: Tensor) -> Tensor:
     """The upper lid rises steeply at the nose and falls slowly: its top lies a little inward. t = -1 at the nose."""
-    return lid_arc(t) * (1 - 0.22 * t)
+    return lid_arc(t) * (1 - 0.2 * t)
 
 
 def brow_height(t: Tensor, y0: Tensor, y1: Tensor, y2: Tensor) -> Tensor:
     """The brow's middle line from its inner end t = 0 through (0.6, y1) to its outer end t = 1, a parabola."""
-    bend = (y1 - (0.4 * y0 + 0.6 * y2)) / 0.24
+    bend = (y1 - (0.37 * y0 + 0.54 * y2)) / 0.26
     return y0 + (y2 - y0) * t + bend * t * (1 - t)
 
 
 def brow_half_thickness(t: Tensor, thick: Tensor) -> Tensor:
     """Half the brow's thickness: full over the inner half, then running out."""
     t = t.clamp(0, 1)
-    return thick * (0.52 - 0.40 * t * t * t)
+    return thick * (0.67 - 0.387 * t * t * t)
 
 
 def corner_line(t: Tensor, corner: Tensor) -> Tensor:
     """The line between the lips against its middle: it turns up or down mostly near the corners, |t| = 1."""
     t2 = t * t
-    return corner * t2 * (0.55 + 0.45 * t2)
+    return corner * t2 * (0.7 + 0.52 * t2)
 
 
 def gap_arc(t: Tensor, square: Tensor | float) -> Tensor:
@@ -155,7 +155,7 @@ def upper_lip_arc(t: Tensor, thick: Tensor, cupid: Tensor) -> Tensor:
 def lower_lip_arc(t: Tensor, thick: Tensor) -> Tensor:
     """Thickness of the lower lip along the mouth."""
     rest = lid_arc(t)
-    return thick * rest * (1.35 - 0.35 * rest)
+    return thick * rest * (1.59 - 0.335 * rest)
 
 
 # ------------------------------------------------------------------------------------------------- landmarks
@@ -173,7 +173,7 @@ def _steps(values, like: Tensor) -> Tensor:
 
 def jaw_width(t: Tensor, jaw: Tensor, taper: Tensor) -> Tensor:
     """Factor on the half width of an ellipse, down from the eyes t = 0 to the chin t = 1: out at the jaw's angles."""
-    return (1 + jaw * (-((t - 0.76) / 0.22).square()).exp()) * (1 - taper * t)
+    return (1 + jaw * (-((t - 0.62) / 0.216).square()).exp()) * (1 - taper * t)
 
 
 # Where the outline's points lie on the way from the eyes to the chin: a seventeenth of the way around each.
