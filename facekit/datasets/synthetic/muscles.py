@@ -68,7 +68,7 @@ def pull(action_units: Tensor) -> Pull:
         forehead=a2,
         forehead_inner=(a1 + 0.5 * a2).clamp(max=1),
         frown=(a4 + 0.48 * a9).clamp(max=1.2),
-        lid_raise=4.43 * a5 / (1 + 0.43 * a5)
+        lid_raise=3.8 * a5 / (1 + 0.43 * a5)
         + 0.5 * a2
         - 0.99 * a1 * a4
         - 0.59 * a7
@@ -82,8 +82,8 @@ def pull(action_units: Tensor) -> Pull:
         nose_wrinkle=a9,
         ala=-0.17 * a9 - 0.099 * a10 - 0.022 * a12,
         fold=(1.42 * a12 + 1.23 * a10 + 1.11 * a9 + 0.209 * a6 + 0.21 * a15 + 0.4 * a20).clamp(max=1.6),
-        corner_x=0.17 * a12 + 0.19 * a20 - 0.02 * a15 + 0.03 * a14 - 0.06 * (a23 + a24)[:, None] * both,
-        corner_y=-0.35 * a12 + 0.19 * a15 + 0.092 * a20 - 0.025 * a14 - 0.027 * lifted * (1 - a12),
+        corner_x=0.16 * a12 + 0.19 * a20 - 0.02 * a15 + 0.03 * a14 - 0.06 * (a23 + a24)[:, None] * both,
+        corner_y=-0.27 * a12 + 0.18 * a15 + 0.092 * a20 - 0.025 * a14 - 0.027 * lifted * (1 - a12),
         dimple=(a14 + 0.307 * a12).clamp(max=1),
         upper_lip=0.077 * lifted + 0.038 * a12,
         square=lifted.clamp(max=1),

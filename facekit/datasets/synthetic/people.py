@@ -82,9 +82,13 @@ class Identity(Rows):
     brow_slope: Tensor  # how much lower the outer end is
     brow_thick: Tensor
     brow_dark: Tensor  # opacity
+    brow_inner: Tensor  # x of its inner end
+    brow_outer: Tensor  # and of its outer end
     nose_width: Tensor  # factor
     nose_length: Tensor  # y of the nose's base
     nose_depth: Tensor  # factor on the height of its bridge
+    bridge: Tensor  # factor on the width of its bridge
+    tip: Tensor  # factor on the height of its tip
     mouth_width: Tensor  # half width
     mouth_height: Tensor  # y of the line between the lips
     mouth_curve: Tensor  # corners at rest, positive where lower
@@ -93,6 +97,12 @@ class Identity(Rows):
     cupid: Tensor  # depth of the bow
     cheeks: Tensor  # factor on cheekbones
     fullness: Tensor  # of the flesh of the cheeks, -1 to 1
+    sockets: Tensor  # factor on the depth of the eyes
+    boss: Tensor  # factor on the height of the chin
+    skew_brow: Tensor  # how much lower the left brow is than the right; no face is symmetrical
+    skew_eye: Tensor  # the left eye
+    skew_mouth: Tensor  # the left corner of the mouth
+    bend: Tensor  # how far the tip of the nose lies to the left
     hairline: Tensor  # y of its middle
     hair_volume: Tensor  # how far it stands off the head
     parting: Tensor  # -1 or 1, the side
@@ -166,11 +176,11 @@ def _draw(p: Tensor) -> Identity:
     freckles = (uniform(p, "freckles") < 0.35 * light * (tone < 6)).long()
     hair_index = (uniform(p, "hair colour") * (1.5 + 6.5 * light.clamp(0.1))).long().clamp(0, 7)
     iris_index = (uniform(p, "iris") * (1 + 5.99 * light)).long().clamp(0, 5)
-    gray = (uniform(p, "gray") * (age == 2) * 0.855 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
+    gray = (uniform(p, "gray") * (age == 2) * 0.9 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
     # The scale's swatches are matt paper; living skin is redder for the blood in it.
     warm = torch.tensor([[1.0, 0.91, 0.86], [1.14, 0.93, 0.82]], device=p.device)
     blood = torch.lerp(warm[:1], warm[1:], (1 - light)[:, None]) + 0.02 * n("blood")[:, None] * _BLOOD.to(p.device)
-    skin = (_pick(MONK_SCALE, tone) * blood + 0.0117 * n("shade")[:, None]).clamp(0.07, 0.97)
+    skin = (_pick(MONK_SCALE, tone) * blood + 0.012 * n("shade")[:, None]).clamp(0.07, 0.97)
     return Identity(
         person=p,
         **kinds,
@@ -198,7 +208,7 @@ def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
     natural = skin * torch.tensor([0.82, 0.60, 0.62], device=p.device)
     stick = _pick(("#9c2f3f", "#b5485a", "#8f3b3b", "#c2606a"), (uniform(p, "stick") * 4).long())
     stick = stick * (0.35 + 0.65 * skin.mean(1, keepdim=True))
-    share = (0.639 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
+    share = (0.65 * chance(p, "lipstick", 0.4) * (1 - strong))[:, None]
     return natural + (stick - natural) * share
 
 
@@ -206,33 +216,43 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
     """Lengths and factors, bell-shaped around the average of each kind."""
     s = strong - 0.5
     return {
-        "width": n("width", 1.19 + 0.0305 * s, 0.04),
-        "length": n("length", 1.73 + 0.0583 * s, 0.0478),
-        "jaw": n("jaw", 0.102 + 0.06 * s, 0.025),
-        "chin": n("chin", 0.02 - 0.03 * s, 0.02).clamp(-0.02, 0.3),
-        "eye_gap": n("eye gap", 0.55, 0.012),
-        "eye_width": n("eye width", 0.22, 0.009),
-        "eye_open": n("eye open", 1.1 - 0.0574 * age - 0.08 * s, 0.093).clamp(0.7, 1.35),
-        "eye_tilt": n("eye tilt", 0.05 - 0.05 * s, 0.05),
-        "lid_fold": n("lid fold", 0.6, 0.25).clamp(0, 1),
-        "iris_size": n("iris size", 0.092, 0.003),
-        "brow_height": n("brow height", 0.0193 * s, 0.017),
-        "brow_arch": n("brow arch", 0.045 - 0.0287 * s, 0.014),
-        "brow_slope": n("brow slope", 0.0534, 0.0245),
-        "brow_thick": n("brow thick", 0.085 + 0.0251 * s, 0.011).clamp(0.035),
-        "brow_dark": n("brow dark", 0.86 + 0.0974 * s, 0.07).clamp(0.5, 0.95),
-        "nose_width": n("nose width", 0.94 + 0.08 * s, 0.10).clamp(0.75, 1.4),
-        "nose_length": n("nose length", 0.68 + 0.03 * s, 0.03),
-        "nose_depth": n("nose depth", 1.03 + 0.1 * s, 0.12),
-        "mouth_width": n("mouth width", 0.385, 0.0236),
-        "mouth_height": n("mouth height", 1.04, 0.0257),
-        "mouth_curve": n("mouth curve", 0.012, 0.014),
-        "lip_upper": n("lip upper", 0.100 - 0.02 * s - 0.010 * age, 0.015).clamp(0.04),
-        "lip_lower": n("lip lower", 0.148 - 0.02 * s - 0.012 * age, 0.019).clamp(0.06),
-        "cupid": n("cupid", 0.0224, 0.008).clamp(0),
-        "cheeks": n("cheeks", 1.0, 0.2).clamp(0.3),
-        "fullness": n("fullness", -0.1 * s, 0.4).clamp(-1, 1),
-        "hairline": n("hairline", -1.14, 0.05),
+        "width": n("width", 1.16 + 0.03 * s, 0.060),
+        "length": n("length", 1.68 + 0.06 * s, 0.080),
+        "jaw": n("jaw", 0.10 + 0.06 * s, 0.045),
+        "chin": n("chin", 0.02 - 0.03 * s, 0.035).clamp(-0.05, 0.3),
+        "eye_gap": n("eye gap", 0.5, 0.020),
+        "eye_width": n("eye width", 0.203, 0.017),
+        "eye_open": n("eye open", 1.05 - 0.06 * age - 0.08 * s, 0.14).clamp(0.7, 1.4),
+        "eye_tilt": n("eye tilt", 0.05 - 0.05 * s, 0.080),
+        "lid_fold": n("lid fold", 0.6, 0.3).clamp(0, 1),
+        "iris_size": n("iris size", 0.094, 0.004),
+        "brow_height": n("brow height", 0.02 * s, 0.038),
+        "brow_arch": n("brow arch", 0.045 - 0.03 * s, 0.022),
+        "brow_slope": n("brow slope", 0.055, 0.035),
+        "brow_thick": n("brow thick", 0.083 + 0.026 * s, 0.021).clamp(0.035),
+        "brow_dark": n("brow dark", 0.83 + 0.1 * s, 0.10).clamp(0.45, 0.97),
+        "brow_inner": n("brow inner", 0.265, 0.030),
+        "brow_outer": n("brow outer", 0.955, 0.035),
+        "nose_width": n("nose width", 0.98 + 0.08 * s, 0.18).clamp(0.6, 1.5),
+        "nose_length": n("nose length", 0.74 + 0.03 * s, 0.065),
+        "nose_depth": n("nose depth", 1.0 + 0.1 * s, 0.20).clamp(0.4, 1.5),
+        "bridge": n("bridge", 1.0, 0.28).clamp(0.45, 1.8),
+        "tip": n("tip", 1.0, 0.35).clamp(0.1, 2.0),
+        "mouth_width": n("mouth width", 0.385, 0.033),
+        "mouth_height": n("mouth height", 0.345, 0.035) + n("nose length", 0.74 + 0.03 * s, 0.065),
+        "mouth_curve": n("mouth curve", 0.012, 0.020),
+        "lip_upper": n("lip upper", 0.100 - 0.02 * s - 0.010 * age, 0.022).clamp(0.035),
+        "lip_lower": n("lip lower", 0.146 - 0.02 * s - 0.012 * age, 0.027).clamp(0.06),
+        "cupid": n("cupid", 0.022, 0.010).clamp(0),
+        "cheeks": n("cheeks", 1.0, 0.35).clamp(0.1),
+        "fullness": n("fullness", -0.1 * s, 0.6).clamp(-1.5, 1.5),
+        "sockets": n("sockets", 1.0, 0.30).clamp(0.2, 1.8),
+        "boss": n("boss", 1.0, 0.40).clamp(0.0, 2.0),
+        "skew_brow": n("skew brow", 0.0, 0.018),
+        "skew_eye": n("skew eye", 0.0, 0.010),
+        "skew_mouth": n("skew mouth", 0.0, 0.014),
+        "bend": n("bend", 0.0, 0.020),
+        "hairline": n("hairline", -1.06, 0.08),
     }
 
 

@@ -49,9 +49,10 @@ def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
 
 def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     frown = c.side(p.frown)
+    deep = col(who.sockets)
     beside = ramp(c.a, 0.0, 0.19)  # level on the midline, where left meets right
-    r.add(bump(c.a, c.v, 0.59, -0.055, 0.24, 0.28) * beside, -0.096, 0.25 + 0.27 * frown)
-    r.add(bump(c.a, c.v, 0.32, -0.085, 0.072, 0.14) * beside, -0.042, 0.25 + 0.43 * frown)
+    r.add(bump(c.a, c.v, 0.59, -0.055, 0.24, 0.28) * beside, -0.096 * deep, 0.25 * deep + 0.27 * frown)
+    r.add(bump(c.a, c.v, 0.32, -0.085, 0.072, 0.14) * beside, -0.042 * deep, 0.25 * deep + 0.43 * frown)
     r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.16), 0.0727)
     # The bag under the eye, deeper with age and with a raised cheek.
     bag = 0.103 * col(who.lines) + 0.21 * c.side(p.cheek)
@@ -61,20 +62,24 @@ def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
 def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     base, width, depth = col(s.nose_y), col(who.nose_width), col(who.nose_depth)
     down = (c.v / base).clamp(-0.4, 1.2)
+    # The nose bends to one side from its root on.
+    u = c.u - col(s.nose_x) * down.clamp(min=0)
+    bridge = width * col(who.bridge)
     rises = (0.32 + 0.62 * ramp(c.v, -0.22, 0.684)) * ramp(c.v, -0.64, -0.12)
     profile = rises * (1 - ramp(c.v, base - 0.12, base + 0.053))
-    ridge = 0.48 * hill(c.u, 0.0, (0.11 + 0.033 * down) * width) + 0.49 * hill(c.u, 0.0, (0.14 + 0.061 * down) * width)
+    ridge = 0.48 * hill(u, 0.0, (0.11 + 0.033 * down) * bridge) + 0.49 * hill(u, 0.0, (0.14 + 0.061 * down) * bridge)
     r.add(profile * ridge, 0.3 * depth)
-    r.add(bump(c.u, c.v, 0.0, base - 0.13, 0.13 * width, 0.104), 0.0666)
+    r.add(bump(u, c.v, 0.0, base - 0.13, 0.13 * width, 0.104), 0.067 * col(who.tip))
     wings = c.side(s.ala_y)
     at = col(s.nose_w)
-    r.add(bump(c.a, c.v, at, wings - 0.0207, 0.058, 0.13), 0.2)
-    r.add(bump(c.a, c.v, at + 0.073, wings - 0.00969, 0.0413, 0.087), 0.0, 0.28)
+    a = u.abs()
+    r.add(bump(a, c.v, at, wings - 0.0207, 0.058, 0.13), 0.2)
+    r.add(bump(a, c.v, at + 0.073, wings - 0.00969, 0.0413, 0.087), 0.0, 0.28)
     # Shadow of the nose on the lip, and the nostrils.
-    r.add(bump(c.u, c.v, 0.0, base + 0.032, 0.15 * width, 0.0467), 0.0, 0.275)
-    r.add(bump(c.a, c.v, col(s.nose_w) * 0.62, wings + 0.039, 0.057, 0.022), 0.0, 0.679)
+    r.add(bump(u, c.v, 0.0, base + 0.032, 0.15 * width, 0.0467), 0.0, 0.275)
+    r.add(bump(a, c.v, at * 0.62, wings + 0.039, 0.057, 0.022), 0.0, 0.679)
     # Sides of the bridge.
-    r.add(bump(c.a, c.v, 0.16 * width, 0.14, 0.059, 0.27), 0.0, 0.1)
+    r.add(bump(a, c.v, 0.16 * bridge, 0.14, 0.059, 0.27), 0.0, 0.1)
 
 
 def _cheeks(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
@@ -92,14 +97,14 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.3, 1.4)
     # It leaves the nose sideways, bends outward around the mouth, and ends upright.
     along_line = t.clamp(min=0)
-    line = top_x + (end_x - top_x) * along_line * (1.99 - 1.06 * along_line)
+    line = top_x + (end_x - top_x) * along_line * (1.85 - 0.85 * along_line)
     off = c.a - line
     fold = c.side(p.fold)
     along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
     depth = 0.2 * col(who.lines) + 0.045 + 1.41 * fold
     crease = (off / (0.031 + 0.013 * fold)).square_().neg_().exp_() * along
-    r.add(crease, -0.018 * depth, 0.37 * depth)
-    cheek = ramp(off, -0.053, 0.11) * (1 - ramp(off, 0.069, 0.78)) * ramp(t, -0.32, 0.36) * (1 - ramp(t, 0.85, 1.99))
+    r.add(crease, -0.018 * depth, 0.30 * depth)
+    cheek = ramp(off, -0.053, 0.11) * (1 - ramp(off, 0.069, 0.78)) * ramp(t, -0.32, 0.36) * (1 - ramp(t, 0.7, 1.3))
     r.add(cheek, 0.073 * depth)
 
 
@@ -111,7 +116,7 @@ def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> N
     under = mouth + col(s.lip_gap_low + s.lip_lower) + 0.065
     push = col(p.chin)
     r.add(bump(c.u, c.v, 0.0, under, 0.247, 0.0478), -0.038 - 0.03 * push, 0.144 + 0.224 * push)
-    r.add(bump(c.u, c.v, 0.0, low - 0.15, 0.247, 0.14), 0.13 + 0.072 * push)
+    r.add(bump(c.u, c.v, 0.0, low - 0.15, 0.247, 0.14), 0.13 * col(who.boss) + 0.072 * push)
     # Corners: a shadow at rest, a pit where the dimpler pulls, a bulge where the corner is drawn down.
     corner_y = mouth + c.side(s.corner_y)
     r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.033, corner_y, 0.0518, 0.059), -0.01, 0.145 + 0.328 * c.side(p.dimple))
@@ -140,7 +145,7 @@ def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     wave = (torch.sin((c.v + 0.047 * c.u * c.u) * 38.1 + 1.0) - 0.21).clamp(min=0)
     r.add(wave * where * depth, -0.0124, 0.34)
     # Glabella: corrugator's two upright furrows.
-    furrow = bump(c.a, c.v, 0.11, c.side(s.brow_y0) + 0.019, 0.035, 0.23)
+    furrow = bump(c.a, c.v, 0.11, c.side(s.brow_y0) + 0.02, 0.033, 0.16)
     r.add(furrow, -0.022 * c.side(p.frown), 0.508 * c.side(p.frown) + 0.097 * (lines - 0.157))
     # Root and sides of the nose.
     nose = c.side(p.nose_wrinkle)

@@ -37,6 +37,7 @@ class Shape(Rows):
     brow_y1: Tensor
     brow_y2: Tensor
     brow_thick: Tensor
+    nose_x: Tensor  # (N,), how far its tip lies to the right of the picture
     nose_y: Tensor  # y of the nose's base
     nose_w: Tensor  # (N,), half width between the wings
     ala_y: Tensor  # (N, 2), y of the wings
@@ -58,6 +59,10 @@ def shape(who: Identity, p: Pull) -> Shape:
     def sided(value: Tensor) -> Tensor:
         return value[:, None] * two
 
+    lean = torch.stack([two[:, 0], -two[:, 0]], 1) / 2
+    skew_brow, skew_eye, skew_mouth = (
+        value[:, None] * lean for value in (who.skew_brow, who.skew_eye, who.skew_mouth)
+    )
     rest_up, rest_low = sided(0.0686 * who.eye_open), sided(0.072 * who.eye_open)
     lid_low = rest_low * (1 - p.lid_lower)
     lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)
@@ -65,7 +70,7 @@ def shape(who: Identity, p: Pull) -> Shape:
     lid_low = lid_low * (1 - 0.15 * p.close)
     lid_up = lid_up + (-lid_low - lid_up) * p.close
 
-    brow_y = -0.297 + who.brow_height
+    brow_y = sided(-0.285 + who.brow_height) + skew_brow
     gap = p.part + p.lower_lip
     open_low = p.jaw * 0.57 + 0.71 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
     # A dropped jaw opens an ellipse around a line that sinks with it.
@@ -74,6 +79,13 @@ def shape(who: Identity, p: Pull) -> Shape:
     closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
     # Lips that stay closed rise together in the middle; the corners hardly follow.
     lifted = 0.05 * p.chin + 0.726 * p.upper_lip.mean(1) * closed
+    # However low it is drawn, a brow comes to rest on the lid and hoods it; it never crosses the eye.
+    half_brow, rest_lid = 0.5 * sided(who.brow_thick), rest_up + 0.015 - skew_eye
+    brow_inner = _at_most(brow_y + p.brow_inner, -0.4 * rest_lid - half_brow)
+    brow_middle = _at_most(brow_y - sided(who.brow_arch) + p.brow_middle, -rest_lid - half_brow)
+    brow_outer = _at_most(brow_y + sided(who.brow_slope) + p.brow_outer, -0.4 * rest_lid - half_brow)
+    lid_up = _at_most(lid_up, skew_eye - brow_middle - half_brow - 0.005)
+
     return Shape(
         width=who.width,
         lower=who.length + p.jaw - 0.0339 * p.chin,
@@ -81,23 +93,24 @@ def shape(who: Identity, p: Pull) -> Shape:
         jaw=who.jaw,
         taper=who.chin + 0.10 * p.jaw,
         eye_x=sided(who.eye_gap),
-        eye_y=0 * two,
+        eye_y=skew_eye,
         eye_w=sided(who.eye_width),
         eye_tilt=sided(who.eye_tilt),
         lid_up=lid_up,
         lid_low=lid_low,
-        brow_x0=sided(0.24 * torch.ones_like(who.width)) - p.brow_inward,
-        brow_x1=sided(1.02 * torch.ones_like(who.width)),
-        brow_y0=sided(brow_y) + p.brow_inner,
-        brow_y1=sided(brow_y - who.brow_arch) + p.brow_middle,
-        brow_y2=sided(brow_y + who.brow_slope) + p.brow_outer,
+        brow_x0=sided(who.brow_inner) - p.brow_inward,
+        brow_x1=sided(who.brow_outer),
+        brow_y0=brow_inner,
+        brow_y1=brow_middle,
+        brow_y2=brow_outer,
         brow_thick=sided(who.brow_thick),
+        nose_x=who.bend,
         nose_y=who.nose_length + 0.2 * p.ala.mean(1),
-        nose_w=0.17 * who.nose_width * (1 + 0.106 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        nose_w=0.18 * who.nose_width * (1 + 0.106 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
         ala_y=sided(who.nose_length - 0.071) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
         mouth_y=who.mouth_height + 0.51 * p.jaw - lifted - 0.015 * p.press * closed,
-        corner_y=sided(who.mouth_curve) + p.corner_y + lifted[:, None],
+        corner_y=sided(who.mouth_curve) + skew_mouth + p.corner_y + lifted[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
         lip_upper=who.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),
@@ -105,6 +118,11 @@ def shape(who: Identity, p: Pull) -> Shape:
         cupid=who.cupid * thick,
         square=p.square,
     )
+
+
+def _at_most(value: Tensor, limit: Tensor) -> Tensor:
+    """The smaller of two, softly, so that what is held back still moves a little."""
+    return limit - torch.nn.functional.softplus((limit - value) * 60) / 60
 
 
 # ---------------------------------------------------------------------------------------------------- curves
@@ -203,12 +221,14 @@ def _brows(s: Shape):
 
 def _nose(s: Shape):
     down = s.nose_y[:, None]
-    ridge = _steps([0.02, 0.29, 0.55, 0.80], s.width) * down
+    rows = _steps([0.02, 0.29, 0.55, 0.80], s.width)
+    ridge = rows * down
+    bend = s.nose_x[:, None]
     wings = _steps([-0.93, -0.5, 0.0, 0.5, 0.93], s.width) * s.nose_w[:, None]
     drop = _steps([-0.045, -0.015, 0.02, -0.015, -0.045], s.width)
     raised = s.ala_y[:, [1, 1, 0, 0, 0]] - (s.nose_y[:, None] - 0.055)
     raised = torch.cat([raised[:, :2], raised[:, 1:2] * 0.25 + raised[:, 3:4] * 0.25, raised[:, 3:]], 1)
-    return torch.cat([torch.zeros_like(ridge), wings], 1), torch.cat([ridge, down + drop + raised], 1)
+    return torch.cat([rows * bend, wings + bend], 1), torch.cat([ridge, down + drop + raised], 1)
 
 
 def _eyes(s: Shape):
