@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from facekit.datasets.synthetic.canvas import Canvas, col, over
 from facekit.datasets.synthetic.cartoon import cartoon, stylised
@@ -146,9 +147,9 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
     picture = paint_background(c, view).square_()
-    side = ((view.light + view.ambient) * 0.708 * exposure(who))[:, None, None]
+    side = ((view.light + view.ambient) * 0.726 * exposure(who))[:, None, None]
     tone = hair.tone(c, who, view)
-    paint_hair(picture, hair.behind, tone * 0.492, who)
+    paint_hair(picture, hair.behind, tone * 0.508, who)
     paint_body(picture, c, who, outline, side)
     paint_ears(picture, c, who, s, side)
     over(picture, c.edge(outline), face)
@@ -171,7 +172,7 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     diffuse = ((facing + 0.25) / 1.25).clamp(min=0)
     open_ = (1 - surface.hollow).clamp(0.08, 1.3)
     gain = col(exposure(who))
-    light = (col(view.light) * diffuse + col(view.ambient) * (0.67 + 0.45 * norm)) * open_ * gain
+    light = (col(view.light) * diffuse + col(view.ambient) * (0.749 + 0.506 * norm)) * open_ * gain
     half = (torch.stack([lx, ly, lz + 1]) / torch.stack([lx, ly, lz + 1]).norm(dim=0)).unbind(0)
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
@@ -190,11 +191,22 @@ def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _camera(picture: Tensor, view: View) -> Tensor:
-    """Exposure, white balance, gamma and noise."""
+    """The lens, exposure, white balance, gamma and noise."""
     tint = torch.tensor([0.06, 0.0, -0.08], device=picture.device)
     gain = view.exposure[:, None] * (1 + view.warmth[:, None] * tint)
-    picture = picture.mul_(gain[:, :, None, None]).clamp_(min=0).sqrt_()
+    picture = _through_lens(picture, view.soft).mul_(gain[:, :, None, None]).clamp_(min=0).sqrt_()
     return picture + _noise(view, picture.shape[-1])
+
+
+def _through_lens(picture: Tensor, soft: Tensor) -> Tensor:
+    """No lens is perfectly sharp: each pixel shares light (n,) with its neighbours."""
+    soft = soft[:, None, None, None]
+    for axis in (2, 3):
+        around = pad(picture, (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0), mode="replicate")
+        size = picture.shape[axis]
+        beside = around.narrow(axis, 0, size) + around.narrow(axis, 2, size)
+        picture = torch.lerp(picture, beside, soft).sub_(picture * soft)
+    return picture
 
 
 def _noise(view: View, size: int) -> Tensor:

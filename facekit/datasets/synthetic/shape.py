@@ -63,7 +63,7 @@ def shape(who: Identity, p: Pull) -> Shape:
     skew_brow, skew_eye, skew_mouth = (
         value[:, None] * lean for value in (who.skew_brow, who.skew_eye, who.skew_mouth)
     )
-    rest_up, rest_low = sided(0.0686 * who.eye_open), sided(0.072 * who.eye_open)
+    rest_up, rest_low = sided(0.070 * who.eye_open), sided(0.070 * who.eye_open)
     lid_low = rest_low * (1 - p.lid_lower)
     lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)
     # Closing is the upper lid's work; it meets the lower one, which rises a little.
@@ -72,13 +72,13 @@ def shape(who: Identity, p: Pull) -> Shape:
 
     brow_y = sided(-0.285 + who.brow_height) + skew_brow
     gap = p.part + p.lower_lip
-    open_low = p.jaw * 0.57 + 0.71 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
+    open_low = p.jaw * 0.60 + 0.75 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
     # A dropped jaw opens an ellipse around a line that sinks with it.
-    lip_part = (0.38 * p.part + 0.34 * p.jaw)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.0974).clamp(max=1)
+    lip_part = (0.40 * p.part + 0.32 * p.jaw)[:, None] + p.upper_lip * ((gap + p.jaw)[:, None] / 0.10).clamp(max=1)
     thick = 1 - p.thin
     closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
     # Lips that stay closed rise together in the middle; the corners hardly follow.
-    lifted = 0.05 * p.chin + 0.726 * p.upper_lip.mean(1) * closed
+    lifted = 0.05 * p.chin + 0.73 * p.upper_lip.mean(1) * closed
     # However low it is drawn, a brow comes to rest on the lid and hoods it; it never crosses the eye.
     half_brow, rest_lid = 0.5 * sided(who.brow_thick), rest_up + 0.015 - skew_eye
     brow_inner = _at_most(brow_y + p.brow_inner, -0.4 * rest_lid - half_brow)
@@ -88,7 +88,7 @@ def shape(who: Identity, p: Pull) -> Shape:
 
     return Shape(
         width=who.width,
-        lower=who.length + p.jaw - 0.0339 * p.chin,
+        lower=who.length + p.jaw - 0.035 * p.chin,
         upper=-1.62 * torch.ones_like(who.width),
         jaw=who.jaw,
         taper=who.chin + 0.10 * p.jaw,
@@ -106,10 +106,10 @@ def shape(who: Identity, p: Pull) -> Shape:
         brow_thick=sided(who.brow_thick),
         nose_x=who.bend,
         nose_y=who.nose_length + 0.2 * p.ala.mean(1),
-        nose_w=0.18 * who.nose_width * (1 + 0.106 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
-        ala_y=sided(who.nose_length - 0.071) + p.ala,
+        nose_w=0.18 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        ala_y=sided(who.nose_length - 0.062) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
-        mouth_y=who.mouth_height + 0.51 * p.jaw - lifted - 0.015 * p.press * closed,
+        mouth_y=who.mouth_height + 0.48 * p.jaw - lifted - 0.015 * p.press * closed,
         corner_y=sided(who.mouth_curve) + skew_mouth + p.corner_y + lifted[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
@@ -142,20 +142,20 @@ def upper_lid_arc(t: Tensor) -> Tensor:
 
 def brow_height(t: Tensor, y0: Tensor, y1: Tensor, y2: Tensor) -> Tensor:
     """The brow's middle line from its inner end t = 0 through (0.6, y1) to its outer end t = 1, a parabola."""
-    bend = (y1 - (0.37 * y0 + 0.54 * y2)) / 0.26
+    bend = (y1 - (0.4 * y0 + 0.6 * y2)) / 0.24
     return y0 + (y2 - y0) * t + bend * t * (1 - t)
 
 
 def brow_half_thickness(t: Tensor, thick: Tensor) -> Tensor:
     """Half the brow's thickness: full over the inner half, then running out."""
     t = t.clamp(0, 1)
-    return thick * (0.67 - 0.387 * t * t * t)
+    return thick * (0.56 - 0.42 * t * t * t)
 
 
 def corner_line(t: Tensor, corner: Tensor) -> Tensor:
     """The line between the lips against its middle: it turns up or down mostly near the corners, |t| = 1."""
     t2 = t * t
-    return corner * t2 * (0.7 + 0.52 * t2)
+    return corner * t2 * (0.62 + 0.48 * t2)
 
 
 def gap_arc(t: Tensor, square: Tensor | float) -> Tensor:
@@ -173,7 +173,7 @@ def upper_lip_arc(t: Tensor, thick: Tensor, cupid: Tensor) -> Tensor:
 def lower_lip_arc(t: Tensor, thick: Tensor) -> Tensor:
     """Thickness of the lower lip along the mouth."""
     rest = lid_arc(t)
-    return thick * rest * (1.59 - 0.335 * rest)
+    return thick * rest * (1.40 - 0.35 * rest)
 
 
 # ------------------------------------------------------------------------------------------------- landmarks
@@ -191,7 +191,7 @@ def _steps(values, like: Tensor) -> Tensor:
 
 def jaw_width(t: Tensor, jaw: Tensor, taper: Tensor) -> Tensor:
     """Factor on the half width of an ellipse, down from the eyes t = 0 to the chin t = 1: out at the jaw's angles."""
-    return (1 + jaw * (-((t - 0.62) / 0.216).square()).exp()) * (1 - taper * t)
+    return (1 + jaw * (-((t - 0.76) / 0.22).square()).exp()) * (1 - taper * t)
 
 
 # Where the outline's points lie on the way from the eyes to the chin: a seventeenth of the way around each.
@@ -215,7 +215,7 @@ def _brows(s: Shape):
         )
         u = x0 + (x1 - x0) * at
         us.append(u if side == 0 else -u)
-        vs.append(brow_height(at, y0, y1, y2) - 0.5 * brow_half_thickness(at, thick))
+        vs.append(brow_height(at, y0, y1, y2) - brow_half_thickness(at, thick))
     return torch.cat(us, 1), torch.cat(vs, 1)
 
 

@@ -28,6 +28,7 @@ class View(Rows):
     ambient: Tensor  # light from everywhere
     warmth: Tensor  # -1 cold to 1 warm
     exposure: Tensor  # factor
+    soft: Tensor  # share of a point's light that the lens spreads to the pixel on each side
     noise: Tensor  # deviation of a pixel's noise, of 1
     gaze_x: Tensor  # where the eyes look, in iris radii
     gaze_y: Tensor
@@ -36,7 +37,7 @@ class View(Rows):
     back_angle: Tensor  # radians, of the way from one to the other
 
     @classmethod
-    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.340, 0.380), turn: float = 1.0) -> View:
+    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.325, 0.365), turn: float = 1.0) -> View:
         """Views by number (N,), int64: the same number is the same view everywhere.
 
         scale  range of the distance between the eyes; FER-2013's own is about 0.36
@@ -55,14 +56,15 @@ class View(Rows):
             roll=normal(seed, "roll", 0, 0.06) * turn,
             scale=u("scale", *scale),
             shift_x=normal(seed, "shift x", 0, 0.025),
-            shift_y=normal(seed, "shift y", -0.27, 0.025),
+            shift_y=normal(seed, "shift y", -0.29, 0.025),
             light_side=normal(seed, "light side", 0, 0.5),
             light_up=u("light up", 0.25, 0.95),
             light=u("light", 0.75, 1.0),
             ambient=u("ambient", 0.28, 0.48),
             warmth=normal(seed, "warmth", 0, 0.4),
             exposure=u("exposure", 0.92, 1.12),
-            noise=u("noise", 0.006, 0.022),
+            soft=u("soft", 0.08, 0.20),
+            noise=u("noise", 0.002, 0.010),
             gaze_x=normal(seed, "gaze x", 0, 0.16),
             gaze_y=normal(seed, "gaze y", 0, 0.08),
             back_a=_muted(hue, u("back light", 0.15, 0.75), u("back colour", 0.02, 0.16)),
@@ -74,7 +76,7 @@ class View(Rows):
     def frontal(cls, n: int = 1) -> View:
         """n times the same view: straight from the front, soft light from above, grey background, no noise."""
         zero = torch.zeros(n)
-        fixed = {"scale": 0.355, "shift_y": -0.27, "light_side": 0.25, "light_up": 0.6, "light": 0.88, "ambient": 0.38}
+        fixed = {"scale": 0.345, "shift_y": -0.29, "light_side": 0.25, "light_up": 0.6, "light": 0.88, "ambient": 0.38, "soft": 0.1}
         columns = {name: torch.full((n,), fixed.get(name, 0.0)) for name in _PLAIN}
         gray = torch.full((n, 3), 0.62)
         return cls(
@@ -84,7 +86,7 @@ class View(Rows):
 
 _PLAIN = (
     "yaw", "pitch", "roll", "scale", "shift_x", "shift_y", "light_side", "light_up", "light", "ambient", "warmth",
-    "noise", "gaze_x", "gaze_y",
+    "soft", "noise", "gaze_x", "gaze_y",
 )  # fmt: skip
 
 
