@@ -217,7 +217,7 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
     s = strong - 0.5
     return {
         "width": n("width", 1.16 + 0.03 * s, 0.060),
-        "length": n("length", 1.68 + 0.06 * s, 0.080),
+        "length": n("length", 1.65 + 0.06 * s, 0.075),
         "jaw": n("jaw", 0.10 + 0.06 * s, 0.045),
         "chin": n("chin", 0.02 - 0.03 * s, 0.035).clamp(-0.05, 0.3),
         "eye_gap": n("eye gap", 0.5, 0.020),

@@ -60,9 +60,7 @@ def shape(who: Identity, p: Pull) -> Shape:
         return value[:, None] * two
 
     lean = torch.stack([two[:, 0], -two[:, 0]], 1) / 2
-    skew_brow, skew_eye, skew_mouth = (
-        value[:, None] * lean for value in (who.skew_brow, who.skew_eye, who.skew_mouth)
-    )
+    skew_brow, skew_eye, skew_mouth = (value[:, None] * lean for value in (who.skew_brow, who.skew_eye, who.skew_mouth))
     rest_up, rest_low = sided(0.070 * who.eye_open), sided(0.070 * who.eye_open)
     lid_low = rest_low * (1 - p.lid_lower)
     lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)

@@ -37,7 +37,7 @@ class View(Rows):
     back_angle: Tensor  # radians, of the way from one to the other
 
     @classmethod
-    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.325, 0.365), turn: float = 1.0) -> View:
+    def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.320, 0.360), turn: float = 1.0) -> View:
         """Views by number (N,), int64: the same number is the same view everywhere.
 
         scale  range of the distance between the eyes; FER-2013's own is about 0.36
@@ -56,7 +56,7 @@ class View(Rows):
             roll=normal(seed, "roll", 0, 0.06) * turn,
             scale=u("scale", *scale),
             shift_x=normal(seed, "shift x", 0, 0.025),
-            shift_y=normal(seed, "shift y", -0.29, 0.025),
+            shift_y=normal(seed, "shift y", -0.32, 0.025),
             light_side=normal(seed, "light side", 0, 0.5),
             light_up=u("light up", 0.25, 0.95),
             light=u("light", 0.75, 1.0),
@@ -76,7 +76,15 @@ class View(Rows):
     def frontal(cls, n: int = 1) -> View:
         """n times the same view: straight from the front, soft light from above, grey background, no noise."""
         zero = torch.zeros(n)
-        fixed = {"scale": 0.345, "shift_y": -0.29, "light_side": 0.25, "light_up": 0.6, "light": 0.88, "ambient": 0.38, "soft": 0.1}
+        fixed = {
+            "scale": 0.34,
+            "shift_y": -0.32,
+            "light_side": 0.25,
+            "light_up": 0.6,
+            "light": 0.88,
+            "ambient": 0.38,
+            "soft": 0.1,
+        }
         columns = {name: torch.full((n,), fixed.get(name, 0.0)) for name in _PLAIN}
         gray = torch.full((n, 3), 0.62)
         return cls(
