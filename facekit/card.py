@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jinja2
@@ -149,13 +149,14 @@ def measure(outside: Outside, split: str = "test", people: int = PEOPLE, many: i
     dataset = SyntheticFaces(people=people, faces_per_person=FACES_PER_PERSON, **asked)
     faces, photographs, smiles = _all(dataset), _all(outside.fer2013), _all(outside.pairs)
     emotion, points, recogniser = (outside.judges.get(name) for name in JUDGES)
+    located = points and smiles and replace(smiles, landmarks=points.landmarks(smiles))
     card = {
         "faces": {"count": len(faces), "people": people, **asked},
         "emotion": emotion and _emotion(emotion, faces, photographs),
         "perturbed": emotion and _perturbed(emotion, faces, photographs),
         "landmarks": points and _landmarks(points, faces, smiles),
         "detection": {"drawn": _detection(faces), "real": smiles and _detection(smiles)},
-        "identity": recogniser and _identity(recogniser, faces, split, many, smiles),
+        "identity": recogniser and _identity(recogniser, faces, split, many, located),
         "transfer": _transfer(faces, photographs, smiles),
         "fairness": {
             "emotion": emotion and drawn.by_group(drawn.read_right(emotion, faces), faces),
@@ -225,9 +226,9 @@ def _identity(judge, faces: Faces, split: str, many: int, smiles: Faces | None) 
     return {
         "judge": judge.name,
         "sha256": judge.sha256,
-        "drawn": drawn.same_person(judge, drawn.with_room(faces)),
-        "alike": drawn.same_person(judge, drawn.with_room(two_each), _LOOKS),
-        "real": smiles and drawn.same_person(judge, drawn.with_room(smiles)),
+        "drawn": drawn.same_person(judge, drawn.aligned(faces)),
+        "alike": drawn.same_person(judge, drawn.aligned(two_each), _LOOKS),
+        "real": smiles and drawn.same_person(judge, drawn.aligned(smiles)),
     }
 
 
@@ -280,4 +281,9 @@ def to_markdown(card: Mapping[str, object]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FORMS
-    return environment.get_template("card.md.j2").render(card, FORMS=FORMS, emotions=PROTOCOL_EMOTIONS)
+    return environment.get_template("card.md.j2").render(
+        card,
+        FORMS=FORMS,
+        emotions=PROTOCOL_EMOTIONS,
+        aligned={"apart": drawn.EYES_APART, "down": drawn.EYES_DOWN},
+    )

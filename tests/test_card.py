@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -113,7 +114,8 @@ def test_a_few_faces_with_all_that_is_outside(outside, tmp_path, monkeypatch):
     found = Outside.open(outside("judges"), pairs=outside("data/muxspace_pairs/muxspace_pairs.zip"))
     few = found.pairs.faces(range(20))
     assert drawn.found(few).mean() > 0.9
-    assert drawn.same_person(found.judges["identity"], drawn.with_room(few))["auc"] > 0.9
+    located = replace(few, landmarks=found.judges["landmarks"].landmarks(few))
+    assert drawn.same_person(found.judges["identity"], drawn.aligned(located))["auc"] > 0.9
     assert -0.05 < drawn.lean(found.judges["landmarks"], few) < -0.01  # the network's own
     page = to_markdown(measure(Outside(found.judges), "valid", people=10, many=60))
     for section in range(1, 8):

@@ -10,6 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
@@ -99,14 +100,6 @@ def blurred(faces: Faces, sigma: float) -> Faces:
     """The faces through a Gaussian of this deviation in pixels."""
     width = 2 * int(np.ceil(4 * sigma)) + 1
     return dataclasses.replace(faces, images=gaussian_blur(faces.images, width, sigma))
-
-
-def with_room(faces: Faces, room: float = 0.05, above: float = 0.05) -> Faces:
-    """The faces with more around them on all sides, and still more above: as shares of the picture's side.
-
-    How recognisers that learned from boxes of a detector like faces framed.
-    """
-    return _moved(faces, 1 / (1 + 2 * room), 0, above * faces.size)
 
 
 SHIFT, SCALE, BLUR = 3, 0.1, 0.7
@@ -206,8 +199,35 @@ def _finds(classifier: cv2.CascadeClassifier, image: np.ndarray) -> bool:
 # ------------------------------------------------------------------------------------------------------ identity
 
 
+EYES_APART, EYES_DOWN, ALIGNED_SIZE = 0.31, 0.46, 112
+"""How recognisers are given faces, as ArcFace (Deng 2019) and others are trained: distance between the middles of the
+eyes and their height from the top, as shares of the picture's side, and that side in pixels."""
+
+
+def aligned(faces: Faces) -> Faces:
+    """The faces, whose landmarks are known, with the eyes level and where recognisers expect them.
+
+    Pictures of `ALIGNED_SIZE` by bilinear sampling, so from ones that are no finer. What comes in from outside is the
+    border, continued. Masks are left out. Raises `ValueError` where landmarks are not known.
+    """
+    if faces.landmarks is None:
+        raise ValueError("faces are aligned by their landmarks, and these have none")
+    left, right = (faces.landmarks[:, part].mean(1) for part in (slice(36, 42), slice(42, 48)))
+    # A similarity from the aligned picture back: half the way across is right - left, and down is that turned by 90°.
+    across = (right - left) / (2 * EYES_APART)
+    back = torch.stack([across, across.flip(1) * across.new_tensor([-1, 1])], 2)  # (N, 2, 2)
+    middle = (left + right)[:, :, None] / 2 - back @ across.new_tensor([[0], [2 * EYES_DOWN - 1]])
+    shape = (len(faces), faces.channels, ALIGNED_SIZE, ALIGNED_SIZE)
+    grid = F.affine_grid(torch.cat([back, middle], 2), shape, align_corners=False)
+    images = F.grid_sample(faces.images, grid, padding_mode="border", align_corners=False)
+    landmarks = torch.linalg.solve(back, faces.landmarks.mT - middle).mT
+    return dataclasses.replace(faces, images=images, landmarks=landmarks, mask=None)
+
+
 def same_person(judge: Recogniser, faces: Faces, looks: tuple[str, ...] = ()) -> Measure:
-    """How well a judge tells pairs of one person with two expressions from pairs of two people: `auc`, and how many.
+    """How well a judge tells pairs of one person from pairs of two: `auc`, and how many there are.
+
+    Each pair, of either kind, shows two expressions, so that only the person tells the kinds apart.
 
     looks  attributes that must agree in pairs of two people for these to count
     """

@@ -95,7 +95,7 @@ class IdentityNet(FaceReader):
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """How well pairs of one person, with different expressions, are told from pairs of two.
+        """How well pairs of one person are told from pairs of two, with different expressions in every pair.
 
         `auc` over all such pairs. `auc_alike`, where a dataset knows of skin tone, hair and glasses: pairs of two
         people count only where these are the same.
@@ -133,7 +133,9 @@ def pair_similarities(
 
     embeddings  (N, D) of length 1
     persons     (N,)
-    across      (N,) where given, pairs of one person count only where these differ: the emotion
+    across      (N,) where given, pairs of either kind count only where these differ: the emotion. Otherwise pairs of
+                two people would also show one expression, and pairs of one person never, so that it is the expression
+                that tells them apart
     alike       (N, K) where given, pairs of two count only where these agree: skin tone, hair, glasses
 
     Returns 1-D tensors `genuine` and `impostor`. Needs memory in proportion to N².
@@ -143,7 +145,8 @@ def pair_similarities(
     same = persons[first] == persons[second]
     genuine, impostor = same, ~same
     if across is not None:
-        genuine = genuine & (across[first] != across[second])
+        differ = across[first] != across[second]
+        genuine, impostor = genuine & differ, impostor & differ
     if alike is not None:
         impostor = impostor & (alike[first] == alike[second]).all(1)
     return similar[genuine], similar[impostor]

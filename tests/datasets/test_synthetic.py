@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import max_pool2d
 
 from facekit.datasets.base import open_dataset
 from facekit.datasets.synthetic import BEARDS, GLASSES, HAIR_STYLES, SyntheticFaces
@@ -122,7 +123,8 @@ def test_at_rest_no_action_unit_is_active_and_the_person_stays(small):
     assert (rest.action_units == 0).all()
     assert (rest.emotion == EMOTIONS.index("neutral")).all()
     assert torch.equal(rest.person, faces.person)
-    outside = (faces.mask[:, 0] == 0) & (rest.mask[:, 0] == 0)
+    face = torch.maximum(faces.mask, rest.mask)
+    outside = max_pool2d(face, 3, stride=1, padding=1)[:, 0] == 0  # the lens spreads light to the next pixel
     outside[:, 20:] = False  # below, the chin moves before neck and clothes
     difference = (rest.images - faces.images).abs().amax(1)
     assert difference[outside].max() < 0.02

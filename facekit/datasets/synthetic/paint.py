@@ -43,7 +43,7 @@ def outline_distance(c: Canvas, s: Shape) -> Tensor:
     t = c.v.abs() / torch.where(down, col(s.lower), -col(s.upper))
     wide = torch.where(down, jaw_width(t.clamp(max=1.2), col(s.jaw), col(s.taper)), 1 - 0.05 * t)
     x = c.a / (col(s.width) * wide)
-    return ((x * x + t * t).sqrt() - 1) * 1.06
+    return ((x * x + t * t).sqrt() - 1) * 1.2
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,15 @@ def lips(c: Canvas, s: Shape) -> LipField:
 def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
     """Skin (N, 3, H, W): tone, redder cheeks and nose, mottling, freckles, a mole."""
     phase = [col(uniform(who.person, f"mottle {i}", 0, 6.28)) for i in range(4)]
-    mottle = torch.sin(c.u * 8.17 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1])) * torch.sin(
+    mottle = torch.sin(c.u * 7.3 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1])) * torch.sin(
         c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3])
     )
     skin = who.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
     blush = bump(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + 0.5 * bump(c.u, c.v, 0.0, 0.6, 0.22, 0.18)
     red = flat((1.02, 0.84, 0.84), c.u) * who.skin
     over(skin, blush * 0.45, red)
-    spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.57) * 3
-    where = bump(c.u, c.v, 0.0, 0.40, 0.72, 0.31)
+    spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
+    where = bump(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
     over(skin, spots.clamp(0, 1) * where * col(0.30 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
     mole = bump(c.u, c.v, col(who.mole_x), col(who.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel)
     return over(skin, mole * col(who.mole), who.skin * 0.35)
@@ -116,13 +116,13 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
     t = (c.a - x0) / (x1 - x0)
     y = brow_height(t, c.side(s.brow_y0), c.side(s.brow_y1), c.side(s.brow_y2))
     half = brow_half_thickness(t, c.side(s.brow_thick))
-    return BrowField((c.v - y).abs() - half, ramp(t, -0.079, 0.053) * (1 - ramp(t, 0.9, 0.95)))
+    return BrowField((c.v - y).abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)))
 
 
 def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> None:
     """Brows, in the hair's colour but darker."""
     brow = brow_field(c, s)
-    strands = 1.13 + 0.06 * torch.sin(c.a * 130 - c.v * 90)
+    strands = 1.2 + 0.06 * torch.sin(c.a * 130 - c.v * 90)
     mask = c.edge(brow.distance, 0.022) * brow.along * strands * col(who.brow_dark)
     color = torch.lerp(who.hair * 0.7, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
     over(picture, mask, torch.minimum(color, who.skin * 0.33))
@@ -150,10 +150,10 @@ def eye_field(c: Canvas, who: Identity, s: Shape, view: View) -> EyeField:
     t = x / w
     y = c.v - c.side(s.eye_y) + c.side(s.eye_tilt) * x
     lid_y, rim_y = -up * upper_lid_arc(t), low * lid_arc(t)
-    opening = c.edge(torch.maximum(lid_y - y, y - rim_y), 0.0041) * c.edge((t.abs() - 1) * w, 0.01)
+    opening = c.edge(torch.maximum(lid_y - y, y - rim_y), 0.004) * c.edge((t.abs() - 1) * w, 0.01)
     ix = torch.where(c.left, x, -x) - col(view.gaze_x * who.iris_size)
     iy = y - 0.004 - col(view.gaze_y * who.iris_size)
-    within = c.edge((t.abs() - 1.18) * w, 0.029)
+    within = c.edge((t.abs() - 1.06) * w, 0.03)
     return EyeField(t, y, lid_y, rim_y, opening, within, ix, iy, (ix * ix + iy * iy).sqrt())
 
 
@@ -163,29 +163,29 @@ def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) 
     black = flat((0.03, 0.02, 0.02), c.u)
     over(picture, e.opening, (who.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(who))
     radius = col(who.iris_size)
-    iris = c.edge(e.out - radius, 0.011) * e.opening
+    iris = c.edge(e.out - radius, 0.012) * e.opening
     over(picture, iris, who.iris * 0.8)
     over(picture, iris * ramp(e.out, radius * 0.66, radius), who.iris * 0.25)
-    over(picture, c.edge(e.out - radius * 0.59, 0.01) * e.opening, black)
+    over(picture, c.edge(e.out - radius * 0.62, 0.01) * e.opening, black)
     # The upper lid's shadow on the eyeball, a glint, then lashes, the fold above and the rim below.
-    over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.061)) * 0.68, black)
-    small = 0.012 + 0.2 * c.pixel
-    glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.051), -0.041, small, small)
-    over(picture, glint * e.opening * 0.44, flat((1.0, 1.0, 1.0), c.u))
-    lash = c.band(e.y - e.lid_y + 0.004, 0.028, 0.016) * e.within
+    over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.066)) * 0.74, black)
+    small = 0.014 + 0.22 * c.pixel
+    glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.045), -0.036, small, small)
+    over(picture, glint * e.opening * 0.5, flat((1.0, 1.0, 1.0), c.u))
+    lash = c.band(e.y - e.lid_y + 0.004, 0.034, 0.016) * e.within
     over(picture, lash * (1.0 - 0.2 * col(who.strong.float())), black)
     up = c.side(s.lid_up)
-    fold_y = -(up.clamp(min=0.02) + 0.062 - 0.35 * (up - 0.076)) * upper_lid_arc(e.t) - 0.013
+    fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
     fold = c.band(e.y - fold_y, 0.008, 0.022) * e.within * (0.30 + 0.35 * col(who.lid_fold))
     over(picture, fold, who.skin * 0.38)
-    rim = c.band(e.y - e.rim_y - 0.0064, 0.0059, 0.015) * e.within
+    rim = c.band(e.y - e.rim_y - 0.006, 0.006, 0.015) * e.within
     over(picture, rim * 0.5, who.skin * flat((0.42, 0.33, 0.33), c.u))
 
 
 def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
     """Lips, the dark between them, teeth and tongue."""
-    upper = torch.minimum(c.edge(m.top - c.v, 0.016), c.edge(c.v - m.inner_top)) * m.inside
-    lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.028)) * m.inside
+    upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
+    lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
     over(picture, upper * 0.9, who.lips * 0.75)
     over(picture, lower * 0.75, who.lips)
     gap = m.inner_bottom - m.inner_top
@@ -193,19 +193,19 @@ def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
     over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
     # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
-    bow = 0.039 * m.t * m.t
+    bow = 0.04 * m.t * m.t
     tooth = flat((0.90, 0.87, 0.80), c.u) * _restraint(who) - 0.05 * (who.age[:, None] == 2)
     upper_edge = col(who.mouth_height) + 0.032 - bow
-    sides = (1 - ramp(c.a, 0.23, 0.43)) * 0.58 + 0.22
+    sides = (1 - ramp(c.a, 0.24, 0.45)) * 0.65 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
-    gaps = 1 - 0.23 * hill((torch.remainder(c.a, 0.1) - 0.051).abs(), 0.049, 0.01)
+    gaps = 1 - 0.22 * hill((torch.remainder(c.a, 0.105) - 0.0525).abs(), 0.0525, 0.010)
     over(picture, row * sides * gaps, tooth)
-    tongue = bump(c.u, c.v, 0.0, m.inner_bottom, 0.21, 0.1) * cavity * ramp(gap, 0.23, 0.45)
-    over(picture, tongue * 0.7, flat((0.55, 0.24, 0.23), c.u))
-    lower_edge = col(s.mouth_y + s.lip_gap_low) - 0.027 + bow
-    row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.096, 0.21) * (1 - ramp(c.a, 0.15, 0.31))
-    over(picture, row * 0.58, tooth * 0.71)
-    over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.062)) * 0.68, flat((0.10, 0.04, 0.04), c.u))
+    tongue = bump(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.11) * cavity * ramp(gap, 0.20, 0.40)
+    over(picture, tongue * 0.75, flat((0.55, 0.24, 0.23), c.u))
+    lower_edge = col(s.mouth_y + s.lip_gap_low) - 0.03 + bow
+    row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
+    over(picture, row * 0.65, tooth * 0.8)
+    over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
     # The line where the lips meet.
-    line = c.band(c.v - 0.45 * (m.inner_top + m.inner_bottom), 0.013, 0.015) * c.edge((m.t.abs() - 0.99) * 0.4, 0.03)
+    line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.012, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
     over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, who.lips * 0.28)

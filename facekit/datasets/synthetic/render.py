@@ -147,9 +147,9 @@ def _photo(c: Canvas, who: Identity, s: Shape, p: Pull, view: View, outline: Ten
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
     picture = paint_background(c, view).square_()
-    side = ((view.light + view.ambient) * 0.82 * exposure(who))[:, None, None]
+    side = ((view.light + view.ambient) * 0.93 * exposure(who))[:, None, None]
     tone = hair.tone(c, who, view)
-    paint_hair(picture, hair.behind, tone * 0.55, who)
+    paint_hair(picture, hair.behind, tone * 0.58, who)
     paint_body(picture, c, who, outline, side)
     paint_ears(picture, c, who, s, side)
     over(picture, c.edge(outline), face)
@@ -172,7 +172,7 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     diffuse = ((facing + 0.25) / 1.25).clamp(min=0)
     open_ = (1 - surface.hollow).clamp(0.08, 1.3)
     gain = col(exposure(who))
-    light = (col(view.light) * diffuse + col(view.ambient) * (0.84 + 0.57 * norm)) * open_ * gain
+    light = (col(view.light) * diffuse + col(view.ambient) * (0.95 + 0.64 * norm)) * open_ * gain
     half = (torch.stack([lx, ly, lz + 1]) / torch.stack([lx, ly, lz + 1]).norm(dim=0)).unbind(0)
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
