@@ -40,23 +40,23 @@ def relief(c: Canvas, who: Identity, s: Shape, p: Pull, m: LipField) -> Relief:
 
 
 def _skull(r: Relief, c: Canvas, who: Identity, s: Shape) -> None:
-    inside = 1 - (c.u / col(0.94 * s.width)).square() - ((c.v - 0.096) / col(2.38 * s.lower)).square() * 0.46
-    r.height += inside.clamp(min=0.03).sqrt() * 1.08
+    inside = 1 - (c.u / col(1.0 * s.width)).square() - ((c.v - 0.094) / col(2.16 * s.lower)).square() * 0.49
+    r.height += inside.clamp(min=0.03).sqrt() * 1.24
     strong = col(who.strong.float())
-    r.add(bump(c.u, c.v, 0.0, -0.3, 1.09, 0.24), 0.045 + 0.041 * strong)
-    r.add(bump(c.a, c.v, 0.85, -0.23, 0.27, 0.34), -0.077)
+    r.add(bump(c.u, c.v, 0.0, -0.28, 1.25, 0.24), 0.052 + 0.044 * strong)
+    r.add(bump(c.a, c.v, 0.89, -0.2, 0.26, 0.35), -0.089)
 
 
 def _eyes(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     frown = c.side(p.frown)
     deep = col(who.sockets)
     beside = ramp(c.a, 0.0, 0.19)  # level on the midline, where left meets right
-    r.add(bump(c.a, c.v, 0.5, -0.052, 0.13, 0.33) * beside, -0.066 * deep, 0.14 * deep + 0.34 * frown)
-    r.add(bump(c.a, c.v, 0.29, -0.11, 0.065, 0.11) * beside, -0.031 * deep, 0.32 * deep + 0.82 * frown)
+    r.add(bump(c.a, c.v, 0.48, -0.06, 0.12, 0.31) * beside, -0.057 * deep, 0.12 * deep + 0.34 * frown)
+    r.add(bump(c.a, c.v, 0.29, -0.095, 0.063, 0.12) * beside, -0.029 * deep, 0.28 * deep + 0.95 * frown)
     r.add(bump(c.a, c.v, col(who.eye_gap), 0.0, 0.21, 0.16), 0.073)
     # The bag under the eye, deeper with age and with a raised cheek.
     bag = 0.22 * col(who.lines) + 0.21 * c.side(p.cheek)
-    r.add(bump(c.a, c.v, 0.53, 0.17, 0.36, 0.041), 0.0, bag + 0.072)
+    r.add(bump(c.a, c.v, 0.56, 0.17, 0.36, 0.036), 0.0, bag + 0.079)
 
 
 def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
@@ -65,21 +65,21 @@ def _nose(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     # The nose bends to one side from its root on.
     u = c.u - col(s.nose_x) * down.clamp(min=0)
     bridge = width * col(who.bridge)
-    rises = (0.3 + 0.52 * ramp(c.v, -0.16, 0.83)) * ramp(c.v, -0.74, -0.11)
-    profile = rises * (1 - ramp(c.v, base - 0.086, base + 0.044))
-    ridge = 0.42 * hill(u, 0.0, (0.13 + 0.033 * down) * bridge) + 0.42 * hill(u, 0.0, (0.13 + 0.05 * down) * bridge)
-    r.add(profile * ridge, 0.23 * depth)
+    rises = (0.27 + 0.45 * ramp(c.v, -0.16, 0.94)) * ramp(c.v, -0.86, -0.12)
+    profile = rises * (1 - ramp(c.v, base - 0.08, base + 0.045))
+    ridge = 0.37 * hill(u, 0.0, (0.13 + 0.031 * down) * bridge) + 0.36 * hill(u, 0.0, (0.13 + 0.046 * down) * bridge)
+    r.add(profile * ridge, 0.2 * depth)
     r.add(bump(u, c.v, 0.0, base - 0.13, 0.13 * width, 0.1), 0.067 * col(who.tip))
     wings = c.side(s.ala_y)
     at = col(s.nose_w)
     a = u.abs()
-    r.add(bump(a, c.v, at, wings - 0.013, 0.064, 0.14), 0.17)
-    r.add(bump(a, c.v, at + 0.068, wings - 0.01, 0.037, 0.088), 0.0, 0.43)
+    r.add(bump(a, c.v, at, wings - 0.012, 0.064, 0.15), 0.15)
+    r.add(bump(a, c.v, at + 0.072, wings - 0.011, 0.043, 0.1), 0.0, 0.5)
     # Shadow of the nose on the lip, and the nostrils.
-    r.add(bump(u, c.v, 0.0, base + 0.017, 0.15 * width, 0.067), 0.0, 0.45)
-    r.add(bump(a, c.v, at * 0.49, wings + 0.04, 0.089, 0.037), 0.0, 0.53)
+    r.add(bump(u, c.v, 0.0, base + 0.015, 0.14 * width, 0.064), 0.0, 0.52)
+    r.add(bump(a, c.v, at * 0.44, wings + 0.046, 0.1, 0.043), 0.0, 0.55)
     # Sides of the bridge.
-    r.add(bump(a, c.v, 0.13 * bridge, 0.18, 0.048, 0.28), 0.0, 0.065)
+    r.add(bump(a, c.v, 0.14 * bridge, 0.19, 0.048, 0.27), 0.0, 0.062)
 
 
 def _cheeks(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
@@ -93,7 +93,7 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     """The fold from the nose's wing past the corner of the mouth: the cheek hangs over the lip along it."""
     top_x, top_y = col(s.nose_w) + 0.13, c.side(s.ala_y) - 0.12
     end_x = c.side(s.mouth_x + 0.17)
-    end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.038
+    end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.033
     t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.4, 2.6)
     # It leaves the nose sideways, bends outward around the mouth, and ends upright.
     along_line = t.clamp(min=0)
@@ -105,36 +105,36 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     # Sharp towards the lip, where it overlaps, and soft towards the cheek, which turns away from the light.
     crease = (off / torch.where(off < 0, 0.016 + 0.25 * c.pixel, 0.048 + 0.018 * fold)).square_().neg_().exp_() * along
     r.add(crease, -0.018 * depth, 0.32 * depth)
-    cheek = ramp(off, -0.081, 0.18) * (1 - ramp(off, 0.076, 1.49)) * ramp(t, -0.48, 0.24) * (1 - ramp(t, 1.26, 2.38))
-    r.add(cheek, 0.1 * depth)
+    cheek = ramp(off, -0.094, 0.21) * (1 - ramp(off, 0.08, 1.73)) * ramp(t, -0.53, 0.25) * (1 - ramp(t, 1.21, 2.77))
+    r.add(cheek, 0.11 * depth)
 
 
 def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     mouth, low = col(s.mouth_y), col(s.lower)
-    r.add(bump(c.u, c.v, 0.0, mouth, 0.68, 0.31), 0.21)
+    r.add(bump(c.u, c.v, 0.0, mouth, 0.64, 0.35), 0.21)
     # Philtrum, groove under the lower lip, chin and its boss.
-    r.add(bump(c.u, c.v, 0.0, mouth - 0.2, 0.05, 0.087), -0.02, 0.09)
-    under = mouth + col(s.lip_gap_low + s.lip_lower) + 0.044
+    r.add(bump(c.u, c.v, 0.0, mouth - 0.22, 0.048, 0.083), -0.02, 0.092)
+    under = mouth + col(s.lip_gap_low + s.lip_lower) + 0.047
     push = col(p.chin)
-    r.add(bump(c.u, c.v, 0.0, under, 0.37, 0.058), -0.054 - 0.039 * push, 0.21 + 0.34 * push)
+    r.add(bump(c.u, c.v, 0.0, under, 0.35, 0.05), -0.058 - 0.044 * push, 0.24 + 0.4 * push)
     r.add(bump(c.u, c.v, 0.0, low - 0.15, 0.25, 0.14), 0.13 * col(who.boss) + 0.072 * push)
     # Corners: a shadow at rest, a pit where the dimpler pulls, a bulge where the corner is drawn down.
     corner_y = mouth + c.side(s.corner_y)
-    r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.023, corner_y, 0.06, 0.057), -0.0092, 0.14 + 0.38 * c.side(p.dimple))
+    r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.02, corner_y, 0.053, 0.055), -0.0092, 0.12 + 0.42 * c.side(p.dimple))
     sag = c.side(p.corner_y).clamp(min=0) * 4
     r.add(
-        bump(c.a, c.v, c.side(s.mouth_x) + 0.071, corner_y + 0.081, 0.095, 0.1),
+        bump(c.a, c.v, c.side(s.mouth_x) + 0.076, corner_y + 0.076, 0.1, 0.087),
         0.0,
         0.41 * sag + 0.10 * col(who.lines),
     )
     press = col(p.press)
-    r.add(bump(c.u, c.v, 0.0, mouth - 0.15, 0.24, 0.046), 0.058 * press)
-    r.add(bump(c.u, c.v, 0.0, mouth + 0.13, 0.39, 0.08), 0.09 * press, -0.08 * press)
+    r.add(bump(c.u, c.v, 0.0, mouth - 0.14, 0.24, 0.046), 0.062 * press)
+    r.add(bump(c.u, c.v, 0.0, mouth + 0.12, 0.44, 0.086), 0.1 * press, -0.083 * press)
 
 
 def _lips(r: Relief, c: Canvas, m: LipField) -> None:
     """Both lips are round: under light from above the upper one is dark and the lower one shines."""
-    for top, bottom, height in ((m.top, m.inner_top, 0.055), (m.inner_bottom, m.bottom, 0.1)):
+    for top, bottom, height in ((m.top, m.inner_top, 0.064), (m.inner_bottom, m.bottom, 0.11)):
         t = ((c.v - top) / (bottom - top).clamp(min=0.02)).clamp(0, 1)
         r.add(4 * t * (1 - t) * m.inside, height)
 
@@ -142,23 +142,23 @@ def _lips(r: Relief, c: Canvas, m: LipField) -> None:
 def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     lines = col(who.lines)
     # Forehead: frontalis folds it across, its inner part in the middle, its outer part at the sides.
-    middle = hill(c.u, 0.0, 1.15)
-    depth = c.side(p.forehead_inner) * middle + c.side(p.forehead) * (1 - middle) + 0.23 * (lines - 0.16)
-    where = ramp(c.v, -0.76, -0.65) * (1 - ramp(c.v, -0.58, -0.49)) * (1 - ramp(c.a, 0.7, 0.86))
-    wave = (torch.sin((c.v + 0.05 * c.u * c.u) * 39.5 + 1.07) - 0.19).clamp(min=0)
-    r.add(wave * where * depth, -0.012, 0.56)
+    middle = hill(c.u, 0.0, 1.33)
+    depth = c.side(p.forehead_inner) * middle + c.side(p.forehead) * (1 - middle) + 0.2 * (lines - 0.17)
+    where = ramp(c.v, -0.86, -0.65) * (1 - ramp(c.v, -0.56, -0.49)) * (1 - ramp(c.a, 0.68, 0.78))
+    wave = (torch.sin((c.v + 0.046 * c.u * c.u) * 41.9 + 1.02) - 0.18).clamp(min=0)
+    r.add(wave * where * depth, -0.012, 0.6)
     # Glabella: corrugator's two upright furrows.
     furrow = bump(c.a, c.v, 0.11, c.side(s.brow_y0) + 0.02, 0.033, 0.16)
-    r.add(furrow, -0.031 * c.side(p.frown), 0.63 * c.side(p.frown) + 0.14 * (lines - 0.18).clamp(min=0))
+    r.add(furrow, -0.032 * c.side(p.frown), 0.66 * c.side(p.frown) + 0.14 * (lines - 0.18).clamp(min=0))
     # Root and sides of the nose.
     nose = c.side(p.nose_wrinkle)
-    across = bump(c.u, c.v, 0.0, 0.0, 0.24, 0.14) * torch.sin(c.v * 31.1).clamp(min=0)
-    r.add(across, 0.0, 0.47 * nose)
+    across = bump(c.u, c.v, 0.0, 0.0, 0.28, 0.14) * torch.sin(c.v * 30.1).clamp(min=0)
+    r.add(across, 0.0, 0.54 * nose)
     # The furrow from the eye's inner corner along the nose.
-    r.add(bump(c.a - 0.37 * (c.v - 0.27), c.v, 0.34, 0.6, 0.07, 0.25), 0.0, 0.93 * nose)
-    slant = torch.sin((c.a * 0.94 + c.v) * 35.2).clamp(min=0) * bump(c.a, c.v, 0.33, 0.18, 0.087, 0.21)
-    r.add(slant, -0.0098 * nose, 0.18 * nose)
+    r.add(bump(c.a - 0.35 * (c.v - 0.28), c.v, 0.33, 0.6, 0.064, 0.25), 0.0, 1.08 * nose)
+    slant = torch.sin((c.a * 1.05 + c.v) * 38.5).clamp(min=0) * bump(c.a, c.v, 0.34, 0.18, 0.09, 0.24)
+    r.add(slant, -0.01 * nose, 0.19 * nose)
     # Crow's feet spread from the outer corner.
-    crow = 1.15 * c.side(p.crow) + 0.34 * (lines - 0.15)
-    ray = torch.sin(torch.atan2(c.v - 0.019, c.a - 0.51) * 7.69).clamp(min=0)
-    r.add(ray * bump(c.a, c.v, 0.77, 0.041, 0.11, 0.17), 0.0, 0.41 * crow)
+    crow = 1.22 * c.side(p.crow) + 0.34 * (lines - 0.15)
+    ray = torch.sin(torch.atan2(c.v - 0.018, c.a - 0.53) * 7.5).clamp(min=0)
+    r.add(ray * bump(c.a, c.v, 0.72, 0.043, 0.11, 0.17), 0.0, 0.43 * crow)

@@ -36,7 +36,7 @@ from facekit.emotions import ACTION_UNIT_COLUMNS
 from facekit.expression import DOMAINS
 from facekit.faces import Faces, to_gray
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever a picture changes, so that caches and weights made before are known to be older."""
 
 # Pixels drawn at once: what fits into a core's cache with the few dozen arrays that are alive together.
