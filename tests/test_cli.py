@@ -145,17 +145,21 @@ def test_the_checks_go_on_after_a_failure_and_remember_it(monkeypatch):
 
 
 def test_every_recipe_of_weights_names_what_exists():
-    from facekit.datasets.base import DATASETS
+    from facekit.datasets.base import DATASETS, dataset_class
     from facekit.models.system import system_class
-    from facekit.training.overrides import overridden
+    from facekit.training.overrides import checked
     from facekit.training.profiles import profile_named
 
     for name, recipe in shipped.SHIPPED.items():
-        parts = {"": system_class(recipe.system).presets[recipe.profile], "profile": profile_named(recipe.profile)}
+        assert recipe.data in DATASETS
+        parts = {
+            "": type(system_class(recipe.system).presets[recipe.profile]),
+            "profile": type(profile_named(recipe.profile)),
+            "data": dataset_class(recipe.data),
+        }
         for field, value in recipe.overrides.items():
             part, _, field = field.rpartition(".")
-            overridden(parts[part], {field: value})
-        assert recipe.data in DATASETS
+            checked(parts[part], {field: value})
         assert name == f"{recipe.system}-{recipe.data}"
 
 

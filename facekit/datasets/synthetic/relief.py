@@ -155,7 +155,7 @@ def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     across = bump(c.u, c.v, 0.0, 0.0, 0.28, 0.14) * torch.sin(c.v * 30.1).clamp(min=0)
     r.add(across, 0.0, 0.54 * nose)
     # The furrow from the eye's inner corner along the nose.
-    r.add(bump(c.a - 0.35 * (c.v - 0.28), c.v, 0.33, 0.6, 0.064, 0.25), 0.0, 1.08 * nose)
+    r.add(bump(c.a - 0.35 * (c.v - 0.28), c.v, 0.33, 0.6, 0.064, 0.25), 0.0, 0.62 * nose)
     slant = torch.sin((c.a * 1.05 + c.v) * 38.5).clamp(min=0) * bump(c.a, c.v, 0.34, 0.18, 0.09, 0.24)
     r.add(slant, -0.01 * nose, 0.19 * nose)
     # Crow's feet spread from the outer corner.
