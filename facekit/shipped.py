@@ -29,14 +29,14 @@ SHIPPED: dict[str, Recipe] = {
         "emotion_resnet",
         overrides={
             "augment": "photo",
-            "steps": 2600,
+            "steps": 2000,
             "profile.people": 4000,
             "data.imitate": "fer2013",
             "data.label_noise": 0.0,
         },
     ),
     "emotion_resnet-fer2013": Recipe("emotion_resnet", data="fer2013"),
-    "identity-synthetic": Recipe("identity"),  # E6
+    "identity-synthetic": Recipe("identity", overrides={"steps": 1500}),  # E6
     # E7. Half of its faces show freely drawn units: no emotion shows AU14 or AU43, and none shows a unit alone.
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5}),
 }

@@ -84,9 +84,12 @@ def shape(who: Identity, p: Pull) -> Shape:
     brow_outer = _at_most(brow_y + sided(who.brow_slope) + p.brow_outer, -0.4 * rest_lid - half_brow)
     lid_up = _at_most(lid_up, skew_eye - brow_middle - half_brow - 0.005)
 
+    # However long the nose and thick the lips, there is a chin below them.
+    chin = who.mouth_height + 1.05 * who.lip_lower + 0.24
+
     return Shape(
         width=who.width,
-        lower=who.length + p.jaw - 0.035 * p.chin,
+        lower=-_at_most(-who.length, -chin) + p.jaw - 0.035 * p.chin,
         upper=-1.62 * torch.ones_like(who.width),
         jaw=who.jaw,
         taper=who.chin + 0.10 * p.jaw,
@@ -97,7 +100,7 @@ def shape(who: Identity, p: Pull) -> Shape:
         lid_up=lid_up,
         lid_low=lid_low,
         brow_x0=sided(who.brow_inner) - p.brow_inward,
-        brow_x1=sided(who.brow_outer),
+        brow_x1=sided(_at_most(who.brow_outer, who.width - 0.10)),
         brow_y0=brow_inner,
         brow_y1=brow_middle,
         brow_y2=brow_outer,
@@ -153,7 +156,7 @@ def brow_half_thickness(t: Tensor, thick: Tensor) -> Tensor:
 def corner_line(t: Tensor, corner: Tensor) -> Tensor:
     """The line between the lips against its middle: it turns up or down mostly near the corners, |t| = 1."""
     t2 = t * t
-    return corner * t2 * (0.62 + 0.48 * t2)
+    return corner * t2 * (0.56 + 0.44 * t2)
 
 
 def gap_arc(t: Tensor, square: Tensor | float) -> Tensor:
