@@ -213,10 +213,20 @@ def mirrored_columns() -> list[int]:
 # -------------------------------------------------------------------------------- emotions as action units
 
 # The first of each is the prototype that `Expression.to_action_units` shows; the others are variants that the
-# same table lists. A jaw that drops is written 25+26, as FACS scores it where the lips part with it.
+# same table lists. A jaw that drops is written 25+26, as FACS scores it where the lips part with it. Left out are
+# fear as 1+2+5+25+26, which only the strength of AU5 tells from surprise, and disgust as 10+16+25 and sadness as 6+15,
+# which no network trained on photographs reads as such: 9+10+17 and 1+4+6+15 are what Du's people showed instead.
 PROTOTYPES: dict[str, tuple[str, ...]] = {
-    "angry": ("4+5C+7+23", "4+5C+7+24", "4+5C+7+17+24", "4+5C+7+17C+23", "4+5C+7+10C+23+25", "4+5C+7+23+25+26C",
-              "4+7+23", "4+7+24"),
+    "angry": (
+        "4+5C+7+23",
+        "4+5C+7+24",
+        "4+5C+7+17+24",
+        "4+5C+7+17C+23",
+        "4+5C+7+10C+23+25",
+        "4+5C+7+23+25+26C",
+        "4+7+23",
+        "4+7+24",
+    ),
     "disgust": ("9+17C", "9+16+25", "9+15B+16+25", "10+17C", "9+10C+17C"),
     "fear": ("1+2+4+5+20+25", "1+2+4+5+20+25+26C", "1+2+4+5+25", "5+20+25", "1+2+4+5"),
     "happy": ("6+12+25", "6+12", "6+12+25+26B", "12D"),

@@ -86,7 +86,7 @@ SKIN = [
     (6, "crow's feet", CROWS_FEET, unevenness, 0.006),
     (6, "the bag under the eye", UNDER_EYE, unevenness, 0.007),
     (9, "lines across the nose's root", NOSE_ROOT, darkness, 0.02),
-    (9, "wrinkles along the nose", NOSE_SIDE, darkness, 0.025),
+    (9, "wrinkles along the nose", NOSE_SIDE, darkness, 0.018),
     (10, "the upper end of the nasolabial fold", BESIDE_NOSE, unevenness, 0.005),
     (12, "the nasolabial fold", NASOLABIAL, unevenness, 0.025),
     (14, "pits at the corners", CORNER, darkness, 0.006),

@@ -94,7 +94,7 @@ def _nasolabial(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     top_x, top_y = col(s.nose_w) + 0.13, c.side(s.ala_y) - 0.12
     end_x = c.side(s.mouth_x + 0.17)
     end_y = col(s.mouth_y) + c.side(s.corner_y) + 0.033
-    t = ((c.v - top_y) / (end_y - top_y)).clamp(-0.4, 2.6)
+    t = ((c.v - top_y) / (end_y - top_y)).clamp(-1.0, 2.6)
     # It leaves the nose sideways, bends outward around the mouth, and ends upright.
     along_line = t.clamp(min=0)
     line = top_x + (end_x - top_x) * along_line * (1.85 - 0.9 * along_line)
@@ -157,7 +157,7 @@ def _wrinkles(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> None:
     # The furrow from the eye's inner corner along the nose.
     r.add(bump(c.a - 0.35 * (c.v - 0.28), c.v, 0.33, 0.6, 0.064, 0.25), 0.0, 0.62 * nose)
     slant = torch.sin((c.a * 1.05 + c.v) * 38.5).clamp(min=0) * bump(c.a, c.v, 0.34, 0.18, 0.09, 0.24)
-    r.add(slant, -0.01 * nose, 0.19 * nose)
+    r.add(slant, -0.01 * nose, 0.42 * nose)
     # Crow's feet spread from the outer corner.
     crow = 1.22 * c.side(p.crow) + 0.34 * (lines - 0.15)
     ray = torch.sin(torch.atan2(c.v - 0.018, c.a - 0.53) * 7.5).clamp(min=0)

@@ -114,7 +114,7 @@ def head_depth(u: Tensor, v: Tensor, depth: Tensor | float) -> Tensor:
     folds over itself.
     """
     skull = 1 - (u * u * 0.55 + (v - 0.3).square() * 0.22)
-    nose = (-(u * u * 22) - ((v - 0.5) * (2.9)).square()).exp()
+    nose = (-(u * u * 22) - ((v - 0.56) * 2.9).square()).exp()
     return skull.clamp(min=-0.6) + nose * (0.30 * depth)
 
 
