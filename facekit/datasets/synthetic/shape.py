@@ -108,7 +108,7 @@ def shape(who: Identity, p: Pull) -> Shape:
         nose_x=who.bend,
         nose_y=who.nose_length + 0.2 * p.ala.mean(1),
         nose_w=0.18 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
-        ala_y=sided(who.nose_length - 0.062) + p.ala,
+        ala_y=sided(who.nose_length - _WING) + p.ala,
         mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
         mouth_y=who.mouth_height + 0.48 * p.jaw - lifted - 0.015 * p.press * closed,
         corner_y=sided(who.mouth_curve) + skew_mouth + p.corner_y + lifted[:, None],
@@ -119,6 +119,9 @@ def shape(who: Identity, p: Pull) -> Shape:
         cupid=who.cupid * thick,
         square=p.square,
     )
+
+
+_WING = 0.062  # how far above the nose's base its wings end
 
 
 def _at_most(value: Tensor, limit: Tensor) -> Tensor:
@@ -227,7 +230,7 @@ def _nose(s: Shape):
     bend = s.nose_x[:, None]
     wings = _steps([-0.93, -0.5, 0.0, 0.5, 0.93], s.width) * s.nose_w[:, None]
     drop = _steps([-0.045, -0.015, 0.02, -0.015, -0.045], s.width)
-    raised = s.ala_y[:, [1, 1, 0, 0, 0]] - (s.nose_y[:, None] - 0.055)
+    raised = s.ala_y[:, [1, 1, 0, 0, 0]] - (s.nose_y[:, None] - _WING)
     raised = torch.cat([raised[:, :2], raised[:, 1:2] * 0.25 + raised[:, 3:4] * 0.25, raised[:, 3:]], 1)
     return torch.cat([rows * bend, wings + bend], 1), torch.cat([ridge, down + drop + raised], 1)
 
