@@ -20,7 +20,7 @@ from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.emotions import PROTOCOL_EMOTIONS
 from facekit.evaluation import drawn
 from facekit.evaluation.judges import EmotionJudge
-from facekit.evaluation.outside import OnnxEmotionJudge, OnnxIdentityJudge, OnnxLandmarkJudge
+from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.faces import Faces
 from facekit.files import write_json, write_text
 
@@ -30,13 +30,6 @@ PEOPLE, FACES_PER_PERSON, SIZE, INTENSITY = 200, 7, 64, (0.8, 1.0)
 _MANY = 1000  # people, with two faces each, among whom some pairs are alike in skin tone, hair and glasses
 _LOOKS = ("skin_tone", "hair_style", "glasses")
 _STRIDE = 3  # of the photographs, every third is perturbed
-
-JUDGES = {
-    "emotion": ("fer_mini_xception.onnx", OnnxEmotionJudge, {"labels": PROTOCOL_EMOTIONS, "values": (-1, 1)}),
-    "landmarks": ("faceapi_landmark68.onnx", OnnxLandmarkJudge, {"values": (0, 255)}),
-    "identity": ("mobileface_v2.onnx", OnnxIdentityJudge, {"values": (0, 255)}),
-}
-"""The outside judges by what they read: file, class and options."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +117,7 @@ class Outside:
         folder = data_home() / "judges" if judges is None else judges
         opened = {
             name: kind(folder / file, **options)
-            for name, (file, kind, options) in JUDGES.items()
+            for name, (file, kind, options) in OUTSIDE_JUDGES.items()
             if judges is not None or (folder / file).is_file()
         }
         return cls(opened, _opened(FER2013, "valid", fer2013), _opened(NeutralHappyPairs, "test", pairs))
@@ -148,7 +141,7 @@ def measure(outside: Outside, split: str = "test", people: int = PEOPLE, many: i
     asked = {"split": split, "intensity": INTENSITY, "size": SIZE, "channels": 1}
     dataset = SyntheticFaces(people=people, faces_per_person=FACES_PER_PERSON, **asked)
     faces, photographs, smiles = _all(dataset), _all(outside.fer2013), _all(outside.pairs)
-    emotion, points, recogniser = (outside.judges.get(name) for name in JUDGES)
+    emotion, points, recogniser = (outside.judges.get(name) for name in OUTSIDE_JUDGES)
     located = points and smiles and replace(smiles, landmarks=points.landmarks(smiles))
     card = {
         "faces": {"count": len(faces), "people": people, **asked},

@@ -20,6 +20,7 @@ from facekit.emotions import (
     mirrored_columns,
     prototype_matrix,
 )
+from facekit.landmarks import mirror_landmarks
 
 DOMAINS = ("photo", "cartoon")
 """Looks that a picture may have; `Expression.domain` and `Faces.domain` are indices into it."""
@@ -478,20 +479,6 @@ intensity: call .intensity_to_weights(), or leave it out with .only('emotion')
 def smoothstep(t: Tensor) -> Tensor:
     """3t² - 2t³: from 0 to 1, at rest at both ends."""
     return t * t * (3 - 2 * t)
-
-
-# iBUG's 68 points, as the index of the point that each becomes in a mirror.
-_MIRRORED_LANDMARKS = (
-    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-)  # fmt: skip
-
-
-def mirror_landmarks(landmarks: Tensor) -> Tensor:
-    """Landmarks (..., 68, 2) in [-1, 1] of the picture flipped left to right."""
-    flipped = landmarks[..., _MIRRORED_LANDMARKS, :]
-    return torch.stack([-flipped[..., 0], flipped[..., 1]], dim=-1)
 
 
 def _same_parts(expressions: Sequence[Expression]) -> list[Expression]:

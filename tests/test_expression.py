@@ -17,9 +17,9 @@ from facekit.expression import (
     NEUTRAL,
     Expression,
     UnsupportedExpression,
-    mirror_landmarks,
     smoothstep,
 )
+from facekit.landmarks import mirror_landmarks
 
 algebra = settings(max_examples=40, deadline=None)
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from facekit.datasets import open_dataset
+from facekit.emotions import ACTION_UNIT_COLUMNS
 from facekit.models.load import load_system
 from facekit.models.system import system_class
 from facekit.runs import checkout
@@ -53,6 +54,17 @@ def test_the_identity_network_knows_people_again():
     measured = load_system("identity-synthetic").evaluate(valid(48, 4))
     assert measured["auc"] > 0.99
     assert measured["auc_alike"] > 0.97
+
+
+def test_the_action_unit_regressor_tells_left_from_right():
+    faces = open_dataset("synthetic", "valid", people=40, faces_per_person=7, size=64, one_sided=1.0).faces(range(280))
+    said = load_system("action_units-synthetic").read(faces.images)
+    left, right = (ACTION_UNIT_COLUMNS.index(f"AU12{side}") for side in "LR")
+    true = faces.action_units[:, left] - faces.action_units[:, right]
+    smiling = true.abs() > 0.2
+    told = (said[:, left] - said[:, right])[smiling]
+    assert (told.sign() == true[smiling].sign()).float().mean() > 0.95
+    assert told.abs().mean() > 0.6 * true[smiling].abs().mean()
 
 
 def test_the_action_unit_regressor_follows_the_truth():

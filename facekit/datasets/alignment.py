@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from facekit.landmarks import LEFT_EYE, RIGHT_EYE
+
 # The medians in FER-2013 (600 faces of PublicTest, by a 68-point network), so that faces prepared here are framed
 # as those that most classifiers were trained on.
 EYE_HEIGHT = 0.37
@@ -17,13 +19,10 @@ EYE_HEIGHT = 0.37
 EYE_DISTANCE = 0.37
 """Distance between the middles of the eyes in an aligned picture, as a share of its side."""
 
-# iBUG's points around the eye on the left of the picture (the person's right), and around the other.
-_LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
-
 
 def eyes_of(landmarks: np.ndarray) -> np.ndarray:
     """The middles of the eyes, (2, 2), the one on the left of the picture first, of landmarks (68, 2)."""
-    return np.stack([landmarks[_LEFT_EYE].mean(0), landmarks[_RIGHT_EYE].mean(0)])
+    return np.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0)])
 
 
 def alignment(eyes: np.ndarray, size: int) -> np.ndarray:

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.emotions import mirrored_columns
-from facekit.expression import mirror_landmarks
 from facekit.faces import Faces
+from facekit.landmarks import mirror_landmarks
 
 
 @dataclass(frozen=True)

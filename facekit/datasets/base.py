@@ -23,6 +23,7 @@ DATASETS: dict[str, str] = {
     "ferg": "facekit.datasets.ferg:FERG",
     "affectnet": "facekit.datasets.affectnet:AffectNet",
     "rafd": "facekit.datasets.rafd:RaFD",
+    "synthetic_pairs": "facekit.datasets.synthetic.pairs:SyntheticPairs",
     "pairs": "facekit.datasets.pairs:NeutralHappyPairs",
     "folder": "facekit.datasets.folder:PictureFolder",
 }

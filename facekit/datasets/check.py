@@ -16,7 +16,7 @@ from facekit.datasets.sources import EmptySplit, Source, data_home
 from facekit.datasets.stored import StoredFaces
 from facekit.emotions import EMOTIONS
 
-_DRAWN = "synthetic"  # needs no file
+_DRAWN = ("synthetic", "synthetic_pairs")  # need no file
 _MOST_SHOWN = 10  # problems of one dataset in the printed text
 
 
@@ -97,7 +97,7 @@ def check_data(home: str | os.PathLike | None = None) -> DataReport:
 
 def check_dataset(name: str, root: str | os.PathLike) -> DatasetReport:
     """Look at one dataset by its name in `DATASETS`, at this file or folder."""
-    if name == _DRAWN:
+    if name in _DRAWN:
         return DatasetReport(name, None)
     module, _, cls = DATASETS[name].partition(":")
     source = getattr(importlib.import_module(module), cls).source

@@ -22,8 +22,8 @@ from facekit.evaluation.identity import pair_similarities, verification
 from facekit.evaluation.judges import Judge, Recogniser
 from facekit.evaluation.outside import OnnxLandmarkJudge
 from facekit.evaluation.uncertainty import bootstrap
-from facekit.expression import mirror_landmarks
 from facekit.faces import Faces, to_gray, to_uint8
+from facekit.landmarks import PARTS, eye_middles, mirror_landmarks
 
 Measure = dict[str, object]
 
@@ -128,19 +128,11 @@ def points_lost(judge: Judge, faces: Faces) -> Measure:
 
 # ----------------------------------------------------------------------------------------------------- landmarks
 
-PARTS = {
-    "outline": slice(0, 17),
-    "brows": slice(17, 27),
-    "nose": slice(27, 36),
-    "eyes": slice(36, 48),
-    "mouth": slice(48, 68),
-}
-"""The 68 points of iBUG by part of the face."""
-
 
 def displacements(found: Tensor, true: Tensor) -> Tensor:
     """How far found landmarks (N, 68, 2) lie from the true ones, in distances between the true centres of the eyes."""
-    between = (true[:, 36:42].mean(1) - true[:, 42:48].mean(1)).norm(dim=-1)
+    left, right = eye_middles(true)
+    between = (left - right).norm(dim=-1)
     return (found - true) / between[:, None, None]
 
 
@@ -212,7 +204,7 @@ def aligned(faces: Faces) -> Faces:
     """
     if faces.landmarks is None:
         raise ValueError("faces are aligned by their landmarks, and these have none")
-    left, right = (faces.landmarks[:, part].mean(1) for part in (slice(36, 42), slice(42, 48)))
+    left, right = eye_middles(faces.landmarks)
     # A similarity from the aligned picture back: half the way across is right - left, and down is that turned by 90°.
     across = (right - left) / (2 * EYES_APART)
     back = torch.stack([across, across.flip(1) * across.new_tensor([-1, 1])], 2)  # (N, 2, 2)

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# The outer corners of the eyes in the iBUG order, whose distance 300-W measures errors by (Sagonas 2016).
-_OUTER_CORNERS = (36, 45)
+from facekit.landmarks import OUTER_CORNERS
 
-_SMALLEST = 1e-6  # movements shorter than this are none
+# Movements shorter than this are none: what a network says of one picture in two batches differs in the sixth digit.
+_SMALLEST = 1e-4
 
 
 def action_unit_error(measured: Tensor, true: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def landmark_error(measured: Tensor, true: Tensor) -> Tensor:
 
     measured, true  (N, 68, 2) in the iBUG order, in the same units; returns (N,)
     """
-    left, right = (true[:, corner] for corner in _OUTER_CORNERS)
+    left, right = (true[:, corner] for corner in OUTER_CORNERS)
     between_eyes = (left - right).norm(dim=-1)
     return (measured - true).norm(dim=-1).mean(-1) / between_eyes
 
@@ -45,11 +45,14 @@ class ExpressionChange:
         """(N,) whether anything should have moved."""
         return ~self.cosine.isnan()
 
-    def share_right(self, cosine: float = 0.8, ratio: tuple[float, float] = (0.7, 1.3)) -> float:
-        """Share of the edits that went the right way and about as far as they should, of those that should move."""
+    def right(self, cosine: float = 0.8, ratio: tuple[float, float] = (0.7, 1.3)) -> Tensor:
+        """(N,) whether an edit went the right way and about as far as it should; false where nothing should move."""
         low, high = ratio
-        right = (self.cosine >= cosine) & (self.ratio >= low) & (self.ratio <= high)
-        return right[self.should_move].float().mean().item()
+        return (self.cosine >= cosine) & (self.ratio >= low) & (self.ratio <= high)
+
+    def share_right(self, cosine: float = 0.8, ratio: tuple[float, float] = (0.7, 1.3)) -> float:
+        """Share of the edits that are `right`, of those that should move."""
+        return self.right(cosine, ratio)[self.should_move].float().mean().item()
 
 
 def expression_change(source: Tensor, edit: Tensor, truth: Tensor) -> ExpressionChange:
@@ -62,7 +65,8 @@ def expression_change(source: Tensor, edit: Tensor, truth: Tensor) -> Expression
     length, wanted = moved.norm(dim=-1), should.norm(dim=-1)
     nothing = torch.full_like(wanted, torch.nan)
     still = wanted < _SMALLEST
+    angle = F.cosine_similarity(moved, should, dim=-1) * (length >= _SMALLEST)
     return ExpressionChange(
-        cosine=torch.where(still, nothing, F.cosine_similarity(moved, should, dim=-1)),
+        cosine=torch.where(still, nothing, angle),
         ratio=torch.where(still, nothing, length / wanted),
     )

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.emotions import PROTOCOL_EMOTIONS, emotion_name
-from facekit.expression import mirror_landmarks
 from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
 from facekit.files import read_json, sha256
+from facekit.landmarks import mirror_landmarks
 from facekit.onnx import open_network
 
 
@@ -190,3 +190,11 @@ def _protocol_order(probabilities: Tensor, labels: Sequence[str]) -> Tensor:
         if name in PROTOCOL_EMOTIONS:
             result[:, PROTOCOL_EMOTIONS.index(name)] += probabilities[:, i]
     return result / result.sum(1, keepdim=True)
+
+
+OUTSIDE_JUDGES = {
+    "emotion": ("fer_mini_xception.onnx", OnnxEmotionJudge, {"labels": PROTOCOL_EMOTIONS, "values": (-1, 1)}),
+    "landmarks": ("faceapi_landmark68.onnx", OnnxLandmarkJudge, {"values": (0, 255)}),
+    "identity": ("mobileface_v2.onnx", OnnxIdentityJudge, {"values": (0, 255)}),
+}
+"""Outside judges whose numbers the suite reports, by what they read: file, class and options."""

@@ -38,6 +38,8 @@ class ActionUnitPreset(Preset):
 class ActionUnitNet(FaceReader):
     """Pictures to strengths by `ACTION_UNIT_COLUMNS`: (N, C, H, W) to (N, A).
 
+    Features are averaged over each quarter of the picture; over the whole of it, it would not tell left from right.
+
     The last layer is linear, so that units at rest (most of them, most of the time) are no harder to reach than
     any other strength, as they would be for a sigmoid; `read` clips to [0, 1].
     """
@@ -53,7 +55,7 @@ class ActionUnitNet(FaceReader):
 
     def __init__(self, preset: ActionUnitPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor)
+        self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor, parts=2)
         self.head = nn.Linear(self.trunk.width, len(ACTION_UNIT_COLUMNS))
         initialise(self)
         nn.init.zeros_(self.head.weight)  # starts at "no unit acts", which is nearly right

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.faces import Faces, resize, to_gray, to_rgb
-from facekit.models.system import System
+from facekit.models.system import System, evaluating
 
 
 class FaceReader(System):
@@ -60,14 +59,3 @@ class FaceReader(System):
         for start in range(0, len(dataset), batch):
             faces = dataset.faces(range(start, min(start + batch, len(dataset)))).flatten_time()
             yield self.read(faces.images, batch), faces
-
-
-@contextmanager
-def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while: running statistics in place of the batch's, no dropout."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -7,6 +7,7 @@ from facekit.datasets.synthetic import SyntheticFaces
 from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.evaluation import drawn
 from facekit.faces import Faces
+from facekit.landmarks import PARTS
 
 HAPPY, NEUTRAL = EMOTIONS.index("happy"), EMOTIONS.index("neutral")
 
@@ -144,7 +145,7 @@ def test_a_known_offset_is_the_error_and_the_bias(faces):
 
 
 def test_an_offset_of_the_mouth_is_the_mouths_alone(faces):
-    measured = drawn.landmarks(Finds(0, 0.17, only=drawn.PARTS["mouth"]), faces)
+    measured = drawn.landmarks(Finds(0, 0.17, only=PARTS["mouth"]), faces)
     errors = {name: part["nme"] for name, part in measured["parts"].items()}
     assert errors == pytest.approx({"outline": 0, "brows": 0, "nose": 0, "eyes": 0, "mouth": 0.17}, abs=1e-5)
     assert measured["nme"] == pytest.approx(0.17 * 20 / 68, abs=1e-5)

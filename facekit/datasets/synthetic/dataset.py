@@ -82,7 +82,7 @@ class SyntheticFaces(FaceDataset):
         device: str | torch.device = "cpu",
     ) -> None:
         fer = imitate == "fer2013"
-        self._options = {
+        self.options = {
             "split": split,
             "people": PEOPLE.get(split) if people is None else people,
             "faces_per_person": faces_per_person,
@@ -97,12 +97,12 @@ class SyntheticFaces(FaceDataset):
             "imitate": imitate,
             "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
         }
-        _check(**self._options)
+        _check(**self.options)
         self.split = split
-        self.size, self.channels = self._options["size"], self._options["channels"]
+        self.size, self.channels = self.options["size"], self.options["channels"]
         self.frames = frames
         self.device = torch.device(device)
-        self._plan(self._options["people"], faces_per_person)
+        self._plan(self.options["people"], faces_per_person)
         self._pixels = self._open_cache(cache)
 
     # ---------------------------------------------------------------------------------- what is known of each
@@ -116,23 +116,23 @@ class SyntheticFaces(FaceDataset):
         # Its own number among the faces of all splits: what expression, view and noise are drawn from.
         self._face = self.persons * _MOST_FACES + index % per_person
         emotion = self._share_out_emotions(index, person, per_person)
-        free = chance(self._face, "free", self._options["free_units"])
+        free = chance(self._face, "free", self.options["free_units"])
         self._true = torch.where(free, -1, emotion)
         self.labels = torch.where(free, -1, self._noisy(emotion))
-        self._intensity = torch.where(free, 1.0, uniform(self._face, "intensity", *self._options["intensity"]))
-        domain = self._options["domain"]
+        self._intensity = torch.where(free, 1.0, uniform(self._face, "intensity", *self.options["intensity"]))
+        domain = self.options["domain"]
         cartoon = {"photo": person * 0, "cartoon": person * 0 + 1, "both": person % 2}[domain]
         self._domain = cartoon
-        weak = chance(self._face, "one-sided", self._options["one_sided"]).long()
+        weak = chance(self._face, "one-sided", self.options["one_sided"]).long()
         self._weak = weak * (1 + chance(self._face, "weak side", 0.5).long())
         everyone = self._identity(torch.arange(people) * per_person)
         self.attributes = {name: value[person] for name, value in everyone.attributes().items()}
         self.attributes |= {"one_sided": self._weak, "true_emotion": self._true}
 
     def _share_out_emotions(self, index: Tensor, person: Tensor, per_person: int) -> Tensor:
-        names = self._options["emotions"]
+        names = self.options["emotions"]
         code = torch.tensor([EMOTIONS.index(name) for name in names])
-        if self._options["imitate"] == "fer2013":
+        if self.options["imitate"] == "fer2013":
             shares = torch.tensor([FER2013_SHARES.get(name, 1.0) for name in names])
             ends = (shares / shares.sum()).cumsum(0)
             place = (shuffled(index, 1000, f"class {self.split}") + 0.5) / 1000
@@ -153,7 +153,7 @@ class SyntheticFaces(FaceDataset):
         # A place drawn outside of the true emotion's own stretch of the line from 0 to 1.
         away = uniform(self._face, "which label").double() * (1 - shares[true])
         place = torch.searchsorted(ends, (ends[true] + away) % 1, right=True).clamp(max=len(EMOTIONS) - 1)
-        wrong = chance(self._face, "wrong label", self._options["label_noise"]) & (shares[true] < 1)
+        wrong = chance(self._face, "wrong label", self.options["label_noise"]) & (shares[true] < 1)
         return torch.where(wrong, place, true)
 
     def _identity(self, index: Tensor) -> Identity:
@@ -169,7 +169,7 @@ class SyntheticFaces(FaceDataset):
         )
 
     def _view(self, index: Tensor) -> View:
-        if self._options["imitate"] == "fer2013":
+        if self.options["imitate"] == "fer2013":
             return View.draw(self._face[index], scale=(0.29, 0.40), turn=1.4)
         return View.draw(self._face[index])
 
@@ -285,7 +285,7 @@ class SyntheticFaces(FaceDataset):
     def _open_cache(self, cache: bool | Path | str | None) -> dict[str, np.ndarray] | None:
         if not cache:
             return None
-        key = {**self._options, "renderer": RENDERER_VERSION}
+        key = {**self.options, "renderer": RENDERER_VERSION}
         home = None if cache is True else Path(cache)
         return cached_arrays(f"synthetic-{self.split}", key, self._write_cache, home)
 

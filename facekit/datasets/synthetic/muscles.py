@@ -61,8 +61,8 @@ def pull(action_units: Tensor) -> Pull:
     jaw = (0.33 * a26 + 0.56 * a27).clamp(max=0.60)
     lifted = (a10 + 0.4 * a9).clamp(max=1.3)
     return Pull(
-        brow_inner=-0.27 * a1 - 0.08 * a2 + 0.26 * frown_down + 0.051 * a9,
-        brow_middle=-0.07 * a1 - 0.16 * a2 + 0.39 * frown_down + 0.12 * a9 + 0.01 * a6,
+        brow_inner=-0.27 * a1 - 0.08 * a2 + 0.22 * frown_down + 0.051 * a9,
+        brow_middle=-0.07 * a1 - 0.16 * a2 + 0.33 * frown_down + 0.12 * a9 + 0.01 * a6,
         brow_outer=0.013 * a1 - 0.064 * a2 + 0.021 * a4 + 0.0095 * a9 + 0.02 * a6,
         brow_inward=0.17 * a4 + 0.022 * a9,
         forehead=a2,
@@ -70,31 +70,36 @@ def pull(action_units: Tensor) -> Pull:
         frown=(a4 + 0.72 * a9).clamp(max=1.2),
         lid_raise=4.5 * a5 / (1 + 0.36 * a5)
         + 1.09 * a2
-        - 2.2 * a1 * a4
+        - 1.1 * a1 * a4
         - 0.28 * a7
         - 0.19 * a6
         - 1.25 * a9
         - 0.56 * a4,
-        lid_lower=(1.19 * a7 + 1.19 * a6 + 0.43 * a9 + 0.15 * a12 - 0.71 * a5).clamp(max=0.95),
+        lid_lower=_held(1.4 * a7 + 1.4 * a6 + 0.5 * a9 + 0.15 * a12, 0.95) - 0.71 * a5,
         close=a43,
         cheek=(a6 + 0.39 * a12 + 0.56 * a9).clamp(max=1.3),
         crow=(a6 + 0.23 * a7).clamp(max=1),
         nose_wrinkle=a9,
         ala=-0.18 * a9 - 0.2 * a10 - 0.029 * a12,
-        fold=(2.76 * a12 + 1.75 * a10 + 0.93 * a9 + 0.2 * a6 + 0.13 * a15 + 0.55 * a20).clamp(max=1.6),
-        corner_x=0.16 * a12 + 0.19 * a20 - 0.02 * a15 + 0.03 * a14 - 0.06 * (a23 + a24)[:, None] * both,
+        fold=_held(2.0 * a12 + 1.75 * a10 + 0.93 * a9 + 0.2 * a6 + 0.13 * a15 + 0.55 * a20, 1.6),
+        corner_x=0.16 * a12 + 0.19 * a20 - 0.02 * a15 + 0.06 * a14 - 0.06 * (a23 + a24)[:, None] * both,
         corner_y=-0.27 * a12 + 0.18 * a15 + 0.092 * a20 - 0.025 * a14 - 0.027 * lifted * (1 - a12),
         dimple=(a14 + 0.4 * a12).clamp(max=1),
         upper_lip=0.054 * lifted + 0.072 * a12,
         square=lifted.clamp(max=1),
         jaw=jaw,
         part=0.14 * a25 * (1 - 0.34 * (a26 + a27).clamp(max=1)),
-        lower_lip=0.077 * a16 + 0.12 * (a20.mean(1) * a25),
-        thin=(0.53 * a23 + 0.62 * a24).clamp(max=0.62),
+        lower_lip=0.11 * a16 + 0.12 * (a20.mean(1) * a25),
+        thin=(0.53 * a23 + 0.70 * a24).clamp(max=0.70),
         press=a24 + 0.85 * a23,
         chin=a17,
         round=0.33 * a26 + 0.25 * a27,
     )
+
+
+def _held(value: Tensor, limit: float) -> Tensor:
+    """A sum of pulls that flesh holds back: as it is while small, never beyond the limit, always rising."""
+    return limit * (value / limit).tanh()
 
 
 def _unit(action_units: Tensor, number: int, sided: bool) -> Tensor:

@@ -34,7 +34,7 @@ def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
 
 def exposure(who: Identity) -> Tensor:
     """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
-    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.42)
+    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.55)
 
 
 def outline_distance(c: Canvas, s: Shape) -> Tensor:

@@ -116,11 +116,11 @@ def _mouth_and_chin(r: Relief, c: Canvas, who: Identity, s: Shape, p: Pull) -> N
     r.add(bump(c.u, c.v, 0.0, mouth - 0.22, 0.048, 0.083), -0.02, 0.092)
     under = mouth + col(s.lip_gap_low + s.lip_lower) + 0.047
     push = col(p.chin)
-    r.add(bump(c.u, c.v, 0.0, under, 0.35, 0.05), -0.058 - 0.044 * push, 0.24 + 0.4 * push)
-    r.add(bump(c.u, c.v, 0.0, low - 0.15, 0.25, 0.14), 0.13 * col(who.boss) + 0.072 * push)
+    r.add(bump(c.u, c.v, 0.0, under, 0.35, 0.05), -0.058 - 0.044 * push, 0.24 + 0.55 * push)
+    r.add(bump(c.u, c.v, 0.0, low - 0.15, 0.25, 0.14), 0.13 * col(who.boss) + 0.12 * push)
     # Corners: a shadow at rest, a pit where the dimpler pulls, a bulge where the corner is drawn down.
     corner_y = mouth + c.side(s.corner_y)
-    r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.02, corner_y, 0.053, 0.055), -0.0092, 0.12 + 0.42 * c.side(p.dimple))
+    r.add(bump(c.a, c.v, c.side(s.mouth_x) + 0.02, corner_y, 0.053, 0.055), -0.0092, 0.12 + 0.75 * c.side(p.dimple))
     sag = c.side(p.corner_y).clamp(min=0) * 4
     r.add(
         bump(c.a, c.v, c.side(s.mouth_x) + 0.076, corner_y + 0.076, 0.1, 0.087),

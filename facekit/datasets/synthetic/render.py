@@ -36,7 +36,7 @@ from facekit.emotions import ACTION_UNIT_COLUMNS
 from facekit.expression import DOMAINS
 from facekit.faces import Faces, to_gray
 
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 """Raised whenever a picture changes, so that caches and weights made before are known to be older."""
 
 # Pixels drawn at once: what fits into a core's cache with the few dozen arrays that are alive together.
@@ -177,7 +177,7 @@ def _light(c: Canvas, surface: Relief, who: Identity, view: View) -> tuple[Tenso
     toward = ((col(half[2]) - dx * col(half[0]) - dy * col(half[1])) * norm).clamp(min=0)
     for _ in range(4):  # to the 16th power
         toward = toward * toward
-    return light, toward * col(0.073 * who.oil * view.light) * open_
+    return light, toward * col(0.040 * who.oil * view.light) * open_ * gain
 
 
 def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ def shape(who: Identity, p: Pull) -> Shape:
     thick = 1 - p.thin
     closed = 1 - ((gap + p.jaw) / 0.10).clamp(max=1)
     # Lips that stay closed rise together in the middle; the corners hardly follow.
-    lifted = 0.05 * p.chin + 0.73 * p.upper_lip.mean(1) * closed
+    lifted = 0.075 * p.chin + 0.73 * p.upper_lip.mean(1) * closed
     # However low it is drawn, a brow comes to rest on the lid and hoods it; it never crosses the eye.
     half_brow, rest_lid = 0.5 * sided(who.brow_thick), rest_up + 0.015 - skew_eye
     brow_inner = _at_most(brow_y + p.brow_inner, -0.4 * rest_lid - half_brow)
@@ -199,7 +199,7 @@ def jaw_width(t: Tensor, jaw: Tensor, taper: Tensor) -> Tensor:
 
 
 # Where the outline's points lie on the way from the eyes to the chin: a seventeenth of the way around each.
-_DOWN = (0.01, 0.19, 0.37, 0.52, 0.68, 0.80, 0.88, 0.955, 1.0)
+_DOWN = (-0.02, 0.155, 0.33, 0.48, 0.64, 0.77, 0.862, 0.95, 1.0)
 
 
 def _outline(s: Shape):
