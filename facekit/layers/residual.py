@@ -53,16 +53,20 @@ class PixelUnshuffleStem(nn.Module):
 
 
 class ResidualTrunk(nn.Module):
-    """A stem and stages of residual blocks, averaged over the picture: (N, C, H, W) to (N, widths[-1]).
+    """A stem and stages of residual blocks, averaged over the picture: (N, C, H, W) to (N, width).
 
     widths   channels of each stage; every stage after the first halves height and width
     blocks   blocks of each stage; (2, 2, 2, 2) is ResNet-18
     factor   of the pixel-unshuffle stem
+    parts    the picture is averaged in parts x parts pieces, whose averages stand one after the other: with 1, all
+             that is known of places is lost
     """
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], factor: int = 1) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], blocks: Sequence[int], factor: int = 1, parts: int = 1
+    ) -> None:
         super().__init__()
-        self.width = widths[-1]
+        self.width, self.parts = widths[-1] * parts**2, parts
         self.stem = PixelUnshuffleStem(channels, widths[0], factor)
         self.stages = nn.ModuleList()
         for stage, (before, width, count) in enumerate(zip((widths[0], *widths), widths, blocks, strict=False)):
@@ -77,4 +81,4 @@ class ResidualTrunk(nn.Module):
         return maps[1:]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1].mean((-2, -1))
+        return F.adaptive_avg_pool2d(self.maps(x)[-1], self.parts).flatten(1)

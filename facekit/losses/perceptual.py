@@ -22,3 +22,14 @@ def perceptual_distance(maps: Sequence[Tensor], others: Sequence[Tensor]) -> Ten
 def _unit_distance(a: Tensor, b: Tensor) -> Tensor:
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
     return (a - b).square().sum(1).mean((-2, -1))
+
+
+def feature_distance(maps: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of two pictures' feature maps, added up over the maps: one number.
+
+    P2's eq. 5 as it must be meant. As printed it adds up the maps of each picture first, which have different shapes,
+    and takes the difference of the sums.
+
+    maps, others  the same maps of both pictures, each (N, C_i, H_i, W_i)
+    """
+    return sum(F.l1_loss(a.float(), b.float()) for a, b in zip(maps, others, strict=True))

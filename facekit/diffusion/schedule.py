@@ -1,0 +1,125 @@
+"""How much of a picture is left at each timestep, and the three things that a network may predict of it.
+
+A noisy picture is x_t = √ᾱ_t · clean + √(1 − ᾱ_t) · noise (Ho 2020, eq. 4). Timesteps run from 0, nearly clean, to
+T − 1, nearly noise. Given x_t, any one of noise, clean picture and velocity tells the other two.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PREDICTIONS = ("noise", "clean", "velocity")
+"""What a network may be trained to predict: ε (Ho 2020), x0, or v = √ᾱ ε − √(1 − ᾱ) x0 (Salimans & Ho 2022, §4)."""
+
+
+class Level(NamedTuple):
+    """How noisy a picture is, in exact numbers: x = signal · clean + noise · ε."""
+
+    signal: float  # √ᾱ
+    noise: float  # √(1 − ᾱ)
+
+    @property
+    def log_ratio(self) -> float:
+        """λ = log(signal / noise), half the logarithm of the signal-to-noise ratio."""
+        return math.log(self.signal / self.noise)
+
+
+CLEAN = Level(1.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """The share ᾱ of the signal's variance that is left at each of T timesteps.
+
+    alpha_bar  (T,) float64, falling, between 0 and 1
+
+    Methods take tensors of pictures, each (N, ...), and timesteps (N,) int64 in 0 to T − 1, all on one device.
+    Raises `ValueError` for an `alpha_bar` that does not fall or leaves (0, 1).
+    """
+
+    alpha_bar: Tensor
+
+    def __post_init__(self) -> None:
+        bar = self.alpha_bar
+        if bar.ndim != 1 or not len(bar) or bar.dtype != torch.float64:
+            raise ValueError(f"alpha_bar is {bar.dtype} of shape {tuple(bar.shape)}; need float64 of shape (T,)")
+        if not (bar[0] < 1 and bar[-1] > 0 and (bar.diff() < 0).all()):
+            raise ValueError("alpha_bar must fall at every timestep and stay above 0 and below 1")
+
+    @classmethod
+    def linear(cls, timesteps: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
+        """β rises evenly from first to last (Ho 2020, §4)."""
+        betas = torch.linspace(first, last, timesteps, dtype=torch.float64)
+        return cls((1 - betas).cumprod(0))
+
+    @classmethod
+    def cosine(cls, timesteps: int = 1000) -> NoiseSchedule:
+        """ᾱ falls as the square of a cosine (Nichol & Dhariwal 2021, eq. 17), β held to 0.999 as they do."""
+        at = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
+        bar = ((at + 0.008) / 1.008 * math.pi / 2).cos().square()
+        betas = (1 - bar[1:] / bar[:-1]).clamp(max=0.999)
+        return cls((1 - betas).cumprod(0))
+
+    def __len__(self) -> int:
+        """T, the number of timesteps."""
+        return len(self.alpha_bar)
+
+    def level(self, timestep: int) -> Level:
+        """The noise level of one timestep, as the samplers count with it."""
+        bar = self.alpha_bar[timestep].item()
+        return Level(math.sqrt(bar), math.sqrt(1 - bar))
+
+    def snr(self, timestep: Tensor) -> Tensor:
+        """Signal-to-noise ratio ᾱ / (1 − ᾱ) of each timestep: (N,) float32."""
+        return _take(self.alpha_bar / (1 - self.alpha_bar), timestep)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """The noisy picture at a timestep (Ho 2020, eq. 4)."""
+        a, s = self.signal_and_noise(timestep, clean)
+        return a * clean + s * noise
+
+    def target(self, clean: Tensor, noise: Tensor, timestep: Tensor, prediction: str) -> Tensor:
+        """What a network is to answer for this clean picture and noise; `prediction` is one of `PREDICTIONS`."""
+        if _known(prediction) == "noise":
+            return noise
+        if prediction == "clean":
+            return clean
+        a, s = self.signal_and_noise(timestep, clean)
+        return a * noise - s * clean
+
+    def to_clean(self, output: Tensor, noisy: Tensor, timestep: Tensor, prediction: str) -> Tensor:
+        """The clean picture that a network's answer to a noisy one stands for.
+
+        Near T − 1 a noise prediction is divided by a √ᾱ near 0, so that the estimate may lie far outside [-1, 1].
+        """
+        if _known(prediction) == "clean":
+            return output
+        a, s = self.signal_and_noise(timestep, noisy)
+        return (noisy - s * output) / a if prediction == "noise" else a * noisy - s * output
+
+    def to_noise(self, clean: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """The noise that leads from this clean picture to the noisy one."""
+        a, s = self.signal_and_noise(timestep, noisy)
+        return (noisy - a * clean) / s
+
+    def signal_and_noise(self, timestep: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """√ᾱ and √(1 − ᾱ), shaped to multiply pictures (N, ...)."""
+        shape = (-1, *[1] * (like.ndim - 1))
+        bar = self.alpha_bar
+        return _take(bar.sqrt(), timestep).view(shape), _take((1 - bar).sqrt(), timestep).view(shape)
+
+
+def _take(table: Tensor, timestep: Tensor) -> Tensor:
+    """Rows of a table of exact numbers, rounded before they move: not every device knows float64."""
+    return table.float().to(timestep.device)[timestep]
+
+
+def _known(prediction: str) -> str:
+    if prediction not in PREDICTIONS:
+        raise ValueError(f"{prediction!r} is no kind of prediction; known are {', '.join(PREDICTIONS)}")
+    return prediction

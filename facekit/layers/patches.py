@@ -1,0 +1,63 @@
+"""The critic that judges pictures patch by patch, and says what they show (Isola 2017; Choi 2018)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facekit.layers.adaptive import GroupNorm
+
+
+class PatchDiscriminator(nn.Module):
+    """Pictures (N, C, size, size) to scores of their patches (N, 1, h, w) and, with classes, logits (N, classes).
+
+    With the defaults, the discriminator of StarGAN (Choi 2018, table 5) but for its sixth layer, which leaves a
+    picture of 64 pixels a single patch.
+
+    layers   each halves height and width
+    width    channels of the first layer, doubled by each that follows, up to `widest`
+    classes  that the second head tells apart, from the whole picture; 0 for no such head
+    slope    of the rectifiers below 0
+    norm     instance norm after all layers but the first (CycleGAN); not together with a penalty on slopes, for which
+             it cannot be differentiated twice
+
+    Raises `ValueError` where the layers halve more often than the size can be.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        *,
+        width: int = 64,
+        layers: int = 5,
+        widest: int = 2048,
+        slope: float = 0.01,
+        norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if size % 2**layers:
+            raise ValueError(f"a picture of {size} pixels cannot be halved {layers} times: give fewer layers")
+        widths = [min(width * 2**i, widest) for i in range(layers)]
+        self.slope = slope
+        before = (channels, *widths[:-1])
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(before, widths, strict=True))
+        self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
+        self.source = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
+
+    def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
+        """What each layer, or each of the first few, makes of pictures: (N, width 2^i, size / 2^(i+1), the same)."""
+        maps = [images]
+        for layer, norm in zip(self.layers[:layers], self.norms, strict=False):
+            maps.append(F.leaky_relu(norm(layer(maps[-1])), self.slope))
+        return maps[1:]
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The patches' scores alone, (N, 1, h, w); high is real."""
+        return self.source(self.maps(images)[-1])
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        h = self.maps(images)[-1]
+        return self.source(h), None if self.classes is None else self.classes(h).flatten(1)

@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from facekit.diffusion import Sampler, drop_conditions, guide
+
+LABEL, FACE = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[10.0], [20.0], [30.0]])
+
+
+class Network:
+    """Adds what it is shown; remembers how much it was asked."""
+
+    def __init__(self):
+        self.calls, self.answers = 0, 0
+
+    def __call__(self, noisy, timestep, keep_label, keep_face, label, face):
+        assert keep_label.dtype == keep_face.dtype == torch.bool
+        assert timestep.shape == keep_label.shape == (len(noisy),)
+        self.calls, self.answers = self.calls + 1, self.answers + len(noisy)
+        return noisy * timestep[:, None] + keep_label[:, None] * label + keep_face[:, None] * face * noisy
+
+
+def guided(label, face):
+    network = Network()
+    noisy, timestep = torch.tensor([[0.5], [1.0], [2.0]]), torch.tensor([1, 2, 3])
+    return network, guide(network, LABEL, FACE, label=label, face=face)(noisy, timestep), noisy, timestep
+
+
+@pytest.mark.parametrize(
+    ("label", "face", "answers"),
+    [(1, 1, 1), (3, 3, 2), (4.0, 1.0, 2), (0, 1, 1), (0, 0, 1), (0, 2.5, 2), (3, 2, 3), (2, 0, 3)],
+)
+def test_the_formula_and_what_it_costs(label, face, answers):
+    network, found, noisy, timestep = guided(label, face)
+    none = noisy * timestep[:, None]
+    only_face = none + FACE * noisy
+    both = only_face + LABEL
+    torch.testing.assert_close(found, none + face * (only_face - none) + label * (both - only_face))
+    assert (network.calls, network.answers) == (1, answers * 3)
+
+
+def test_each_face_may_have_its_own_scale():
+    label = torch.tensor([0.0, 1.0, 2.5])
+    _, together, *_ = guided(label, 1.5)
+    for row, scale in enumerate(label.tolist()):
+        torch.testing.assert_close(together[row], guided(scale, 1.5)[1][row])
+
+
+def test_a_label_that_is_known_leads_to_its_cloud(mixture, schedule, normal):
+    label = torch.arange(3).repeat_interleave(60)
+
+    def denoise(noisy, timestep, keep_label, keep_face, label):
+        return mixture.denoiser(schedule, label.where(keep_label, -1))(noisy, timestep)
+
+    start, sampler = normal(0, 180, 2), Sampler("ddim", steps=20, clip=False)
+    reached = {}
+    for scale in (0.0, 1.0, 3.0):
+        points = sampler.sample(guide(denoise, label, label=scale), start, schedule)
+        reached[scale] = mixture.responsibilities(points, 1.0, 0.0)[torch.arange(180), label]
+    assert reached[0.0].mean() < 0.5  # by chance, as if there were no label
+    assert reached[1.0].mean() > 0.95
+    assert reached[3.0].min() > 0.99
+
+
+def test_conditions_are_dropped_one_by_one_and_apart():
+    keep_label, keep_face = drop_conditions(20000, 0.3, 0.1, torch.Generator().manual_seed(0))
+    dropped_label, dropped_face = (~keep_label).float(), (~keep_face).float()
+    assert dropped_label.mean().item() == pytest.approx(0.3, abs=0.015)
+    assert dropped_face.mean().item() == pytest.approx(0.1, abs=0.01)
+    assert (dropped_label * dropped_face).mean().item() == pytest.approx(0.03, abs=0.006)
+
+
+def test_dropping_is_repeatable_and_can_be_never_or_always():
+    same = [torch.stack(drop_conditions(50, 0.5, 0.5, torch.Generator().manual_seed(3))) for _ in range(2)]
+    assert torch.equal(*same)
+    keep_label, keep_face = drop_conditions(1000, 0.0, 1.0)
+    assert keep_label.all()
+    assert not keep_face.any()

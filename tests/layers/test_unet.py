@@ -1,0 +1,162 @@
+import pytest
+import torch
+from torch import nn
+
+from facekit.layers.unet import ConditionedBlock, ConvEncoder, UNet
+
+SMALL = {"widths": (8, 12), "attention": (False, True), "condition": 16, "groups": 4}
+
+
+def trained(network: nn.Module, *inputs: torch.Tensor, steps: int = 3) -> nn.Module:
+    """A network after a few steps towards fixed noise: each step wakes what lies behind one layer that started at 0."""
+    target = torch.randn_like(network(*inputs))
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(steps):
+        loss = (network(*inputs) - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network
+
+
+def inputs(n: int = 3, channels: int = 3, size: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    return torch.randn(n, channels, size, size), torch.randn(n, 16)
+
+
+@pytest.mark.parametrize("norm", ["adaptive", "added"])
+@pytest.mark.parametrize(("factor", "blocks"), [(1, 1), (2, 2), (4, 1)])
+def test_it_gives_pictures_of_the_size_asked_for_and_zero_before_training(norm, factor, blocks):
+    x, condition = inputs(channels=6)
+    network = UNet(6, 3, norm=norm, factor=factor, blocks=blocks, **SMALL)
+    assert torch.equal(network(x, condition), torch.zeros(3, 3, 16, 16))
+    assert torch.equal(network(x[..., :8], condition), torch.zeros(3, 3, 16, 8))
+
+
+@pytest.mark.parametrize("norm", ["adaptive", "added"])
+def test_the_condition_matters_once_trained(norm):
+    x, condition = inputs()
+    network = trained(UNet(3, 3, norm=norm, **SMALL), x, condition, steps=8)
+    assert (network(x, condition) - network(x, condition.roll(1, 0))).abs().mean() > 1e-3
+
+
+@pytest.mark.parametrize("norm", ["adaptive", "added"])
+def test_gradients_reach_every_weight_and_every_input(norm):
+    x, condition = inputs()
+    network = trained(UNet(3, 3, norm=norm, blocks=2, **SMALL), x, condition)
+    x.requires_grad_(), condition.requires_grad_()
+    network.zero_grad()
+    network(x, condition).square().sum().backward()
+    still = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert still == []
+    assert condition.grad.all()
+    assert x.grad.all()
+
+
+def test_each_block_on_the_way_up_adds_the_map_of_its_counterpart():
+    x, condition = inputs()
+    network = trained(UNet(3, 3, blocks=2, **SMALL), x, condition)
+    made, heard = [], []
+    for level in network.down:
+        for block in level:
+            block.register_forward_hook(lambda block, given, out: made.append(out))
+    for level in network.up:
+        for block in level:
+            block.register_forward_pre_hook(lambda block, given: heard.append(given[0]))
+    for block in network.middle:
+        block.register_forward_hook(lambda block, given, out: torch.zeros_like(out))
+    network(x, condition)
+    assert len(made) == len(heard) == 4
+    torch.testing.assert_close(heard[0], made[-1])
+
+
+def test_the_variance_of_features_neither_grows_nor_fades_before_training():
+    x, condition = inputs(8)
+    network = UNet(3, 3, blocks=2, **SMALL)
+    sizes = []
+    for module in network.modules():
+        if isinstance(module, ConditionedBlock):
+            module.register_forward_hook(lambda block, given, out: sizes.append(out.std().item()))
+    network(x, condition)
+    assert len(sizes) == 10
+    assert min(sizes) > 0.3
+    assert max(sizes) < 5
+
+
+def test_a_face_does_not_depend_on_those_beside_it():
+    x, condition = inputs()
+    network = trained(UNet(3, 3, **SMALL), x, condition).eval()
+    together = network(x, condition)
+    alone = torch.cat([network(x[i : i + 1], condition[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_bf16_and_channels_last_give_about_the_same_pictures():
+    x, condition = inputs()
+    network = trained(UNet(3, 3, **SMALL), x, condition).eval()
+    exact = network(x, condition)
+    last = network.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last), condition)
+    torch.testing.assert_close(last, exact, rtol=1e-3, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network(x.to(memory_format=torch.channels_last), condition)
+    rounded.float().square().mean().backward()
+    assert (rounded.float() - exact).abs().mean() < 0.03 * exact.abs().mean()
+
+
+def test_it_learns_faces_by_heart_from_their_conditions():
+    torch.manual_seed(0)
+    faces, condition, same = torch.randn(4, 3, 8, 8), torch.randn(4, 16), torch.randn(1, 3, 8, 8)
+    network = UNet(3, 3, factor=4, widths=(16, 32), attention=(False, True), condition=16)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(80):
+        loss = (network(same.expand_as(faces), condition) - faces).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.3
+
+
+def test_dropout_acts_in_training_alone():
+    x, condition = inputs()
+    network = trained(UNet(3, 3, dropout=0.5, **SMALL), x, condition)
+    assert not torch.equal(network(x, condition), network(x, condition))
+    network.eval()
+    assert torch.equal(network(x, condition), network(x, condition))
+
+
+@pytest.mark.parametrize(("height", "width"), [(18, 16), (16, 18), (15, 15)])
+def test_sizes_that_the_levels_cannot_halve_are_named(height, width):
+    for network in (UNet(3, 3, **SMALL), ConvEncoder(3, 8, widths=(8, 12), groups=4)):
+        with pytest.raises(ValueError, match=f"{height} x {width} pixels do not fit.*divisible by 4"):
+            network(torch.zeros(1, 3, height, width), *[torch.zeros(1, 16)] * isinstance(network, UNet))
+
+
+def test_settings_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="'adaptive' or 'added', and not 'batch'"):
+        UNet(3, 3, norm="batch")
+    with pytest.raises(ValueError, match="4 is no multiple of 3"):
+        UNet(4, 3)
+    with pytest.raises(ValueError, match="3 levels have widths, and 2 say whether"):
+        UNet(3, 3, attention=(False, True))
+
+
+def test_the_published_network_of_p1_can_be_asked_for():
+    """Its code goes from 64 to 128, 256 and 256 channels with 15.66 M weights."""
+    network = UNet(
+        1, 1, widths=(64, 128, 256, 240), attention=(False, True, True, True), factor=1, norm="added", blocks=2
+    )
+    assert sum(weight.numel() for weight in network.parameters()) == pytest.approx(15.66e6, rel=0.03)
+
+
+def test_the_encoder_reads_faces_one_by_one_whatever_their_size():
+    torch.manual_seed(0)
+    encoder = ConvEncoder(3, 10, widths=(8, 12), blocks=2, groups=4)
+    x = torch.randn(4, 3, 16, 24)
+    codes = encoder(x)
+    assert codes.shape == (4, 10)
+    torch.testing.assert_close(codes[2:3], encoder(x[2:3]), rtol=1e-4, atol=1e-5)
+    assert torch.cdist(codes, codes).add(torch.eye(4)).min() > 1e-3
+    trained(encoder, x)
+    encoder.zero_grad()
+    encoder(x).square().sum().backward()
+    assert [name for name, weight in encoder.named_parameters() if not weight.grad.any()] == []
