@@ -6,7 +6,7 @@ import dataclasses
 import os
 
 from facekit.models.system import Preset, System, system_class
-from facekit.weights import WeightsError, load_weights
+from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card
 
 
 def load_system(source: str | os.PathLike) -> System:
@@ -21,13 +21,26 @@ def load_system(source: str | os.PathLike) -> System:
     try:
         cls = system_class(card.system)
         system = cls(preset_from(cls, card.preset), channels=card.channels)
-        system.load_state_dict(tensors)
+        _check_required(card)
+        system.take_weights(tensors)
+    except WeightsError:
+        raise
     except (ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(
             f"the weights {source} were made by facekit {card.facekit} and do not fit {card.system!r} here: {error}"
         ) from error
     system.card = card
     return system.eval()
+
+
+def _check_required(card: WeightsCard) -> None:
+    """Raise `WeightsError` where weights that others stand on are not those that these were trained with."""
+    for name, digest in card.requires.items():
+        if (found := read_card(find_weights(name)).sha256) != digest:
+            raise WeightsError(
+                f"these weights of {card.system} were trained with {name} of SHA-256 {digest[:12]}…, and the one here "
+                f"is {found[:12]}…: put the old one back, or train {card.system} again"
+            )
 
 
 def preset_from(cls: type[System], values: dict[str, object]) -> Preset:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from facekit.diffusion.noise import Seeds
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.weights import WeightsCard
@@ -39,7 +41,7 @@ class Preset:
     steps: int = 1000  # steps of the whole run, each of which may step several optimisers
     learning_rate: float = 1e-3
     warmup: int = 0  # steps over which the learning rate rises from 0
-    schedule: str = "constant"  # or "cosine": the learning rate falls to 0 at the last step
+    schedule: str = "constant"  # or "cosine": the rate falls to 0 at the last step; "linear": in the second half
     clip_norm: float | None = None  # gradients of an optimiser are scaled down to this norm
     ema: float | None = None  # decay of the moving average of the weights; None keeps none
     augment: str = "none"  # name of an augmentation in facekit.datasets.augment
@@ -62,6 +64,7 @@ class System(nn.Module):
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
     requires: ClassVar[Mapping[str, str]] = {}
+    helpers: ClassVar[frozenset[str]] = frozenset()  # networks that training needs and use does not: they do not ship
     card: WeightsCard | None = None  # of the weights that it was loaded with
 
     def __init__(self, preset: Preset, channels: int = 3) -> None:
@@ -76,6 +79,32 @@ class System(nn.Module):
         device   on which to compute; the system stays there
         """
         return {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        return next(self.parameters()).device
+
+    def check_pictures(self, images: Tensor) -> None:
+        """Raise `ValueError` for pictures (N, C, H, W) of another size or colour than the system was built for."""
+        size = self.preset.size
+        if tuple(images.shape[1:]) != (self.channels, size, size):
+            colour = {1: "gray", 3: "rgb"}[self.channels]
+            raise ValueError(
+                f"{self.name} takes pictures of {size} x {size} pixels in {self.channels} channels, and got "
+                f"{tuple(images.shape)}: call faces.resized({size}).{colour}()"
+            )
+
+    def weights(self) -> dict[str, Tensor]:
+        """What ships: the state without that of the helpers."""
+        return {name: value for name, value in self.state_dict().items() if not self._of_helper(name)}
+
+    def take_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put `weights` in place; helpers stay as they are. Raises `RuntimeError` for tensors that do not fit."""
+        self.load_state_dict({k: v for k, v in self.state_dict().items() if self._of_helper(k)} | dict(tensors))
+
+    def _of_helper(self, name: str) -> bool:
+        return name.partition(".")[0] in self.helpers
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks by name."""
@@ -100,9 +129,11 @@ class System(nn.Module):
 
 
 class Generator(System):
-    """A system that gives a face another expression."""
+    """A system that gives a face another expression. A subclass implements `_edit`, without time axis or checks."""
 
-    def edit(self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed=0) -> Tensor:
+    def edit(
+        self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
+    ) -> Tensor:
         """The same people with another expression.
 
         faces       N faces
@@ -111,9 +142,50 @@ class Generator(System):
         seed        one integer, or one a face; a face's result does not depend on the batch that it is in
 
         Returns (N, C, H, W) in [-1, 1]; (N, T, C, H, W) for an expression with a time axis. Raises
-        `UnsupportedExpression` for a part that the system does not understand.
+        `UnsupportedExpression` for a part that the system does not understand, `ValueError` for faces of another
+        size or colour than it was built for.
         """
+        expression.require(self.understands, self.name)
+        self._check(faces)
+        asked, frames = expression.for_faces(len(faces)), expression.frames
+        source = source and source.for_faces(len(faces))
+        if frames is not None:
+            every = torch.arange(len(faces)).repeat_interleave(frames)
+            faces, asked = faces[every], asked.flatten_time()
+            source = source and source[every]
+            seed = seed if isinstance(seed, int) else torch.as_tensor(seed)[every]
+        with torch.no_grad(), evaluating(self):
+            given = (part and part.to(self.device) for part in (faces, asked, source))
+            edited = self._edit(*given, seed)
+        edited = edited.float().clamp(-1, 1).to(faces.images.device)
+        return edited if frames is None else edited.unflatten(0, (-1, frames))
+
+    def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
+        """`edit` of N stills by N rows, on the system's device."""
         raise NotImplementedError
+
+    def _check(self, faces: Faces) -> None:
+        if faces.frames is not None:
+            raise ValueError(f"{self.name} edits stills; take a frame, or every one with faces.flatten_time()")
+        self.check_pictures(faces.images)
+
+
+def check_choices(preset: Preset, **known: Sequence[str]) -> None:
+    """Raise `ValueError` for a field of a preset, by name, that has none of the values known for it."""
+    for name, values in known.items():
+        if (value := getattr(preset, name)) not in values:
+            raise ValueError(f"the preset's {name} is {value!r}; known are {', '.join(values)}")
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while: running statistics in place of the batch's, no dropout."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 # name -> "module:class"
@@ -122,6 +194,16 @@ SYSTEMS: dict[str, str] = {
     "emotion_resnet": "facekit.models.emotion_resnet:EmotionResNet",  # E2
     "identity": "facekit.models.identity:IdentityNet",  # E6
     "action_units": "facekit.models.action_units:ActionUnitNet",  # E7
+    "vae": "facekit.models.vae:VAE",  # P1's, whose latent is the face code of G13
+    "conditional_vae": "facekit.models.conditional_vae:ConditionalVAE",  # G1
+    "label_diffusion": "facekit.models.label_diffusion:LabelDiffusion",  # G11
+    "cnn_diffusion": "facekit.models.semantic_diffusion:CNNDiffusion",  # G12
+    "vae_diffusion": "facekit.models.semantic_diffusion:VAEDiffusion",  # G13
+    "diffusion_autoencoder": "facekit.models.diffusion_autoencoder:DiffusionAutoencoder",  # G14
+    "diffusion_editor": "facekit.models.diffusion_editor:DiffusionEditor",  # G15
+    "stargan": "facekit.models.stargan:StarGAN",  # G2 to G7
+    "cyclegan": "facekit.models.cyclegan:CycleGAN",  # G8
+    "paired_oracle": "facekit.models.paired_oracle:PairedOracle",  # the ceiling, which is shown the answers
 }
 
 

@@ -28,6 +28,7 @@ from facekit.show.pictures import (
     with_landmarks,
     with_mask,
 )
+from facekit.show.plane import field, points
 from facekit.show.progress import History, live
 from facekit.show.style import chart, charts, emotion_color, png, use_style
 
@@ -46,12 +47,14 @@ __all__ = [
     "difference",
     "emotion_color",
     "faces_sheet",
+    "field",
     "grid",
     "histograms",
     "label_bars",
     "lines",
     "live",
     "png",
+    "points",
     "reliability",
     "roc",
     "to_image",

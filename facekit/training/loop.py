@@ -20,7 +20,7 @@ from facekit.datasets.augment import augmentation
 from facekit.datasets.base import FaceDataset, loader
 from facekit.faces import Faces
 from facekit.files import remove, remove_drafts
-from facekit.models.system import Clock, Preset, System
+from facekit.models.system import Clock, Preset, System, check_choices
 from facekit.training import checkpoint
 from facekit.training.checkpoint import Snapshot
 from facekit.training.config import claim, config_of
@@ -30,7 +30,7 @@ from facekit.training.order import FaceOrder, generator_for, seed_global_generat
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import Bar, NotFinite, Record, RunLog
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "linear")
 Key = tuple[str, str]
 
 
@@ -288,13 +288,19 @@ class _Run:
 def learning_rate_factor(preset: Preset, step: int) -> float:
     """What the learning rate is multiplied with at a step (counted from 0): linear warm-up, then the schedule.
 
+    "linear" stays at 1 for the first half of the run and then falls to 0, as CycleGAN and StarGAN do.
+
     >>> [learning_rate_factor(Preset(steps=8, warmup=4, schedule="cosine"), step) for step in (0, 3, 4, 6)]
     [0.25, 1.0, 1.0, 0.5]
+    >>> [learning_rate_factor(Preset(steps=8, schedule="linear"), step) for step in (0, 4, 6, 7)]
+    [1.0, 1.0, 0.5, 0.25]
     """
     if step < preset.warmup:
         return (step + 1) / preset.warmup
     if preset.schedule == "constant":
         return 1.0
+    if preset.schedule == "linear":
+        return min(1.0, 2 * (1 - step / preset.steps))
     return (1 + math.cos(math.pi * (step - preset.warmup) / (preset.steps - preset.warmup))) / 2
 
 
@@ -303,8 +309,7 @@ def check_preset(preset: Preset) -> None:
     for name in ("batch", "steps", "checkpoint_every"):
         if getattr(preset, name) < 1:
             raise ValueError(f"the preset's {name} is {getattr(preset, name)}; it must be at least 1")
-    if preset.schedule not in SCHEDULES:
-        raise ValueError(f"the preset's schedule is {preset.schedule!r}; known are {', '.join(SCHEDULES)}")
+    check_choices(preset, schedule=SCHEDULES)
     if preset.ema is not None and not 0 < preset.ema < 1:
         raise ValueError(f"the preset's ema is {preset.ema}; the decay lies between 0 and 1, or is None")
     augmentation(preset.augment)
@@ -313,6 +318,6 @@ def check_preset(preset: Preset) -> None:
 def _means(told: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:
     """The mean of each list, in one transfer from the device."""
     tensors = [value for values in told.values() for value in values if isinstance(value, Tensor)]
-    numbers = iter(torch.stack([t.detach().float() for t in tensors]).tolist())
+    numbers = iter(torch.stack([t.detach().float() for t in tensors]).tolist() if tensors else ())
     plain = {key: [next(numbers) if isinstance(v, Tensor) else v for v in values] for key, values in told.items()}
     return {key: sum(values) / len(values) for key, values in plain.items()}

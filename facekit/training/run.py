@@ -79,7 +79,7 @@ def train(
 
 def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[str, object]:
     """The options that a split of a dataset is opened with under a profile, for pictures of a size in pixels."""
-    if data != "synthetic":
+    if data not in ("synthetic", "synthetic_pairs"):
         return {"size": size}
     people = profile.people if split == "train" else max(16, profile.people // 10)
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
@@ -115,7 +115,7 @@ def _write_result(
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
         terms="MIT" if source is None else f"learned from {source.title} ({source.terms})",
     )
-    save_weights(path, model.state_dict(), card)
+    save_weights(path, model.weights(), card)
 
 
 def _finished(path: Path) -> bool:

@@ -204,7 +204,7 @@ def test_faults_of_a_system_are_named():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("batch", 0), ("steps", 0), ("schedule", "linear"), ("ema", 1.5), ("checkpoint_every", 0)]
+    ("field", "value"), [("batch", 0), ("steps", 0), ("schedule", "step"), ("ema", 1.5), ("checkpoint_every", 0)]
 )
 def test_a_preset_that_cannot_be_run_is_refused_at_once(field, value):
     with pytest.raises(ValueError, match=f"the preset's {field} is {value!r}"):

@@ -90,7 +90,7 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
         ({"overrides": {"steps": "many"}}, "steps is 'many'; it must be int"),
         ({"overrides": {"steps": True}}, "steps is True; it must be int"),
         ({"overrides": {"augment": "blur"}}, "'blur' is no augmentation"),
-        ({"overrides": {"schedule": "linear"}}, "schedule is 'linear'"),
+        ({"overrides": {"schedule": "step"}}, "schedule is 'step'"),
         ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count"),
         ({"overrides": {"profile.precision": "half"}}, "precision 'half' is none of auto"),
         ({"overrides": {"model.size": 4}}, "'model.size' sets nothing"),

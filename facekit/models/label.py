@@ -1,0 +1,57 @@
+"""Emotions as a label that a network learns: which faces have one, and what an expression is in its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from facekit.emotions import EMOTIONS
+from facekit.expression import Expression, UnsupportedExpression
+from facekit.faces import Faces
+
+
+def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> Tensor:
+    """An expression as weights over some of the emotions, an intensity being a share of neutral.
+
+    Returns (N, K), or (N, T, K) with a time axis, each row summing to 1. Raises `UnsupportedExpression`, in the name
+    of `who`, where there is no emotion, or one that is not among `emotions`.
+    """
+    if expression.emotion is None:
+        raise UnsupportedExpression(f"{who} needs an emotion, such as Expression.of('happy', 0.7)")
+    weights = expression.intensity_to_weights().emotion
+    others = [name for i, name in enumerate(EMOTIONS) if name not in emotions and (weights[..., i] > 1e-3).any()]
+    if others:
+        raise UnsupportedExpression(f"{who} has learned {', '.join(emotions)}, and is asked for {', '.join(others)}")
+    return weights[..., _columns(emotions)]
+
+
+def labelled(faces: Faces, emotions: Sequence[str]) -> Tensor:
+    """Which faces have a label that is one of the emotions: (N,) bool. Without any labels, none."""
+    if faces.emotion is None:
+        return torch.zeros(len(faces), dtype=torch.bool, device=faces.images.device)
+    return torch.isin(faces.emotion, torch.tensor(_columns(emotions), device=faces.emotion.device))
+
+
+def face_labels(faces: Faces, emotions: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Labels (N, K) of faces, or (N, T, K) of sequences, as `label_weights` gives them, and which faces have one (N,);
+    the others' rows are 0."""
+    known = labelled(faces, emotions)
+    if not known.any():
+        return torch.zeros(len(faces), len(emotions), device=faces.images.device), known
+    weights = label_weights(faces[known].expression, emotions, "a label")
+    labels = weights.new_zeros(len(faces), *weights.shape[1:])
+    labels[known] = weights
+    return labels, known
+
+
+def leveled(kinds: Tensor, levels: Tensor, emotions: Sequence[str]) -> Tensor:
+    """Labels (N, K) of emotions (N,), as indices into `emotions`, at intensities (N,): the rest of each is neutral."""
+    labels = levels[:, None] * torch.nn.functional.one_hot(kinds, len(emotions))
+    labels[:, list(emotions).index("neutral")] += 1 - levels
+    return labels
+
+
+def _columns(emotions: Sequence[str]) -> list[int]:
+    return [EMOTIONS.index(name) for name in emotions]

@@ -1,0 +1,105 @@
+"""Optimisers by name, Muon among them, which trains these small networks several times faster than Adam does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+# Jordan 2024: a quintic whose repeated application takes singular values from (0, 1] to about 1, quickly rather than
+# exactly.
+QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan 2024) for every parameter with two dimensions or more, AdamW (Loshchilov 2019) for the others.
+
+    The step of a matrix is its averaged gradient with all singular values brought near 1, so that directions in which
+    gradients are always small are learned as quickly as others. A filter (out, in, height, width) counts as a matrix
+    of out rows; `torch.optim.Muon` takes only matrices. Steps have the size that AdamW's have (Liu 2025, "Muon is
+    scalable", eq. 4), so one learning rate and one weight decay do for both.
+
+    lr            learning rate; 2e-3 to 5e-3 for the networks here
+    momentum      of the gradient's average, Nesterov's
+    betas         of AdamW
+    weight_decay  share of a parameter, times lr, by which it shrinks at every step
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ) -> None:
+        parameters = list(parameters)
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "matrices": True},
+            {"params": [p for p in parameters if p.ndim < 2], "matrices": False},
+        ]
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay}
+        super().__init__([group for group in groups if group["params"]], defaults)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            for parameter in moved:
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                direction = self._orthogonal(parameter, group) if group["matrices"] else self._adam(parameter, group)
+                parameter.add_(direction, alpha=-group["lr"])
+
+    def _orthogonal(self, parameter: nn.Parameter, group: dict) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["average"] = torch.zeros_like(parameter)
+        average = state["average"].mul_(group["momentum"]).add_(parameter.grad)
+        matrix = parameter.grad.add(average, alpha=group["momentum"]).flatten(1)
+        return (orthogonalised(matrix) * 0.2 * max(matrix.shape) ** 0.5).view_as(parameter)
+
+    def _adam(self, parameter: nn.Parameter, group: dict) -> Tensor:
+        state, gradient = self.state[parameter], parameter.grad
+        if not state:
+            state.update(step=torch.zeros(()), average=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
+        state["step"] += 1
+        for name, value, beta in zip(("average", "square"), (gradient, gradient.square()), group["betas"], strict=True):
+            state[name].lerp_(value, 1 - beta)
+        first, second = (1 - beta ** state["step"].item() for beta in group["betas"])
+        return state["average"] / first / ((state["square"] / second).sqrt() + 1e-8)
+
+
+def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """A matrix (R, C) with singular values near 1 (0.7 to 1.2) in place of its own: U Vᵀ of U S Vᵀ, nearly.
+
+    By Newton and Schulz' iteration, in bfloat16. A matrix of zeros stays one.
+    """
+    a, b, c = QUINTIC
+    x = (matrix / (matrix.norm() + 1e-7)).bfloat16()
+    x = x.T if len(x) > x.shape[1] else x
+    for _ in range(iterations):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.T if x.shape != matrix.shape else x).to(matrix)
+
+
+def optimiser(preset, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser that a preset names, with its learning rate and, where it has one, its weight decay.
+
+    Raises `ValueError` for a name that is not in `OPTIMISERS`.
+    """
+    if preset.optimiser not in OPTIMISERS:
+        raise ValueError(f"the preset's optimiser is {preset.optimiser!r}; known are {', '.join(OPTIMISERS)}")
+    build = OPTIMISERS[preset.optimiser]
+    return build(parameters, lr=preset.learning_rate, weight_decay=getattr(preset, "weight_decay", 0.0))
+
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "muon": Muon,
+    "adamw": partial(torch.optim.AdamW, betas=(0.9, 0.99)),
+    "adam": torch.optim.Adam,
+}
+"""By the name that presets give: called with parameters, `lr` and `weight_decay`."""

@@ -1,0 +1,195 @@
+"""What holds for every system that edits: the contract of `Generator`."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from facekit.datasets import open_dataset
+from facekit.expression import Expression, UnsupportedExpression
+from facekit.models.label import label_weights
+from facekit.models.load import load_system
+from facekit.models.system import Clock, system_class
+from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, save_weights
+
+DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
+GENERATORS = (*DIFFUSION, "conditional_vae", "diffusion_editor", "paired_oracle", "stargan")
+
+
+def saved(folder, system):
+    """The path of a system's weights, written as a run writes them."""
+    requires = {name: read_card(find_weights(name)).sha256 for name in system.requires.values()}
+    preset = dataclasses.asdict(system.preset)
+    card = WeightsCard(system.name, "smoke", preset, channels=system.channels, data={}, steps=0, requires=requires)
+    save_weights(folder / f"{system.name}.safetensors", system.state_dict(), card, half=False)
+    return folder / f"{system.name}.safetensors"
+
+
+def untrained(name):
+    """A smoke system whose every weight does something."""
+    torch.manual_seed(0)
+    kind = system_class(name)
+    system = kind(kind.presets["smoke"])
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return system
+
+
+@pytest.fixture(scope="module")
+def stood_on(tmp_path_factory):
+    """Weights of systems that others stand on, by the field of the preset that names them."""
+    folder = tmp_path_factory.mktemp("stood-on")
+    vae, conditional = (saved(folder, untrained(name)) for name in ("vae", "conditional_vae"))
+    return {"vae_diffusion": {"encoder": str(vae)}, "diffusion_editor": {"proposal": str(conditional), "size": 48}}
+
+
+@pytest.fixture(params=GENERATORS)
+def generator(request, stood_on):
+    name = request.param
+    kind = system_class(name)
+    torch.manual_seed(0)
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on.get(name, {})))
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return system
+
+
+@pytest.fixture(scope="module")
+def faces(drawn):
+    return drawn.faces(range(6))
+
+
+def test_an_edit_is_a_picture_and_belongs_to_its_face(generator, faces):
+    seeds = [5, 6, 7, 8, 9, 10]
+    asked = Expression.of(["happy", "sad", "fear", "angry", "neutral", "disgust"], 0.7)
+    together = generator.edit(faces, asked, seed=seeds)
+    assert together.shape == faces.images.shape
+    assert together.abs().max() <= 1
+    alone = generator.edit(faces[[3]], asked[3], seed=[8])
+    torch.testing.assert_close(alone, together[[3]], atol=1e-4, rtol=0)
+    assert generator.training  # as it was
+    assert torch.equal(together, generator.edit(faces, asked, seed=seeds))
+
+
+def test_expression_over_time_gives_sequences(generator, faces):
+    path = Expression.path([Expression.neutral(), Expression.of("happy")], frames=3)
+    edited = generator.edit(faces[:2], path, seed=1)
+    assert edited.shape == (2, 3, *faces.images.shape[1:])
+    torch.testing.assert_close(edited[:, 2], generator.edit(faces[:2], path.at(2), seed=1), atol=1e-4, rtol=0)
+
+
+def test_what_is_asked_for_matters(generator, faces):
+    happy, sad, half = (generator.edit(faces, Expression.of(*how)) for how in (("happy",), ("sad",), ("happy", 0.5)))
+    assert not torch.allclose(happy, sad, atol=1e-4)
+    assert not torch.allclose(happy, half, atol=1e-4)
+
+
+def test_what_is_not_understood_is_refused(generator, faces):
+    with pytest.raises(UnsupportedExpression, match="understands"):
+        generator.edit(faces, Expression.from_action_units({"AU12": 1.0}))
+    with pytest.raises(ValueError, match=r"resized\(48\)"):
+        generator.edit(faces.resized(32), Expression.of("happy"))
+
+
+def test_weights_come_back(generator, faces, tmp_path):
+    again = load_system(saved(tmp_path, generator.eval()))
+    asked = Expression.of("surprise")
+    torch.testing.assert_close(again.edit(faces, asked), generator.edit(faces, asked), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", [*DIFFUSION, "diffusion_editor", "paired_oracle"])
+def test_smoke_training_learns(name, drawn, stood_on):
+    kind = system_class(name)
+    preset = dataclasses.replace(kind.presets["smoke"], **stood_on.get(name, {}))
+    torch.manual_seed(0)
+    system = kind(preset)
+    optimisers = system.optimisers()
+    data = open_dataset("synthetic_pairs", people=8, size=48) if name == "paired_oracle" else drawn
+    faces = data.faces(range(56))
+
+    def losses(step, seed, learn=False):
+        torch.manual_seed(seed)
+        found = {}
+        for key, loss, _ in system.training_step(faces, Clock(step, 30)):
+            found[key] = loss.item()
+            if learn:
+                optimisers[key].zero_grad()
+                loss.backward()
+                optimisers[key].step()
+        return found
+
+    before = losses(0, 0)
+    assert set(before) == set(optimisers)
+    for step in range(30):
+        losses(step, step + 1, learn=True)
+    after = losses(30, 0)
+    assert all(after[key] < 0.8 * before[key] for key in before)
+
+
+def test_what_a_system_stands_on_is_not_trained_not_saved_and_must_be_the_same(stood_on, drawn, tmp_path, monkeypatch):
+    kind = system_class("vae_diffusion")
+    encoder = tmp_path / "mine.safetensors"
+    for suffix in (".safetensors", ".json"):
+        source = stood_on["vae_diffusion"]["encoder"]
+        encoder.with_suffix(suffix).write_bytes(find_weights(source).with_suffix(suffix).read_bytes())
+    system = kind(dataclasses.replace(kind.presets["smoke"], encoder=str(encoder)))
+    assert not any("encoder" in name for name in system.state_dict())
+    assert not any(parameter.requires_grad for parameter in system.encoder.network.parameters())
+    assert not system.train().encoder.network.training
+    path = saved(tmp_path, system)
+    load_system(path)
+    torch.manual_seed(1)
+    other = system_class("vae")(system_class("vae").presets["smoke"])
+    card = read_card(encoder)
+    save_weights(encoder, other.state_dict(), card)
+    with pytest.raises(WeightsError, match="were trained with"):
+        load_system(path)
+
+
+@pytest.fixture(scope="module")
+def editor(stood_on):
+    kind = system_class("diffusion_editor")
+    return kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"], sample_steps=1))
+
+
+def test_an_editor_without_back_translation_leaves_its_proposer_alone(stood_on, faces):
+    kind = system_class("diffusion_editor")
+    fields = stood_on["diffusion_editor"] | {"back_translation": False}
+    system = kind(dataclasses.replace(kind.presets["smoke"], **fields))
+    assert set(system.optimisers()) == {"denoiser"}
+    assert [name for name, _, _ in system.training_step(faces, Clock(0, 1))] == ["denoiser"]
+
+
+def labels(*columns):
+    return torch.eye(7)[list(columns)]
+
+
+def test_the_editor_hides_where_the_proposals_differ_and_nothing_of_the_face_is_told_from_there(editor, faces):
+    images = faces.images[:2]
+    proposal = editor.propose(images, labels(0, 6), labels(3, 6))
+    hidden = proposal.hidden.bool()
+    assert hidden[0].any()
+    assert not hidden[0].all()
+    assert not hidden[1].any()  # what is asked for is shown already
+    assert torch.equal(proposal.shown[~hidden], images[~hidden])
+    assert not proposal.shown[hidden].any()
+    back = editor.propose(images, labels(0, 6), labels(3, 6), back=True)
+    assert torch.equal(back.hidden, proposal.hidden)
+    assert not torch.allclose(back.coarse[0], proposal.coarse[0], atol=1e-3)
+
+
+def test_an_untrained_editor_gives_the_proposal(editor, faces):
+    """The network's answer is 0, and one step from noise leads to what the preconditioning expects."""
+    asked, shown = Expression.of("happy"), faces.expression.only("emotion", "intensity")
+    edited = editor.edit(faces, asked, source=shown)
+    label, own = labels(3).expand(len(faces), 7), label_weights(shown, editor.preset.emotions, "a test")
+    expected = editor.propose(faces.images, own, label).picture.clamp(-1, 1)
+    torch.testing.assert_close(edited, expected, atol=0.06, rtol=0)
+
+
+def test_the_oracle_asks_for_pairs(drawn):
+    kind = system_class("paired_oracle")
+    with pytest.raises(ValueError, match="synthetic_pairs"):
+        next(kind(kind.presets["smoke"]).training_step(drawn.faces(range(4)), Clock(0, 1)))
