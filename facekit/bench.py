@@ -16,7 +16,12 @@ from pathlib import Path
 from facekit import machine
 from facekit.datasets.base import FaceDataset, loader
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.models.emotion_resnet import EmotionResNet, EmotionResNetPreset
+from facekit.expression import Expression
+from facekit.faces import Faces
+from facekit.models.diffusion_autoencoder import DiffusionAutoencoder
+from facekit.models.emotion_resnet import EmotionResNet
+from facekit.models.label_diffusion import LabelDiffusion
+from facekit.models.system import Generator, Preset, System
 from facekit.training.loop import fit
 from facekit.training.profiles import PROFILES, Profile
 
@@ -34,7 +39,10 @@ def measure() -> dict[str, object]:
         groups = {
             "drawing 64 x 64 in colour": _drawing(),
             "loading 64 x 64 in colour": _loading(Path(folder)),
-            "training emotion_resnet at 48 x 48": _training(),
+            "training emotion_resnet at 48 x 48": _training(EmotionResNet, EmotionResNet.presets["laptop"]),
+            "training diffusion at 48 x 48": _diffusion_training(),
+            "edits at 48 x 48, 64 at once": _edits(64),
+            "edits at 48 x 48, one by one": _edits(1),
         }
         return {"machine": machine.describe(), "speeds": {group: _in_turns(ways) for group, ways in groups.items()}}
 
@@ -71,21 +79,53 @@ def _load(dataset: FaceDataset) -> int:
     return sum(len(batch) for batch in loader(dataset, 64, shuffle=True))
 
 
-def _training() -> dict[str, Callable[[], float]]:
-    preset = dataclasses.replace(EmotionResNet.presets["laptop"], batch=_BATCH, warmup=0, augment="none")
+def _training(kind: type[System], preset: Preset) -> dict[str, Callable[[], float]]:
+    preset = dataclasses.replace(preset, batch=_BATCH, warmup=0, augment="none", ema=None)
     faces = _Held(_BATCH * _STEPS, preset.size)
     plain = dataclasses.replace(PROFILES["laptop"], precision="float32", channels_last=False)
     fast = dataclasses.replace(PROFILES["laptop"], precision="bfloat16", channels_last=True)
     return {
-        "float32, contiguous": lambda: _train(preset, faces, plain),
-        "bfloat16, channels_last": lambda: _train(preset, faces, fast),
+        "float32, contiguous": lambda: _train(kind, preset, faces, plain),
+        "bfloat16, channels_last": lambda: _train(kind, preset, faces, fast),
     }
 
 
-def _train(preset: EmotionResNetPreset, faces: FaceDataset, profile: Profile) -> float:
+def _train(kind: type[System], preset: Preset, faces: FaceDataset, profile: Profile) -> float:
     """Faces a second in steps of the loop itself, on faces that are already drawn."""
-    records = fit(EmotionResNet(preset), faces, profile=profile)
+    records = fit(kind(preset), faces, profile=profile)
     return _BATCH / statistics.median(record.seconds for record in islice(records, 1, _STEPS))
+
+
+def _diffusion_training() -> dict[str, Callable[[], float]]:
+    """P1's own network in its own precision first, then ours, plain and fast."""
+    its_own = _training(LabelDiffusion, LabelDiffusion.presets["paper"])["float32, contiguous"]
+    ours = _training(LabelDiffusion, LabelDiffusion.presets["laptop"])
+    return {"P1's size, float32": its_own} | {f"laptop preset, {way}": rate for way, rate in ours.items()}
+
+
+def _edits(batch: int) -> dict[str, Callable[[], float]]:
+    """Edits a second, counting all that an edit runs; P1's by two of its thousand steps, as it takes minutes."""
+    faces = SyntheticFaces(people=max(1, batch // 8), faces_per_person=min(8, batch), size=48).faces(range(batch))
+    share = 500
+    paper = LabelDiffusion.presets["paper"]
+    published = LabelDiffusion(
+        dataclasses.replace(paper, sample_steps=paper.sample_steps // share, strength=1.0)
+    ).eval()
+    ways = {"P1's network and sampler": lambda: _edit(published, faces) / share}
+    for kind in (LabelDiffusion, DiffusionAutoencoder):
+        ours = kind(kind.presets["laptop"]).eval()
+        ways[kind.name] = lambda ours=ours: _edit(ours, faces)
+    return ways
+
+
+def _edit(generator: Generator, faces: Faces) -> float:
+    asked = Expression.of("happy", n=len(faces))
+
+    def work() -> int:
+        generator.edit(faces, asked)
+        return len(faces)
+
+    return _rate(work)
 
 
 class _Held(FaceDataset):
@@ -117,5 +157,5 @@ def table(results: Mapping[str, object]) -> str:
         lines.append(group)
         for i, (way, rate) in enumerate(ways.items()):
             gain = f"   {rate / plain:.1f} x" if i else ""
-            lines.append(f"  {way:<30} {rate:>7.0f} faces/s{gain}")
+            lines.append(f"  {way:<30} {rate:>7.3g} faces/s{gain}")
     return "\n".join(lines)

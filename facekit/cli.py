@@ -20,6 +20,7 @@ MISTAKES = (
     "facekit.batch.notebooks:UnknownNotebook",
     "facekit.datasets.base:DatasetMissing",
     "facekit.datasets.sources:UnusableData",
+    "facekit.evaluation.protocol.exam:CannotEvaluate",
     "facekit.training.config:ConfigDiffers",
     "facekit.weights:WeightsError",
 )
@@ -163,11 +164,14 @@ def data_prepare(arguments: argparse.Namespace) -> int:
 
 
 def data_sheet(arguments: argparse.Namespace) -> int:
-    """A picture of drawn people: each with every emotion, or with every action unit from rest to its full strength."""
+    """A picture of drawn people: each with every emotion, with every action unit from rest to its full strength, or
+    once."""
     from facekit.datasets import open_dataset
     from facekit.files import atomic_path
 
     draw, size, count = (_unit_sheet, 128, 1) if arguments.action_units else (_emotion_sheet, 96, 6)
+    if arguments.once:
+        draw, count = _people_sheet, 60
     size, count = arguments.size or size, arguments.people or count
     people = open_dataset("synthetic", "test", size=size, faces_per_person=1, domain=arguments.domain)
     rows = range(len(people))[arguments.first :][:count]
@@ -187,6 +191,13 @@ def _emotion_sheet(people, rows: range, arguments: argparse.Namespace):
     from facekit.show import faces_sheet
 
     return faces_sheet(partial(people.counterfactual, rows), size=people.size, full_color=True)
+
+
+def _people_sheet(people, rows: range, arguments: argparse.Namespace):
+    """Each person as the dataset shows them, ten to a row."""
+    from facekit.show import grid
+
+    return grid(people.faces(rows), columns=min(10, len(rows)), size=people.size, full_color=True)
 
 
 def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
@@ -246,6 +257,29 @@ def weights(arguments: argparse.Namespace) -> int:
         _known(name, SHIPPED, "set of weights that ships")
     for name in names:
         print(retrain(name))
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Measure generators, and what they are compared with, by one protocol."""
+    from facekit.evaluation.protocol import Panel, evaluate_weights, to_text
+
+    out = arguments.out or runs_home() / "evaluation"
+    try:
+        panel = Panel.load(arguments.judges)
+    except FileNotFoundError as error:
+        raise Mistake(str(error)) from None
+    tables = evaluate_weights(
+        arguments.names,
+        out,
+        panel=panel,
+        faces=arguments.faces,
+        intensities=arguments.intensities,
+        again=arguments.again,
+        tell=lambda line: print(line, flush=True),
+    )
+    for exam, table in tables.items():
+        print(f"\n{exam}\n{to_text(table)}\n{out / exam / 'leaderboard.csv'}")
     return 0
 
 
@@ -360,6 +394,13 @@ def _add_training(commands) -> None:
         help="a field of the preset, profile.FIELD or data.OPTION",
     )
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
+    parser = _add(commands, "evaluate", evaluate)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
+    parser.add_argument("--faces", type=_count, default=256, help="people, each to seven emotions (default 256)")
+    parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
+    parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
     _add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
     _add(commands, "bench", bench)
 
@@ -378,11 +419,13 @@ def _add_data(commands) -> None:
     parser.add_argument("--workers", type=_count, default=2, help="processes (default 2)")
     parser = _add(data, "sheet", data_sheet)
     parser.add_argument("out", type=Path, help="picture to write: .png or .jpg")
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
         "--action-units", action="store_true", help="every action unit from rest to full strength, in place of emotions"
     )
+    shown.add_argument("--once", action="store_true", help="each person once, with an emotion as the dataset has it")
     parser.add_argument("--side", default="both", choices=("both", "left", "right"), help="which acts, of action units")
-    parser.add_argument("--people", type=_count, help="how many (default 6; 1 of action units)")
+    parser.add_argument("--people", type=_count, help="how many (default 6; 1 of action units, 60 each once)")
     parser.add_argument("--first", type=int, default=0, help="the first of the test split's people (default 0)")
     parser.add_argument(
         "--size", type=_count, help="height and width of a face in pixels (default 96; 128 of action units)"

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -47,6 +48,9 @@ def test_errors_that_count_as_mistakes_exist():
         (["batch", "-p", "SEED"], "not of the form NAME=value"),
         (["data", "prepare", "no/such/folder", "out"], "no/such/folder is not a folder"),
         (["weights", "stargan"], "'stargan' is no set of weights that ships"),
+        (["evaluate", "stargan"], "there are no weights at or called 'stargan'"),
+        (["evaluate", "emotion_resnet-synthetic"], "is no generator but EmotionResNet"),
+        (["evaluate", "--judges", "no/such/folder"], "fer_mini_xception.onnx"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_status_2(capsys, tmp_path, monkeypatch, arguments, words):
@@ -130,6 +134,27 @@ def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
     assert "goes on" in capsys.readouterr().out
 
 
+def test_evaluate_hands_on_what_was_asked_and_prints_each_table(monkeypatch, tmp_path, capsys):
+    called = {}
+
+    def evaluate_weights(names, out, **asked):
+        called.update(asked, names=names, out=out)
+        asked["tell"]("measuring")
+        numbers = {"kept_and_changed": 0.5, "kept_and_changed_low": 0.4, "kept_and_changed_high": 0.6}
+        return {"synthetic-48px-8": pd.DataFrame([{"name": "one", **numbers}])}
+
+    monkeypatch.setattr("facekit.evaluation.protocol.evaluate_weights", evaluate_weights)
+    monkeypatch.setattr("facekit.evaluation.protocol.Panel.load", lambda outside: f"judges of {outside}")
+    arguments = ["one", "two", "--faces", "8", "--intensities", "--out", str(tmp_path), "--judges", "mine"]
+    assert cli.main(["evaluate", *arguments]) == 0
+    assert (called["names"], called["out"], called["panel"]) == (["one", "two"], tmp_path, "judges of mine")
+    assert (called["faces"], called["intensities"], called["again"]) == (8, True, False)
+    said = capsys.readouterr().out
+    assert "50.0% (40.0% to 60.0%)" in said
+    assert said.splitlines()[0] == "measuring"
+    assert said.splitlines()[-1] == str(tmp_path / "synthetic-48px-8" / "leaderboard.csv")
+
+
 def test_the_checks_go_on_after_a_failure_and_remember_it(monkeypatch):
     ran = []
 
@@ -202,6 +227,14 @@ def test_a_sheet_shows_people_and_emotions(tmp_path, capsys):
     assert cli.main(["data", "sheet", str(sheet), "--people", "2", "--size", "32"]) == 0
     assert Image.open(sheet).width >= 7 * 32
     assert status_and_words(capsys, "data", "sheet", str(sheet), "--first", "999")[0] == 2
+
+
+def test_a_sheet_shows_people_once(tmp_path):
+    sheet = tmp_path / "people.png"
+    assert cli.main(["data", "sheet", str(sheet), "--once", "--people", "12", "--size", "32"]) == 0
+    width, height = Image.open(sheet).size
+    assert 10 * 32 <= width < 11 * 36
+    assert 2 * 32 <= height < 3 * 32
 
 
 def test_a_sheet_shows_every_action_unit_from_rest_to_full_strength(tmp_path):

@@ -1,0 +1,191 @@
+"""What every generator is asked: the faces, the expressions, and where it is known, the true answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from facekit.datasets.base import FaceDataset
+from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
+from facekit.diffusion.noise import Seeds
+from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.expression import NEUTRAL, Expression
+from facekit.faces import Faces, to_uint8
+
+FACES = 256
+"""Faces of an exam unless asked otherwise, each of another person."""
+
+SWEPT = 64
+"""Faces, the first of the exam, that are asked for every level of an emotion."""
+
+LEVELS = tuple(i / 8 for i in range(9))
+"""Intensities of the sweep: nine from 0, where any emotion is a face at rest, to 1."""
+
+_OTHERS = 256  # further people, on whom the threshold of verification is measured
+_KINDS = len(PROTOCOL_EMOTIONS)
+
+
+class Editor(Protocol):
+    """What the protocol needs of a generator. Every `facekit.models.system.Generator` is one.
+
+    name        to be written in the table
+    understands parts of an `Expression` that count
+    """
+
+    name: str
+    understands: Collection[str]
+
+    def edit(
+        self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
+    ) -> Tensor:
+        """See `facekit.models.system.Generator.edit`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Faces to edit, with their true answers.
+
+    name      of the folder that its results lie in
+    config    all that decides its pictures, as JSON knows it
+    faces     the inputs, one a person, with emotion and intensity
+    others    faces of other people, several of each with different emotions
+    training  the faces that generators learn from
+    truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits
+    """
+
+    name: str
+    config: Mapping[str, object]
+    faces: Faces
+    others: Faces
+    training: FaceDataset
+    truth: Callable[[Tensor, Expression], Tensor]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Which faces are to show what: rows (N,) of an exam's faces, emotions (N,) and levels (N,) asked for."""
+
+    rows: Tensor
+    asked: Tensor
+    level: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index) -> Questions:
+        return Questions(self.rows[index], self.asked[index], self.level[index])
+
+    @property
+    def expression(self) -> Expression:
+        """What is asked for, one row a question."""
+        return Expression.from_labels(self.asked, self.level)
+
+    @property
+    def answers(self) -> Tensor:
+        """The place (N,) among `full_questions` of each face's full display of the asked emotion."""
+        return self.rows * _KINDS + self.asked
+
+    @property
+    def rest(self) -> Tensor:
+        """The place (N,) there of each face at rest."""
+        return self.rows * _KINDS + NEUTRAL
+
+
+def full_questions(exam: Exam) -> Questions:
+    """Each face to each of `PROTOCOL_EMOTIONS` at full intensity, face by face."""
+    n = len(exam.faces)
+    rows, asked = torch.arange(n).repeat_interleave(_KINDS), torch.arange(_KINDS).repeat(n)
+    return Questions(rows, asked, torch.ones(len(rows)))
+
+
+def self_questions(exam: Exam) -> Questions:
+    """Each face to what it shows already, as strongly as it shows it."""
+    return Questions(torch.arange(len(exam.faces)), exam.faces.emotion, exam.faces.intensity)
+
+
+def sweep_questions(exam: Exam) -> Questions:
+    """The first `SWEPT` faces to each emotion but neutral at each of `LEVELS`."""
+    emotions = [i for i in range(_KINDS) if i != NEUTRAL]
+    rows, asked, step = torch.cartesian_prod(
+        torch.arange(min(SWEPT, len(exam.faces))), torch.tensor(emotions), torch.arange(len(LEVELS))
+    ).unbind(1)
+    return Questions(rows, asked, torch.tensor(LEVELS)[step])
+
+
+def synthetic_exam(faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test") -> Exam:
+    """The exam on drawn faces: held-out people, their own emotions in turn, so that all occur alike.
+
+    faces           how many people, one face each
+    size, channels  of the pictures, as the generator takes them
+    split           "test", or "valid" for whoever still chooses between settings
+    """
+    look = {"size": size, "channels": channels, "faces_per_person": _KINDS}
+    dataset = SyntheticFaces(split, people=faces + _OTHERS, **look)
+    # Every person shows every emotion once: the i-th person is taken with emotion i.
+    shown = dataset.labels.view(-1, _KINDS)
+    wanted = torch.arange(len(shown))[:, None] % _KINDS
+    index = (shown == wanted).nonzero()[:, 1] + torch.arange(len(shown)) * _KINDS
+    second = index // _KINDS * _KINDS + (index + 1) % _KINDS  # the same person with another emotion
+    own, others = index[:faces], torch.cat([index[faces:], second[faces:]])
+    inputs = dataset.faces(own)
+    grey, held_out = "-grey" if channels == 1 else "", "" if split == "test" else f"-{split}"
+    return Exam(
+        name=f"synthetic{held_out}-{size}px{grey}-{faces}",
+        config={
+            "data": dataset.name,
+            "split": dataset.split,
+            "faces": faces,
+            "size": size,
+            "channels": channels,
+            "renderer": RENDERER_VERSION,
+            # A renderer that is being worked on draws other faces before its version says so.
+            "pictures": hashlib.sha256(to_uint8(inputs.images).numpy().tobytes()).hexdigest(),
+        },
+        faces=inputs,
+        others=dataset.faces(others),
+        training=SyntheticFaces("train", **look),
+        truth=lambda rows, expression: dataset.counterfactual(own[rows], expression).images,
+    )
+
+
+def spoken(expression: Expression, understands: Collection[str]) -> Expression:
+    """The same expression in the parts that a generator understands: intensities as shares of neutral for one that
+    knows emotions alone, action units for one that knows no emotions."""
+    if "emotion" not in understands and "action_units" in understands:
+        return expression.to_action_units()
+    return expression if "intensity" in understands else expression.intensity_to_weights()
+
+
+def answer(generator: Editor, exam: Exam, questions: Questions) -> Tensor:
+    """What a generator makes of questions: pictures (N, C, H, W) on the CPU.
+
+    It is told what each face shows, as a reader of labelled data would know it, and nothing else: no action units,
+    landmarks or mask. A face's noise is the same whatever it is asked for.
+
+    Raises `CannotEvaluate` where what comes back are not N pictures of the faces' size, or not finite.
+    """
+    faces = exam.faces[questions.rows]
+    shown = Expression.from_labels(faces.emotion, faces.intensity)
+    given = Faces(faces.images, person=faces.person, domain=faces.domain)
+    edited = generator.edit(
+        given,
+        spoken(questions.expression, generator.understands),
+        source=spoken(shown, generator.understands),
+        seed=questions.rows.tolist(),
+    ).cpu()
+    if edited.shape != faces.images.shape or not edited.isfinite().all():
+        finite = "" if edited.isfinite().all() else ", not all of them finite"
+        raise CannotEvaluate(
+            f"{generator.name} answered faces {tuple(faces.images.shape)} with {tuple(edited.shape)}{finite}"
+        )
+    return edited
+
+
+class CannotEvaluate(ValueError):
+    """A generator that the protocol cannot measure. The message says why and what to do."""

@@ -1,0 +1,111 @@
+"""All generators of an exam in one table, with the rows that they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from facekit.evaluation.baselines import Copy, Noise, TrainingFace, TrueCounterfactual
+from facekit.evaluation.protocol.exam import FACES, CannotEvaluate, Editor, Exam, synthetic_exam
+from facekit.evaluation.protocol.panel import Panel
+from facekit.evaluation.protocol.run import evaluate
+from facekit.evaluation.protocol.summary import flat
+from facekit.files import atomic_path
+from facekit.models.load import load_system
+from facekit.models.system import Generator
+
+_SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
+    "kept_and_changed": ("kept and changed", "{:.1%}".format),
+    "accuracy": ("as asked", "{:.1%}".format),
+    "verified": ("same person", "{:.1%}".format),
+    "relative_error": ("error / copy", "{:.3f}".format),
+    "moved_right": ("moved right", "{:.1%}".format),
+    "changed_psnr": ("PSNR changed", "{:.1f}".format),
+    "self_psnr": ("PSNR self", "{:.1f}".format),
+    "fid": ("FID", "{:.2f}".format),
+    "spearman": ("intensity", "{:.2f}".format),
+    "level_error": ("level error", "{:.2f}".format),
+    "parameters": ("parameters", "{:,.0f}".format),
+    "edits_per_second": ("edits/s", "{:.0f}".format),
+    "latency_ms": ("ms", "{:.0f}".format),
+}
+"""Columns of the printed table: heading and form. The CSV has everything."""
+
+
+def references(exam: Exam) -> list[Editor]:
+    """The rows that are always there."""
+    truth = TrueCounterfactual(exam.faces.person, exam.truth)
+    return [truth, TrainingFace(exam.training), Copy(), Noise()]
+
+
+def evaluate_weights(
+    names: Sequence[str],
+    out: Path,
+    *,
+    panel: Panel,
+    faces: int = FACES,
+    intensities: bool = False,
+    again: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, pd.DataFrame]:
+    """Measure generators by the names of their weights, and the reference rows beside them.
+
+    faces   of each exam
+    names   as `facekit.weights.find_weights` takes them. Pictures of different sizes cannot be compared, so that
+            generators that take different ones sit different exams; without a name there is the usual one
+
+    Returns the leaderboard of each exam by its name, as `leaderboard.csv` in its folder has it. Other arguments are
+    those of `evaluate`. Raises `CannotEvaluate` before anything is measured where weights are no generator's.
+    """
+    generators = {name: _generator(name) for name in names}
+    for generator in generators.values():
+        panel.check_impartial(generator)
+    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {(64, 3)}
+    tables = {}
+    for size, channels in sorted(kinds):
+        exam = synthetic_exam(faces, size, channels)
+        sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
+        sitting |= {reference.name: reference for reference in references(exam)}
+        rows = [
+            evaluate(g, exam, panel, out, name=name, intensities=intensities, again=again, tell=tell)
+            for name, g in sitting.items()
+        ]
+        tables[exam.name] = leaderboard(rows)
+        with atomic_path(out / exam.name / "leaderboard.csv") as draft:
+            tables[exam.name].to_csv(draft, index=False)
+    return tables
+
+
+def _generator(name: str) -> Generator:
+    system = load_system(name)
+    if not isinstance(system, Generator):
+        raise CannotEvaluate(
+            f"{name} is no generator but {type(system).__name__}, which reads faces: name one that edits"
+        )
+    return system
+
+
+def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """One row a generator, those first that changed the emotion and kept the person most often; among equals, those
+    whose edits are nearest to the truth."""
+    table = pd.DataFrame([flat(summary) for summary in summaries])
+    ordered = table.sort_values(["kept_and_changed", "relative_error"], ascending=[False, True], kind="stable")
+    return ordered.drop(columns=["measured"]).reset_index(drop=True)
+
+
+def to_text(table: pd.DataFrame) -> str:
+    """A leaderboard to be read in a terminal, with the interval of its first number."""
+    columns = {"": table["name"]}
+    for name, (heading, form) in _SHOWN.items():
+        if name in table:
+            columns[heading] = [_told(value, form) for value in table[name]]
+    first, form = _SHOWN["kept_and_changed"]
+    with_interval = zip(columns[first], table.kept_and_changed_low, table.kept_and_changed_high, strict=True)
+    columns[first] = [f"{told} ({form(low)} to {form(high)})" for told, low, high in with_interval]
+    return pd.DataFrame(columns).to_string(index=False)
+
+
+def _told(value: float, form: Callable[[float], str]) -> str:
+    return "–" if pd.isna(value) else form(value)
