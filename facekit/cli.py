@@ -93,6 +93,7 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train one system; the same call again goes on where it stopped."""
+    from facekit.training.machine import part_processes
     from facekit.training.run import train as train_system
 
     overrides = dict(map(_assignment, arguments.set))
@@ -106,6 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
         overrides=overrides,
         minutes=arguments.minutes,
     )
+    part_processes()
     print(written or "stopped when the time was over; the same command goes on")
     return 0
 

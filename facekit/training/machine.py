@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 
@@ -29,6 +29,16 @@ def accelerator() -> Accelerator:
     if found.device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # every batch has the same shape, so the search pays
     return found
+
+
+def part_processes() -> None:
+    """Let go of the other processes, where there are some, once all are done.
+
+    Left to the interpreter's exit, the threads that listen to the others now and then abort it.
+    """
+    processes = PartialState()
+    processes.wait_for_everyone()
+    processes.destroy_process_group()
 
 
 def average_gradients(gradients: Sequence[Tensor], processes: Accelerator) -> None:

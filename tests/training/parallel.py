@@ -10,6 +10,7 @@ import torch
 import toys
 
 from facekit.training import PROFILES, fit
+from facekit.training.machine import part_processes
 
 
 def main(out: str) -> None:
@@ -26,6 +27,7 @@ def main(out: str) -> None:
         for _ in islice(records, steps):
             pass
         records.close()
+    part_processes()
 
 
 if __name__ == "__main__":
