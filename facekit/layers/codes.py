@@ -63,7 +63,8 @@ class LabelledCodes(nn.Module):
 
 
 class CodeReader(nn.Sequential):
-    """Reads labels in codes: (N, dim) to logits (N, labels). What it cannot find is not there for a decoder either."""
+    """Reads labels in codes: (N, dim) to logits (N, labels). What is made to mislead it (Lample 2017) may still be read
+    by another reader, but with more effort."""
 
     def __init__(self, dim: int, labels: int, width: int = 256) -> None:
         super().__init__(

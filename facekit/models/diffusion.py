@@ -23,7 +23,7 @@ from facekit.losses.denoising import denoising_loss
 from facekit.models.label import face_labels, label_weights
 from facekit.models.system import Clock, Generator, Step, check_choices
 from facekit.models.unet import NoisePreset
-from facekit.training.optimisers import optimiser
+from facekit.optimisers import optimiser
 
 STARTS = ("noise", "noised", "inverted")
 """Where an edit's way begins: pure noise; the face taken part of the way into noise (Meng 2022); its own stochastic

@@ -38,7 +38,7 @@ from facekit.models.label import face_labels, label_weights, leveled
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Generator, Step
 from facekit.models.unet import NoisePreset
-from facekit.training.optimisers import optimiser
+from facekit.optimisers import optimiser
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from facekit.losses.denoising import denoising_loss
 from facekit.models.label import face_labels, label_weights
 from facekit.models.system import Clock, Generator, Step
 from facekit.models.unet import UNetPreset
-from facekit.training.optimisers import optimiser
+from facekit.optimisers import optimiser
 
 
 class PairedOracle(Generator):

@@ -192,7 +192,7 @@ def test_an_edit_keeps_who_it_is_and_changes_what_it_shows():
     shades, emotions = torch.linspace(-1, 0.5, 8).repeat_interleave(7), torch.arange(7).repeat(8)
     torch.manual_seed(0)
     kind = system_class("conditional_vae")
-    fields = {"size": 16, "widths": (16, 32), "latent": 4, "beta": 1e-2, "optimiser": "adam", "learning_rate": 3e-3}
+    fields = {"size": 16, "widths": (16, 32), "latent": 4, "beta": 1e-2}
     system = kind(dataclasses.replace(kind.presets["smoke"], **fields), channels=1)
     train(system, bars(shades, emotions), 300)
     unseen = bars(shades[::7] + 0.1, torch.arange(8) % 7)  # shades between those that it knows

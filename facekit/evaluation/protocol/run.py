@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facekit import machine
 from facekit.evaluation.protocol.exam import (
@@ -177,16 +177,19 @@ def _depends_on(generator: Editor, exam: Exam, panel: Panel) -> dict[str, object
 
 def _identity(generator: Editor) -> dict[str, object]:
     """What distinguishes a generator from others: its kind, weights, preset, and what it requires."""
-    kind = {"kind": type(generator).__qualname__}
-    if not isinstance(generator, System):
-        return kind
-    tensors = {name: value.detach().cpu().clone() for name, value in generator.weights().items()}
-    card = getattr(generator, "card", None)
-    return kind | {
-        "weights": hashlib.sha256(safetensors.torch.save(tensors)).hexdigest(),
-        "preset": dataclasses.asdict(generator.preset),
-        "requires": dict(card.requires) if card else {},
-    }
+    identity: dict[str, object] = {"kind": type(generator).__qualname__}
+    if isinstance(generator, nn.Module):
+        tensors = {name: value.detach().cpu().clone() for name, value in _weights(generator).items()}
+        identity["weights"] = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+    if isinstance(generator, System):
+        identity["preset"] = dataclasses.asdict(generator.preset)
+        identity["requires"] = dict(generator.card.requires) if generator.card else {}
+    return identity
+
+
+def _weights(generator: nn.Module) -> dict[str, Tensor]:
+    """What of a network ships."""
+    return generator.weights() if isinstance(generator, System) else generator.state_dict()
 
 
 def _prepare(folder: Path, wanted: dict[str, object], again: bool) -> None:
@@ -218,9 +221,9 @@ def _cost(generator: Editor, exam: Exam) -> dict[str, object]:
     edits_per_second  in batches of 64, with all threads that torch uses here
     latency_ms        of a single edit, the median of three
     """
-    if not isinstance(generator, System):
+    if not isinstance(generator, nn.Module):
         return dict.fromkeys(("parameters", "weights_bytes", "edits_per_second", "latency_ms"))
-    saved = generator.weights()
+    saved = _weights(generator)
     questions = full_questions(exam)
     answer(generator, exam, questions[:1])  # the first is slower
     single = statistics.median(_seconds(generator, exam, questions[i : i + 1]) for i in range(3))

@@ -1,4 +1,4 @@
-"""Optimisers by name, Muon among them, which trains these small networks several times faster than Adam does."""
+"""Optimisers by the names that presets give, Muon among them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 # Jordan 2024: a quintic whose repeated application takes singular values from (0, 1] to about 1, quickly rather than
 # exactly.
-QUINTIC = (3.4445, -4.7750, 2.0315)
+_QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
@@ -21,7 +21,7 @@ class Muon(torch.optim.Optimizer):
     of out rows; `torch.optim.Muon` takes only matrices. Steps have the size that AdamW's have (Liu 2025, "Muon is
     scalable", eq. 4), so one learning rate and one weight decay do for both.
 
-    lr            learning rate; 2e-3 to 5e-3 for the networks here
+    lr            learning rate
     momentum      of the gradient's average, Nesterov's
     betas         of AdamW
     weight_decay  share of a parameter, times lr, by which it shrinks at every step
@@ -77,7 +77,7 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
 
     By Newton and Schulz' iteration, in bfloat16. A matrix of zeros stays one.
     """
-    a, b, c = QUINTIC
+    a, b, c = _QUINTIC
     x = (matrix / (matrix.norm() + 1e-7)).bfloat16()
     x = x.T if len(x) > x.shape[1] else x
     for _ in range(iterations):
