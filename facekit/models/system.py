@@ -200,6 +200,7 @@ SYSTEMS: dict[str, str] = {
     "cnn_diffusion": "facekit.models.semantic_diffusion:CNNDiffusion",  # G12
     "vae_diffusion": "facekit.models.semantic_diffusion:VAEDiffusion",  # G13
     "diffusion_autoencoder": "facekit.models.diffusion_autoencoder:DiffusionAutoencoder",  # G14
+    "completion_editor": "facekit.models.completion_editor:CompletionEditor",  # G15's teacher
     "diffusion_editor": "facekit.models.diffusion_editor:DiffusionEditor",  # G15
     "stargan": "facekit.models.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.cyclegan:CycleGAN",  # G8

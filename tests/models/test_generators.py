@@ -13,7 +13,8 @@ from facekit.models.system import Clock, system_class
 from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, save_weights
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
-GENERATORS = (*DIFFUSION, "conditional_vae", "diffusion_editor", "paired_oracle", "stargan")
+EDITORS = ("completion_editor", "diffusion_editor")
+GENERATORS = (*DIFFUSION, *EDITORS, "conditional_vae", "paired_oracle", "stargan")
 
 
 def saved(folder, system):
@@ -41,7 +42,14 @@ def stood_on(tmp_path_factory):
     """Weights of systems that others stand on, by the field of the preset that names them."""
     folder = tmp_path_factory.mktemp("stood-on")
     vae, conditional = (saved(folder, untrained(name)) for name in ("vae", "conditional_vae"))
-    return {"vae_diffusion": {"encoder": str(vae)}, "diffusion_editor": {"proposal": str(conditional), "size": 48}}
+    completing = {"proposal": str(conditional), "size": 48}
+    kind = system_class("completion_editor")
+    teacher = saved(folder, kind(dataclasses.replace(kind.presets["smoke"], **completing)))
+    return {
+        "vae_diffusion": {"encoder": str(vae)},
+        "completion_editor": completing,
+        "diffusion_editor": {"teacher": str(teacher), "size": 48},
+    }
 
 
 @pytest.fixture(params=GENERATORS)
@@ -99,7 +107,7 @@ def test_weights_come_back(generator, faces, tmp_path):
     torch.testing.assert_close(again.edit(faces, asked), generator.edit(faces, asked), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", [*DIFFUSION, "diffusion_editor", "paired_oracle"])
+@pytest.mark.parametrize("name", [*DIFFUSION, *EDITORS, "paired_oracle"])
 def test_smoke_training_learns(name, drawn, stood_on):
     kind = system_class(name)
     preset = dataclasses.replace(kind.presets["smoke"], **stood_on.get(name, {}))
@@ -148,45 +156,52 @@ def test_what_a_system_stands_on_is_not_trained_not_saved_and_must_be_the_same(s
         load_system(path)
 
 
-@pytest.fixture(scope="module")
-def editor(stood_on):
-    kind = system_class("diffusion_editor")
-    return kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"], sample_steps=1))
-
-
-def test_an_editor_without_back_translation_leaves_its_proposer_alone(stood_on, faces):
-    kind = system_class("diffusion_editor")
-    fields = stood_on["diffusion_editor"] | {"back_translation": False}
-    system = kind(dataclasses.replace(kind.presets["smoke"], **fields))
-    assert set(system.optimisers()) == {"denoiser"}
-    assert [name for name, _, _ in system.training_step(faces, Clock(0, 1))] == ["denoiser"]
-
-
 def labels(*columns):
     return torch.eye(7)[list(columns)]
 
 
-def test_the_editor_hides_where_the_proposals_differ_and_nothing_of_the_face_is_told_from_there(editor, faces):
-    images = faces.images[:2]
-    proposal = editor.propose(images, labels(0, 6), labels(3, 6))
-    hidden = proposal.hidden.bool()
+@pytest.fixture(scope="module")
+def completing(stood_on):
+    kind = system_class("completion_editor")
+    return kind(dataclasses.replace(kind.presets["smoke"], **stood_on["completion_editor"], sample_steps=1))
+
+
+def test_faces_are_hidden_where_the_proposals_differ_and_nothing_of_them_is_told_from_there(completing, faces):
+    images, source = faces.images[:2], Expression.of(["angry", "neutral"])
+    visible, coarse, mask = completing.show(images, labels(3, 6), source)
+    hidden = mask.bool()
     assert hidden[0].any()
     assert not hidden[0].all()
     assert not hidden[1].any()  # what is asked for is shown already
-    assert torch.equal(proposal.shown[~hidden], images[~hidden])
-    assert not proposal.shown[hidden].any()
-    back = editor.propose(images, labels(0, 6), labels(3, 6), back=True)
-    assert torch.equal(back.hidden, proposal.hidden)
-    assert not torch.allclose(back.coarse[0], proposal.coarse[0], atol=1e-3)
+    assert torch.equal(visible[~hidden], images[~hidden])
+    assert not visible[hidden].any()
+    torch.testing.assert_close(coarse, completing.proposer(images, labels(0, 6), labels(3, 6))[1])
 
 
-def test_an_untrained_editor_gives_the_proposal(editor, faces):
+def test_an_untrained_completing_editor_gives_the_proposal(completing, faces):
     """The network's answer is 0, and one step from noise leads to what the preconditioning expects."""
     asked, shown = Expression.of("happy"), faces.expression.only("emotion", "intensity")
-    edited = editor.edit(faces, asked, source=shown)
-    label, own = labels(3).expand(len(faces), 7), label_weights(shown, editor.preset.emotions, "a test")
-    expected = editor.propose(faces.images, own, label).picture.clamp(-1, 1)
-    torch.testing.assert_close(edited, expected, atol=0.06, rtol=0)
+    edited = completing.edit(faces, asked, source=shown)
+    pictures = completing.show(faces.images, labels(3).expand(len(faces), 7), shown)
+    torch.testing.assert_close(edited, completing.expected(*pictures).clamp(-1, 1), atol=0.06, rtol=0)
+
+
+def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, faces, monkeypatch):
+    kind = system_class("diffusion_editor")
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    torch.manual_seed(0)
+    turned = system.turned(faces)
+    assert turned.shape == faces.images.shape
+    assert not torch.allclose(turned, faces.images, atol=1e-2)
+    learned = []
+    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or torch.zeros(()))
+    torch.manual_seed(0)
+    list(system.training_step(faces, Clock(0, 1)))
+    [(images, told, shown)] = learned
+    assert torch.equal(images, faces.images)
+    assert torch.equal(told, label_weights(faces.expression, system.preset.emotions, "a test"))
+    assert not torch.equal(shown, faces.images)
+    assert not any("teacher" in name for name in system.state_dict())
 
 
 def test_the_oracle_asks_for_pairs(drawn):
