@@ -49,7 +49,7 @@ class CompletionEditor(Editor):
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
         "laptop": CompletionPreset(steps=2000),
-        "gpu": CompletionPreset(size=64, steps=4000),
+        "gpu": CompletionPreset(size=64, steps=2500),
     }
 
     def __init__(self, preset: CompletionPreset, channels: int = 3) -> None:

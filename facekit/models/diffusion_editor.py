@@ -48,7 +48,7 @@ class DiffusionEditor(Editor):
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
         "laptop": DiffusionEditorPreset(steps=2000),
-        "gpu": DiffusionEditorPreset(size=64, steps=4000),
+        "gpu": DiffusionEditorPreset(size=64, steps=2500),
     }
 
     @property

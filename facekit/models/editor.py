@@ -24,8 +24,6 @@ from facekit.optimisers import optimiser
 class EditorPreset(NoisePreset):
     """How an editor is built, trained and asked."""
 
-    widths: tuple[int, ...] = (48, 72, 80)
-    condition: int = 96
     spread: float = 0.15  # how far, roughly, an edit is from the picture that its estimates are counted from
 
 

@@ -27,7 +27,7 @@ class PairedOracle(Generator):
     presets: ClassVar = {
         "smoke": UNetPreset(widths=(16, 32), attention=(False, False), steps=60, warmup=10),
         "laptop": UNetPreset(steps=2500),
-        "gpu": UNetPreset(size=64, steps=6000),
+        "gpu": UNetPreset(size=64, steps=3000),
     }
 
     def __init__(self, preset: UNetPreset, channels: int = 3) -> None:

@@ -22,14 +22,14 @@ class UNetPreset(Preset):
     warmup: int = 200
     clip_norm: float | None = 1.0
     ema: float | None = 0.999
-    widths: tuple[int, ...] = (64, 96, 104)
+    widths: tuple[int, ...] = (48, 72, 80)
     blocks: int = 1
     attention: tuple[bool, ...] = (False, False, False)
     factor: int = 4
     heads: int = 2
     groups: int = 8
     dropout: float = 0.0
-    condition: int = 128  # length of the sum of all embeddings
+    condition: int = 96  # length of the sum of all embeddings
     norm: str = "adaptive"
     emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # columns of the label
 
