@@ -68,20 +68,21 @@ class CompletionEditor(Editor):
         others = leveled(torch.randint(len(emotions), (n,)), 0.2 + 0.8 * torch.rand(n), emotions).to(images.device)
         # Hidden as on a way to another label, and completed as on the way back.
         before, after = self.proposer(images, labels, others)
-        yield "denoiser", self.denoising(images, labels, *self._hidden(images, before, after, before)), {}
+        yield "denoiser", self.denoising(images, labels, *self.hide(images, before, after, before)), {}
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         source = source or self.proposer.network.estimate(images)
         before, after = self.proposer(images, label_weights(source, self.preset.emotions, self.name).to(asked), asked)
-        return self._hidden(images, before, after, after)
+        return self.hide(images, before, after, after)
 
     def expected(self, *pictures: Tensor) -> Tensor:
         visible, coarse, hidden = pictures
         return visible + hidden * coarse
 
     @torch.no_grad()
-    def _hidden(self, images: Tensor, before: Tensor, after: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Faces hidden where G1's pictures before and after an edit differ."""
+    def hide(self, images: Tensor, before: Tensor, after: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is shown of faces, hidden where G1's pictures before and after an edit differ: see the class. All are
+        (N, C, H, W)."""
         apart = (after - before).abs().amax(1, keepdim=True)
         apart = F.max_pool2d(apart, 2 * self.preset.margin + 1, stride=1, padding=self.preset.margin)
         hidden = (apart > self.preset.hidden_above).to(images).expand_as(images)
