@@ -21,9 +21,6 @@ class Recipe:
     overrides: Mapping[str, object] = field(default_factory=dict)
 
 
-# 4,000 people as 8 faces each: what two cores draw in a minute or two, and no fewer than the small networks can use.
-_PEOPLE = {"profile.people": 4000, "profile.faces_per_person": 8, "profile.workers": 0}
-
 SHIPPED: dict[str, Recipe] = {
     "emotion_cnn-synthetic": Recipe("emotion_cnn"),  # E1
     # E2 of drawn faces, in the shares, crops and poses of FER-2013 and with what cameras add, so that it reads
@@ -43,22 +40,8 @@ SHIPPED: dict[str, Recipe] = {
     # E7. Half of its faces show freely drawn units: no emotion shows AU14 or AU43, and none shows a unit alone. A third
     # are one-sided: of faces whose halves nearly always agree, it would learn that they always do.
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),
-    **{
-        f"{system}-synthetic": Recipe(system, data=data, profile="gpu", overrides=_PEOPLE)
-        for system, data in {
-            "conditional_vae": "synthetic",  # G1
-            "vae": "synthetic",  # before what stands on it
-            "label_diffusion": "synthetic",  # G11
-            "cnn_diffusion": "synthetic",  # G12
-            "vae_diffusion": "synthetic",  # G13
-            "diffusion_autoencoder": "synthetic",  # G14
-            "completion_editor": "synthetic",  # stands on G1
-            "diffusion_editor": "synthetic",  # G15, stands on the former
-            "paired_oracle": "synthetic_pairs",
-        }.items()
-    },
 }
-"""By the name that `load_system` takes, in an order in which what others stand on comes first."""
+"""By the name that `load_system` takes."""
 
 
 def retrain(name: str) -> Path:

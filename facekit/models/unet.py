@@ -25,7 +25,7 @@ class UNetPreset(Preset):
     widths: tuple[int, ...] = (48, 72, 80)
     blocks: int = 1
     attention: tuple[bool, ...] = (False, False, False)
-    factor: int = 4
+    factor: int = 2
     heads: int = 2
     groups: int = 8
     dropout: float = 0.0
