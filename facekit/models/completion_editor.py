@@ -23,7 +23,7 @@ from torch import Tensor
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.layers.frozen import Frozen
-from facekit.models.editor import Editor, EditorPreset
+from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import face_labels, label_weights, leveled
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step
@@ -40,7 +40,7 @@ class CompletionPreset(EditorPreset):
     margin: int = 2  # pixels by which what is hidden is widened
 
 
-class CompletionEditor(Editor):
+class CompletionEditor(DenoisingEditor):
     """Shown are the face, 0 where it is hidden; G1's picture of it under the label asked for; and 1 where the face is
     hidden, else 0, in every channel the same."""
 

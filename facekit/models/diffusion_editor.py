@@ -24,7 +24,7 @@ from torch import Tensor
 from facekit.emotions import EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces
-from facekit.models.editor import Editor, EditorPreset
+from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import face_labels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Generator, Step
@@ -40,7 +40,7 @@ class DiffusionEditorPreset(EditorPreset):
     label_guidance: float = 1.5  # what it is trained on is nearer to the face than an edit should be
 
 
-class DiffusionEditor(Editor):
+class DiffusionEditor(DenoisingEditor):
     """Shown is the face. What it shows now need not be known."""
 
     name = "diffusion_editor"

@@ -27,7 +27,7 @@ class EditorPreset(NoisePreset):
     spread: float = 0.15  # how far, roughly, an edit is from the picture that its estimates are counted from
 
 
-class Editor(Generator):
+class DenoisingEditor(Generator):
     """A denoiser that is told a label and shown pictures. A subclass says which, by `show`.
 
     shown  how many pictures it is shown
