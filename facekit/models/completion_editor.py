@@ -24,7 +24,7 @@ from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.layers.frozen import Frozen
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import face_labels, label_weights, leveled
+from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step
 
@@ -65,7 +65,7 @@ class CompletionEditor(DenoisingEditor):
         labels, known = face_labels(batch, emotions)
         images, labels = batch.images[known], labels[known]
         n = len(images)
-        others = leveled(torch.randint(len(emotions), (n,)), 0.2 + 0.8 * torch.rand(n), emotions).to(images.device)
+        others = leveled(torch.randint(len(emotions), (n,)), drawn_levels(n), emotions).to(images.device)
         # Hidden as on a way to another label, and completed as on the way back.
         before, after = self.proposer(images, labels, others)
         yield "denoiser", self.denoising(images, labels, *self.hide(images, before, after, before)), {}

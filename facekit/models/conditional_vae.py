@@ -58,7 +58,6 @@ class ConditionalVAE(VAE, Generator):
         "laptop": ConditionalVAEPreset(
             widths=(48, 64, 96, 64), adversary=0.01, batch=128, steps=3000, warmup=100
         ),
-        # Small, as the editor (G15) carries it along.
         "gpu": ConditionalVAEPreset(
             size=64, widths=(72, 96, 32), factor=4, latent=208, beta=1e-6, adversary=0.01, batch=128, steps=4000,
             warmup=200, ema=0.999,

@@ -25,7 +25,7 @@ from facekit.emotions import EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import face_labels
+from facekit.models.label import drawn_levels, face_labels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Generator, Step
 
@@ -35,7 +35,7 @@ class DiffusionEditorPreset(EditorPreset):
     """How G15 is built, trained and asked."""
 
     teacher: str = "completion_editor-synthetic"  # name or path of its weights
-    full: float = 0.3  # share of the teacher's edits at full intensity; the others' are drawn from 0.2 to 1
+    full: float = 0.3  # share of the teacher's edits that are asked for at full intensity
     sample_steps: int = 1  # the mean of all that may be meant
     label_guidance: float = 1.5  # what it is trained on is nearer to the face than an edit should be
 
@@ -70,8 +70,7 @@ class DiffusionEditor(DenoisingEditor):
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
         n = len(faces)
         known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
-        levels = torch.where(torch.rand(n) < self.preset.full, 1.0, 0.2 + 0.8 * torch.rand(n))
-        asked = Expression.from_labels(known[torch.randint(len(known), (n,))], levels)
+        asked = Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
         shown, seed = faces.expression.only("emotion", "intensity"), torch.randint(2**31, (n,)).tolist()
         return self.teacher[0].edit(faces, asked, source=shown, seed=seed)
 

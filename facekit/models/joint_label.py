@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facekit.expression import DOMAINS, Expression, UnsupportedExpression
 from facekit.faces import Faces
-from facekit.models.label import face_labels, label_weights, leveled
+from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
 
 # Weights of emotions up to this size count as none.
 _NOTHING = 1e-3
@@ -119,9 +119,8 @@ class JointLabels:
         if "neutral" not in self.emotions:
             return F.one_hot(kind, len(self.emotions)).float(), domain
         neutral = self.emotions.index("neutral")
-        level = torch.rand(n, device=device) * 0.8 + 0.2
-        weaker = (torch.rand(n, device=device) < partial) & self.known(device)[domain, neutral]
-        return leveled(kind, torch.where(weaker, level, torch.ones_like(level)), self.emotions), domain
+        level = drawn_levels(n, 1 - partial, device)
+        return leveled(kind, torch.where(self.known(device)[domain, neutral], level, 1.0), self.emotions), domain
 
     def loss(self, logits: Tensor, weights: Tensor, domain: Tensor) -> Tensor:
         """Cross-entropy of logits (N, emotions) against labels (N,): only emotions of the face's domain compete.

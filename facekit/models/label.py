@@ -53,5 +53,11 @@ def leveled(kinds: Tensor, levels: Tensor, emotions: Sequence[str]) -> Tensor:
     return labels
 
 
+def drawn_levels(n: int, full: float = 0.0, device: torch.device | str = "cpu") -> Tensor:
+    """Intensities (N,) to train with, from the global generator: from 0.2 to 1, but 1 for a share of them, `full`."""
+    levels = 0.2 + 0.8 * torch.rand(n, device=device)
+    return torch.where(torch.rand(n, device=device) < full, 1.0, levels)
+
+
 def _columns(emotions: Sequence[str]) -> list[int]:
     return [EMOTIONS.index(name) for name in emotions]

@@ -76,18 +76,12 @@ class VAE(System):
         loss, scalars, _ = self.bound(*self.examples(batch))
         yield "vae", loss, scalars
 
-    def bound(
-        self, images: Tensor, labels: Tensor, others: Tensor | None = None, asked: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """The loss of pictures (N, C, H, W) with labels (N, K), its parts, and the codes (N, latent) that were drawn.
-
-        others, asked  pictures that those should become, and their labels; by default themselves
-        """
+    def bound(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The loss of pictures (N, C, H, W) with labels (N, K), its parts, and the codes (N, latent) drawn."""
         mu, logvar = self.encoder(images, labels)
         mu = self.freed(mu, labels)
         codes = reparameterise(mu, logvar)
-        decoded = self.decoder(codes, labels if asked is None else asked)
-        loss = variational_loss(images if others is None else others, decoded, mu, logvar, self.preset.beta)
+        loss = variational_loss(images, self.decoder(codes, labels), mu, logvar, self.preset.beta)
         kl = gaussian_divergence(mu, logvar).sum(1).mean().detach()
         return loss, {"mse": loss.detach() - self.preset.beta * kl, "kl": kl}, codes
 
