@@ -13,7 +13,7 @@ the real face shows, copying is the way back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -57,9 +57,9 @@ class DiffusionEditor(DenoisingEditor):
         return {"teacher": self.preset.teacher}
 
     @cached_property
-    def teacher(self) -> list[Generator]:
+    def advisers(self) -> Sequence[Generator]:
         """The teacher, in a list, by which it is no part of this system."""
-        return [load_system(self.preset.teacher).to(self.device)]
+        return [load_system(self.preset.teacher)]
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         labels, known = face_labels(batch, self.preset.emotions)
@@ -72,7 +72,7 @@ class DiffusionEditor(DenoisingEditor):
         known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
         asked = Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
         shown, seed = faces.expression.only("emotion", "intensity"), torch.randint(2**31, (n,)).tolist()
-        return self.teacher[0].edit(faces, asked, source=shown, seed=seed)
+        return self.advisers[0].edit(faces, asked, source=shown, seed=seed)
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)

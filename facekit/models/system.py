@@ -106,6 +106,12 @@ class System(nn.Module):
     def _of_helper(self, name: str) -> bool:
         return name.partition(".")[0] in self.helpers
 
+    @property
+    def advisers(self) -> Sequence[System]:
+        """Whole systems that only training asks, and that are no part of this one: a teacher. Their networks compute
+        where and as this one's do."""
+        return ()
+
     def networks(self) -> dict[str, nn.Module]:
         """The networks by name."""
         return dict(self.named_children())

@@ -85,13 +85,15 @@ class _Run:
         self.augment = augmentation(self.preset.augment)
         self.accelerator = accelerator()
         self.device = self.accelerator.device
-        system.to(self.device)
-        if profile.channels_last:
-            system.to(memory_format=torch.channels_last)
+        systems = (system, *system.advisers)
+        for each in systems:
+            each.to(self.device)
+            if profile.channels_last:
+                each.to(memory_format=torch.channels_last)
         self.optimisers = system.optimisers()
         self.rates = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimisers.items()}
         self.average = MovingAverage(system, self.preset.ema) if self.preset.ema is not None else None
-        self.precision = ForwardPrecision(system, self.device, forward_dtype(profile, self.device))
+        self.precision = ForwardPrecision(systems, self.device, forward_dtype(profile, self.device))
         self.folder: Path | None = None  # of the run, in the process that writes
         self.step = 0  # steps done
         self.saved = 0  # the step of the newest checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -60,18 +60,19 @@ def forward_dtype(profile: Profile, device: torch.device) -> torch.dtype:
 
 
 class ForwardPrecision:
-    """A context in which a system's networks compute in a precision, and all else in float32.
+    """A context in which the networks of systems compute in a precision, and all else in float32.
 
-    The networks are the outermost modules below the system that can be called. What they return is float32 again,
+    The networks are the outermost modules below a system that can be called. What they return is float32 again,
     so losses, penalties and distances are computed in full precision. Inside the context their `forward` is wrapped;
     outside they are as they were.
     """
 
-    def __init__(self, system: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        networks = _callable_children(system) if dtype != torch.float32 else ()
+    def __init__(self, systems: Iterable[nn.Module], device: torch.device, dtype: torch.dtype) -> None:
+        wanted = systems if dtype != torch.float32 else ()
         self._wrapped = [
             (network, convert_outputs_to_fp32(torch.autocast(device.type, dtype)(network.forward)))
-            for network in networks
+            for system in wanted
+            for network in _callable_children(system)
         ]
 
     def __enter__(self) -> None:

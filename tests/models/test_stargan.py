@@ -129,7 +129,7 @@ def test_penalties_are_computed_in_single_precision():
         return penalty, slopes, system.discriminator(real)[0]
 
     penalty, slopes, scores = both()
-    with ForwardPrecision(system, torch.device("cpu"), torch.bfloat16):
+    with ForwardPrecision([system], torch.device("cpu"), torch.bfloat16):
         again, again_slopes, half = both()
     assert torch.equal(penalty, again)
     assert torch.equal(slopes, again_slopes)

@@ -179,6 +179,24 @@ def test_half_precision_is_of_the_forward_pass_alone():
     assert records[0].scalars["loss/critic"] == pytest.approx(full[0].scalars["loss/critic"], abs=0.02)
 
 
+def test_an_adviser_computes_as_the_system_that_it_advises():
+    adviser, seen = toys.build("adversaries"), set()
+    adviser.critic[0].register_forward_hook(lambda *args: seen.add(args[2].dtype))
+
+    class Advised(toys.Adversaries):
+        advisers = (adviser,)
+
+        def training_step(self, batch, clock):
+            adviser.critic(batch.images)
+            yield from super().training_step(batch, clock)
+
+    untouched = [p.clone() for p in adviser.parameters()]
+    trained(Advised(toys.ToyPreset(steps=2)), profile=replace(FLOAT32, precision="bfloat16"))
+    assert seen == {torch.bfloat16}
+    assert adviser.generator[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(a, b) for a, b in zip(untouched, adviser.parameters(), strict=True))
+
+
 def test_memory_layout_changes_speed_alone():
     plain, last = toys.build("adversaries"), toys.build("adversaries")
     trained(plain, profile=replace(FLOAT32, channels_last=False))
