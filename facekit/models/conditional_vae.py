@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +17,7 @@ from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.layers.codes import CodeReader, LabelledCodes
 from facekit.losses.variational import gaussian_divergence
-from facekit.models.label import face_labels, label_weights
+from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
 from facekit.models.system import Clock, Generator, Step
 from facekit.models.vae import VAE, VAEPreset, between
 from facekit.optimisers import optimiser
@@ -38,8 +39,12 @@ class ConditionalVAEPreset(VAEPreset):
     # say who it is says what the face shows too, and the decoder has no need of the label.
     erase: bool = True
     # It is also freed of what a small network, trained beside it, reads of the label in it (Lample 2017, "Fader
-    # networks"): the weight of misleading that network.
+    # networks"): the weight of misleading that network, until it becomes its own teacher.
     adversary: float = 0.0
+    # Share of the run after which it is its own teacher: the way back is learned from edits by what it was then, to
+    # the real face under its true label (back-translation, Sennrich 2016). What the loss never asked for, that an
+    # edit is what the label says, is then asked.
+    taught_from: float | None = None
 
 
 class ConditionalVAE(VAE, Generator):
@@ -49,7 +54,7 @@ class ConditionalVAE(VAE, Generator):
     """
 
     name = "conditional_vae"
-    helpers = frozenset({"reader"})
+    helpers = frozenset({"reader", "teacher"})
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": ConditionalVAEPreset(
@@ -59,8 +64,8 @@ class ConditionalVAE(VAE, Generator):
             widths=(48, 64, 96, 64), adversary=0.01, batch=128, steps=3000, warmup=100
         ),
         "gpu": ConditionalVAEPreset(
-            size=64, widths=(72, 96, 32), factor=4, latent=208, beta=1e-6, adversary=0.01, batch=128, steps=4000,
-            warmup=200, ema=0.999,
+            size=64, widths=(72, 96, 32), factor=4, latent=208, beta=2e-6, adversary=0.01, taught_from=0.45,
+            batch=128, steps=6000, warmup=200, ema=0.999,
         ),
         # P0 §4.1.1: 64 x 64, Adam 1e-3 with its other numbers left alone, batch 64, beta 0.001, 100,000 epochs with
         # a checkpoint every 500. It gives neither the number of pictures nor the network's sizes nor the reduction
@@ -82,6 +87,10 @@ class ConditionalVAE(VAE, Generator):
         super().__init__(preset, channels)
         self.codes = LabelledCodes(preset.latent, self.labels, standardise=False)
         self.reader = CodeReader(preset.latent, self.labels) if preset.adversary else None
+        self.teacher = None
+        if preset.taught_from is not None:
+            alone = dataclasses.replace(preset, adversary=0.0, taught_from=None)
+            self.teacher = ConditionalVAE(alone, channels).requires_grad_(False)
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -100,8 +109,9 @@ class ConditionalVAE(VAE, Generator):
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         images, labels = self.examples(batch)
-        loss, scalars, codes = self.bound(images, labels)
-        if self.reader is not None:
+        taught = self.teacher is not None and clock.progress >= self.preset.taught_from
+        loss, scalars, codes = self.bound(images, labels, self.turned(images, labels) if taught else None)
+        if self.reader is not None and not taught:
             yield "reader", F.cross_entropy(self.reader(codes.detach()), labels), {}
             # Against what it would say of a code that says nothing. The weight comes in over the first quarter:
             # there is nothing to hide in codes that say nothing yet.
@@ -109,6 +119,23 @@ class ConditionalVAE(VAE, Generator):
             loss = loss + self.preset.adversary * min(1.0, 4 * clock.progress) * told
             scalars["told"] = told.detach()
         yield "vae", loss, scalars
+        if self.teacher is not None and not taught:
+            self.teacher.follow(self, 1.0 if clock.step == 0 else 1e-3)
+
+    def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""
+        half = len(images) // 2
+        others = torch.randint(self.labels, (half,))
+        others = leveled(others, drawn_levels(half), self.preset.emotions).to(labels)
+        edited = self.teacher.propose(images[:half], labels[:half], others)[1]
+        return torch.cat([edited, images[half:]]), torch.cat([others, labels[half:]])
+
+    @torch.no_grad()
+    def follow(self, other: ConditionalVAE, rate: float) -> None:
+        """Go a share of the way to another's weights."""
+        theirs = other.state_dict()
+        for name, value in self.state_dict().items():
+            value.copy_(value.lerp(theirs[name], rate) if value.is_floating_point() else theirs[name])
 
     def examples(self, faces: Faces) -> tuple[Tensor, Tensor]:
         """Those of the faces that have a label, and their labels; where intensities are known, they count."""

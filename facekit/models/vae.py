@@ -76,10 +76,16 @@ class VAE(System):
         loss, scalars, _ = self.bound(*self.examples(batch))
         yield "vae", loss, scalars
 
-    def bound(self, images: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """The loss of pictures (N, C, H, W) with labels (N, K), its parts, and the codes (N, latent) drawn."""
-        mu, logvar = self.encoder(images, labels)
-        mu = self.freed(mu, labels)
+    def bound(
+        self, images: Tensor, labels: Tensor, seen: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The loss of pictures (N, C, H, W) with labels (N, K), its parts, and the codes (N, latent) drawn.
+
+        seen  pictures and labels that the encoder is given in place of these
+        """
+        seen = seen or (images, labels)
+        mu, logvar = self.encoder(*seen)
+        mu = self.freed(mu, seen[1])
         codes = reparameterise(mu, logvar)
         loss = variational_loss(images, self.decoder(codes, labels), mu, logvar, self.preset.beta)
         kl = gaussian_divergence(mu, logvar).sum(1).mean().detach()

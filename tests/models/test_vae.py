@@ -1,6 +1,7 @@
 """The label-free VAE and the conditional one."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -283,11 +284,57 @@ def test_the_adversary_takes_out_of_codes_what_they_say_of_the_label(faces):
     assert found(1.0) > found(1e-6) + 0.2
 
 
+def test_it_becomes_its_own_teacher_and_then_stays_that(faces):
+    system = build("conditional_vae", taught_from=0.5)
+    optimisers, seen, teachers = system.optimisers(), [], []
+    system.encoder.register_forward_pre_hook(lambda _, given: seen.append(given) if system.training else None)
+    system.train()
+    for step in range(4):
+        for name, loss, _ in system.training_step(faces, Clock(step, 4)):
+            optimisers[name].zero_grad()
+            loss.backward()
+            optimisers[name].step()
+        teachers.append({name: value.clone() for name, value in system.teacher.state_dict().items()})
+
+    labels = system.label(faces.expression)
+    for images, told in seen[:2]:
+        assert torch.equal(images, faces.images)
+        assert torch.equal(told, labels)
+    for images, told in seen[2:]:  # half of the faces are its own edits, under the labels that they were given
+        edited = system.teacher.propose(faces.images[:14], labels[:14], told[:14])[1]
+        torch.testing.assert_close(images[:14], edited)
+        assert not torch.allclose(told[:14], labels[:14])
+        assert torch.equal(images[14:], faces.images[14:])
+        assert torch.equal(told[14:], labels[14:])
+    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(teachers)]
+    assert moved == [True, False, False]
+    assert not any(parameter.requires_grad for parameter in system.teacher.parameters())
+
+
+def test_the_way_back_from_its_own_edits_makes_it_follow_the_label():
+    """Bars of a height by emotion on faces of a shade: the code could say both, and then an edit changes little."""
+    shades, emotions = torch.linspace(-1, 0.5, 8).repeat_interleave(7), torch.arange(7).repeat(8)
+    faces, answers = bars(shades, emotions), bars(shades, (emotions + 2) % 7).images
+    asked = Expression.from_labels((emotions + 2) % 7)
+
+    def error(taught_from: float | None) -> float:
+        torch.manual_seed(0)
+        kind = system_class("conditional_vae")
+        fields = {"size": 16, "widths": (16, 32), "latent": 16, "beta": 1e-5, "erase": False}
+        preset = dataclasses.replace(kind.presets["smoke"], **fields, taught_from=taught_from)
+        system = kind(preset, channels=1)
+        train(system, faces, 300)
+        return (system.edit(faces, asked, source=faces.expression) - answers).square().mean().item()
+
+    assert error(0.5) < 0.8 * error(None)
+
+
 def test_what_only_training_needs_does_not_ship(tmp_path, faces):
-    system = build("conditional_vae", adversary=0.1)
+    system = build("conditional_vae", adversary=0.1, taught_from=0.5)
     card = WeightsCard(system.name, "smoke", dataclasses.asdict(system.preset), channels=3, data={}, steps=0)
-    assert any(name.startswith("reader.") for name in system.state_dict())
-    assert not any(name.startswith("reader.") for name in system.weights())
+    helpers = ("reader.", "teacher.")
+    assert {name.partition(".")[0] + "." for name in system.state_dict()} >= set(helpers)
+    assert not any(name.startswith(helpers) for name in system.weights())
     save_weights(tmp_path / "vae.safetensors", system.weights(), card, half=False)
     again = load_system(tmp_path / "vae.safetensors")
     torch.testing.assert_close(again.reconstruct(faces.images[:2]), system.reconstruct(faces.images[:2]))
