@@ -21,6 +21,9 @@ class Recipe:
     overrides: Mapping[str, object] = field(default_factory=dict)
 
 
+LENT = {"profile.people": 4000, "profile.faces_per_person": 8, "profile.workers": 0}
+"""Faces enough for the generators, whose weights were made without a GPU."""
+
 SHIPPED: dict[str, Recipe] = {
     "emotion_cnn-synthetic": Recipe("emotion_cnn"),  # E1
     # E2 of drawn faces, in the shares, crops and poses of FER-2013 and with what cameras add, so that it reads
@@ -40,6 +43,9 @@ SHIPPED: dict[str, Recipe] = {
     # E7. Half of its faces show freely drawn units: no emotion shows AU14 or AU43, and none shows a unit alone. A third
     # are one-sided: of faces whose halves nearly always agree, it would learn that they always do.
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),
+    "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=LENT),  # G1
+    "vae-synthetic": Recipe("vae", profile="gpu", overrides=LENT),
+    "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=LENT),  # G13
 }
 """By the name that `load_system` takes."""
 

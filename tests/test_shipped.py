@@ -6,6 +6,7 @@ import pytest
 
 from facekit.datasets import open_dataset
 from facekit.emotions import ACTION_UNIT_COLUMNS
+from facekit.evaluation.protocol import Panel, evaluate, synthetic_exam
 from facekit.models.load import load_system
 from facekit.models.system import system_class
 from facekit.runs import checkout
@@ -71,3 +72,24 @@ def test_the_action_unit_regressor_follows_the_truth():
     measured = load_system("action_units-synthetic").evaluate(valid(64, 4))
     assert measured["mae"] < 0.1
     assert measured["correlation"] > 0.8
+
+
+EDITS = {
+    "conditional_vae-synthetic": (0.85, 0.85),
+    "vae_diffusion-synthetic": (0.85, 0.9),
+}
+"""The least share of edits that are read as asked and keep the person, and the most error over that of copying."""
+
+
+@pytest.fixture(scope="module")
+def sitting(tmp_path_factory):
+    """What `evaluate` is given beside a generator: people, judges, and a place for what does not depend on it."""
+    return synthetic_exam(7, split="valid"), Panel.load(), tmp_path_factory.mktemp("protocol")
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_generator_changes_expressions_and_keeps_people(name, sitting):
+    measured = evaluate(load_system(name), *sitting)
+    least, most = EDITS[name]
+    assert measured["kept_and_changed"]["estimate"] > least
+    assert measured["relative_error"]["estimate"] < most

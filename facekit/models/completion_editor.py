@@ -49,7 +49,7 @@ class CompletionEditor(DenoisingEditor):
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
         "laptop": CompletionPreset(steps=2000),
-        "gpu": CompletionPreset(size=64, steps=2500),
+        "gpu": CompletionPreset(size=64, steps=4000),
     }
 
     def __init__(self, preset: CompletionPreset, channels: int = 3) -> None:
@@ -66,9 +66,11 @@ class CompletionEditor(DenoisingEditor):
         images, labels = batch.images[known], labels[known]
         n = len(images)
         others = leveled(torch.randint(len(emotions), (n,)), drawn_levels(n), emotions).to(images.device)
-        # Hidden as on a way to another label, and completed as on the way back.
+        # Hidden as on a way to another label, and completed as on the way back, with a picture as far from the face
+        # as an edit's is.
         before, after = self.proposer(images, labels, others)
-        yield "denoiser", self.denoising(images, labels, *self.hide(images, before, after, before)), {}
+        back = self.proposer(after, others, labels)[1]
+        yield "denoiser", self.denoising(images, labels, *self.hide(images, before, after, back)), {}
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         source = source or self.proposer.network.estimate(images)

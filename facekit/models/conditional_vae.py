@@ -45,6 +45,7 @@ class ConditionalVAEPreset(VAEPreset):
     # the real face under its true label (back-translation, Sennrich 2016). What the loss never asked for, that an
     # edit is what the label says, is then asked.
     taught_from: float | None = None
+    taught_learning_rate: float = 6e-3  # before the schedule; by Muon, as the reader is gone by then
 
 
 class ConditionalVAE(VAE, Generator):
@@ -65,7 +66,7 @@ class ConditionalVAE(VAE, Generator):
         ),
         "gpu": ConditionalVAEPreset(
             size=64, widths=(72, 96, 32), factor=4, latent=208, beta=2e-6, adversary=0.01, taught_from=0.45,
-            batch=128, steps=6000, warmup=200, ema=0.999,
+            batch=128, steps=5000, warmup=200, ema=0.999,
         ),
         # P0 §4.1.1: 64 x 64, Adam 1e-3 with its other numbers left alone, batch 64, beta 0.001, 100,000 epochs with
         # a checkpoint every 500. It gives neither the number of pictures nor the network's sizes nor the reduction
@@ -102,7 +103,11 @@ class ConditionalVAE(VAE, Generator):
         return self.codes.erase(mu)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        optimisers = {"vae": optimiser(self.preset, [*self.encoder.parameters(), *self.decoder.parameters()])}
+        networks = [*self.encoder.parameters(), *self.decoder.parameters()]
+        optimisers = {"vae": optimiser(self.preset, networks)}
+        if self.teacher is not None:
+            quick = dataclasses.replace(self.preset, optimiser="muon", learning_rate=self.preset.taught_learning_rate)
+            optimisers["taught"] = optimiser(quick, networks)
         if self.reader is not None:
             optimisers["reader"] = optimiser(self.preset, self.reader.parameters())
         return optimisers
@@ -118,9 +123,9 @@ class ConditionalVAE(VAE, Generator):
             told = F.cross_entropy(self.reader(codes), labels.mean(0).expand_as(labels))
             loss = loss + self.preset.adversary * min(1.0, 4 * clock.progress) * told
             scalars["told"] = told.detach()
-        yield "vae", loss, scalars
+        yield "taught" if taught else "vae", loss, scalars
         if self.teacher is not None and not taught:
-            self.teacher.follow(self, 1.0 if clock.step == 0 else 1e-3)
+            self.teacher.follow(self, max(1e-3, 9 / (10 + clock.step)))
 
     def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""

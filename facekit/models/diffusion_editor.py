@@ -49,7 +49,7 @@ class DiffusionEditor(DenoisingEditor):
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
         "laptop": DiffusionEditorPreset(steps=2000),
-        "gpu": DiffusionEditorPreset(size=64, steps=2000),
+        "gpu": DiffusionEditorPreset(size=64, steps=3000),
     }
 
     @property

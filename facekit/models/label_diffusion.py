@@ -16,7 +16,7 @@ SMOKE = {"size": 48, "widths": (16, 32), "attention": (False, False), "steps": 6
 LAPTOP = {"size": 48, "steps": 3000}
 """What the laptop presets have in common."""
 
-GPU = {"size": 64, "steps": 4000}
+GPU = {"size": 64, "steps": 6000}
 """What the presets of the weights that ship have in common."""
 
 # P1: 48 x 48, labels and timesteps of 256 numbers that are added up, AdamW 3e-4 with decay 1e-3, batch 32, 1,000

@@ -21,7 +21,7 @@ class SemanticPreset(DiffusionPreset):
 
     encoder: str = "vae-synthetic"  # name or path of its weights
     start: str = "inverted"
-    label_guidance: float = 3.0
+    label_guidance: float = 1.75
 
 
 class SemanticDiffusion(DiffusionGenerator):
