@@ -178,6 +178,26 @@ def test_faces_are_hidden_where_the_proposals_differ_and_nothing_of_them_is_told
     torch.testing.assert_close(coarse, completing.proposer(images, labels(0, 6), labels(3, 6))[1])
 
 
+def test_faces_are_completed_from_a_picture_that_has_come_back_from_an_edit(completing, faces, monkeypatch):
+    learned = []
+    monkeypatch.setattr(completing, "denoising", lambda *given: learned.append(given) or torch.zeros(()))
+    list(completing.training_step(faces, Clock(0, 1)))
+    [(images, told, visible, coarse, mask)] = learned
+    own = label_weights(faces.expression, completing.preset.emotions, "a test")
+    assert torch.equal(images, faces.images)
+    assert torch.equal(told, own)
+    assert not visible[mask.bool()].any()
+    direct = completing.proposer(faces.images, own, own)[0]
+    assert not torch.allclose(coarse, direct, atol=1e-2)
+    asked = []
+    monkeypatch.setattr(completing.proposer.network, "propose", lambda *given: asked.append(given) or given[:1] * 2)
+    list(completing.training_step(faces, Clock(0, 1)))
+    (_, before, other), (_, after, back) = asked
+    assert torch.equal(before, own)
+    assert torch.equal(after, other)
+    assert torch.equal(back, own)
+
+
 def test_an_untrained_completing_editor_gives_the_proposal(completing, faces):
     """The network's answer is 0, and one step from noise leads to what the preconditioning expects."""
     asked, shown = Expression.of("happy"), faces.expression.only("emotion", "intensity")
