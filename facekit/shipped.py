@@ -46,6 +46,8 @@ SHIPPED: dict[str, Recipe] = {
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=LENT),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=LENT),
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=LENT),  # G13
+    "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=LENT),  # teaches G15
+    "diffusion_editor-synthetic": Recipe("diffusion_editor", profile="gpu", overrides=LENT),  # G15
 }
 """By the name that `load_system` takes."""
 

@@ -77,6 +77,8 @@ def test_the_action_unit_regressor_follows_the_truth():
 EDITS = {
     "conditional_vae-synthetic": (0.85, 0.85),
     "vae_diffusion-synthetic": (0.85, 0.9),
+    "completion_editor-synthetic": (0.85, 0.75),
+    "diffusion_editor-synthetic": (0.92, 0.55),
 }
 """The least share of edits that are read as asked and keep the person, and the most error over that of copying."""
 

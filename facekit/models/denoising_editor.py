@@ -28,7 +28,8 @@ class EditorPreset(NoisePreset):
 
 
 class DenoisingEditor(Generator):
-    """A denoiser that is told a label and shown pictures. A subclass says which, by `show`.
+    """A denoiser that is told a label and shown pictures. A subclass says which pictures, by `show`, and may have
+    another label than weights over emotions, by `columns` and `label`.
 
     shown  how many pictures it is shown
     """
@@ -39,7 +40,16 @@ class DenoisingEditor(Generator):
     def __init__(self, preset: EditorPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.noise_schedule = preset.noise()
-        self.denoiser = EditingDenoiser(preset, channels, self.shown)
+        self.denoiser = EditingDenoiser(preset, channels, self.columns, self.shown)
+
+    @property
+    def columns(self) -> int:
+        """Of the label, K."""
+        return len(self.preset.emotions)
+
+    def label(self, expression: Expression) -> Tensor:
+        """An expression as the denoiser is told it, (N, K)."""
+        return label_weights(expression, self.preset.emotions, self.name)
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         """The pictures that the denoiser is shown of faces (N, C, H, W) on the way to labels (N, K)."""
@@ -63,7 +73,7 @@ class DenoisingEditor(Generator):
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         images = faces.images
-        asked = label_weights(expression, self.preset.emotions, self.name)
+        asked = self.label(expression)
         noise = noise_stream(seed, images.shape, images.device)
         denoise = self.guided(asked, *self.show(images, asked, source))
         return self.preset.sampler.sample(denoise, next(noise), self.noise_schedule, noise=noise)
@@ -96,10 +106,10 @@ class EditingDenoiser(nn.Module):
     """A U-Net that sees noisy pictures beside some others, all (N, C, H, W), and knows timestep (N,) and, where
     `keep_label` (N,) says so, label (N, K)."""
 
-    def __init__(self, preset: EditorPreset, channels: int, shown: int) -> None:
+    def __init__(self, preset: EditorPreset, channels: int, columns: int, shown: int) -> None:
         super().__init__()
         self.time = TimestepEmbedding(preset.condition)
-        self.label = ExpressionEmbedding(len(preset.emotions), preset.condition)
+        self.label = ExpressionEmbedding(columns, preset.condition)
         self.unet = preset.unet((1 + shown) * channels, channels)
 
     def forward(self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, label: Tensor, *pictures: Tensor) -> Tensor:

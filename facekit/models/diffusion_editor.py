@@ -7,6 +7,9 @@ the editor learns the way back, from the teacher's picture to the real face and 
 have the teacher's faults; what it learns to draw is always real. No classifier says what an expression looks like, so
 none can be fooled.
 
+Its label is the face's action units where they are known, and the prototype of its emotion where not. People show one
+emotion in several ways; told the emotion alone, one can only learn the mean of them all.
+
 Any generator can be the teacher. One that stays close to the face is of no use: where its picture still shows what
 the real face shows, copying is the way back.
 """
@@ -21,11 +24,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from facekit.emotions import EMOTIONS
+from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import drawn_levels, face_labels
+from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Generator, Step
 
@@ -37,19 +40,21 @@ class DiffusionEditorPreset(EditorPreset):
     teacher: str = "completion_editor-synthetic"  # name or path of its weights
     full: float = 0.3  # share of the teacher's edits that are asked for at full intensity
     sample_steps: int = 1  # the mean of all that may be meant
-    label_guidance: float = 1.5  # what it is trained on is nearer to the face than an edit should be
+    label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
 
 
 class DiffusionEditor(DenoisingEditor):
-    """Shown is the face. What it shows now need not be known."""
+    """Shown is the face. What it shows now need not be known. An emotion is asked for as its prototype."""
 
     name = "diffusion_editor"
+    understands = frozenset({"emotion", "intensity", "action_units"})
+    columns = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
         "smoke": DiffusionEditorPreset(
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
         "laptop": DiffusionEditorPreset(steps=2000),
-        "gpu": DiffusionEditorPreset(size=64, steps=3000),
+        "gpu": DiffusionEditorPreset(size=64, steps=2000),
     }
 
     @property
@@ -61,10 +66,12 @@ class DiffusionEditor(DenoisingEditor):
         """The teacher, in a list, by which it is no part of this system."""
         return [load_system(self.preset.teacher)]
 
+    def label(self, expression: Expression) -> Tensor:
+        return unit_levels(expression)
+
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        labels, known = face_labels(batch, self.preset.emotions)
-        faces, labels = batch[known], labels[known]
-        yield "denoiser", self.denoising(faces.images, labels, self.turned(faces)), {}
+        faces = batch[labelled(batch, self.preset.emotions)]
+        yield "denoiser", self.denoising(faces.images, self.label(faces.expression), self.turned(faces)), {}
 
     def turned(self, faces: Faces) -> Tensor:
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""

@@ -27,6 +27,13 @@ def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> 
     return weights[..., _columns(emotions)]
 
 
+def unit_levels(expression: Expression) -> Tensor:
+    """An expression as action units (N, A), or (N, T, A): those that it says, else its emotions' prototypes."""
+    if expression.action_units is None:
+        expression = expression.only("emotion", "intensity").to_action_units()
+    return expression.action_units
+
+
 def labelled(faces: Faces, emotions: Sequence[str]) -> Tensor:
     """Which faces have a label that is one of the emotions: (N,) bool. Without any labels, none."""
     if faces.emotion is None:

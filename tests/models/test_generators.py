@@ -219,9 +219,20 @@ def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, fac
     list(system.training_step(faces, Clock(0, 1)))
     [(images, told, shown)] = learned
     assert torch.equal(images, faces.images)
-    assert torch.equal(told, label_weights(faces.expression, system.preset.emotions, "a test"))
+    assert torch.equal(told, faces.action_units)
     assert not torch.equal(shown, faces.images)
     assert not any("teacher" in name for name in system.state_dict())
+
+
+def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known(stood_on, faces):
+    kind = system_class("diffusion_editor")
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    happy = Expression.of("happy", 0.5)
+    assert torch.equal(system.label(happy), happy.to_action_units().action_units)
+    assert torch.equal(system.label(faces.expression), faces.action_units)
+    photographs = dataclasses.replace(faces, action_units=None, intensity=None)
+    prototypes = Expression.from_labels(faces.emotion).to_action_units().action_units
+    assert torch.equal(system.label(photographs.expression), prototypes)
 
 
 def test_the_oracle_asks_for_pairs(drawn):
