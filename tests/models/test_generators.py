@@ -95,8 +95,12 @@ def test_what_is_asked_for_matters(generator, faces):
 
 
 def test_what_is_not_understood_is_refused(generator, faces):
+    points = Expression(landmarks=torch.full((1, 68, 2), 0.5))
     with pytest.raises(UnsupportedExpression, match="understands"):
-        generator.edit(faces, Expression.from_action_units({"AU12": 1.0}))
+        generator.edit(faces, points)
+    if "action_units" not in generator.understands:
+        with pytest.raises(UnsupportedExpression, match="understands"):
+            generator.edit(faces, Expression.from_action_units({"AU12": 1.0}))
     with pytest.raises(ValueError, match=r"resized\(48\)"):
         generator.edit(faces.resized(32), Expression.of("happy"))
 
@@ -233,6 +237,11 @@ def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known
     photographs = dataclasses.replace(faces, action_units=None, intensity=None)
     prototypes = Expression.from_labels(faces.emotion).to_action_units().action_units
     assert torch.equal(system.label(photographs.expression), prototypes)
+    with torch.no_grad():  # untrained, it answers 0 whatever it is told
+        for parameter in system.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    smile = system.edit(faces, Expression.from_action_units({"AU12": 1.0}))
+    assert not torch.allclose(smile, system.edit(faces, Expression.neutral()), atol=1e-3)
 
 
 def test_the_oracle_asks_for_pairs(drawn):
