@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facekit.averages import follow
 from facekit.diffusion.noise import Seeds, noise_of
 from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.expression import Expression
@@ -21,6 +22,8 @@ from facekit.models.label import drawn_levels, face_labels, label_weights, level
 from facekit.models.system import Clock, Generator, Step
 from facekit.models.vae import VAE, VAEPreset, between
 from facekit.optimisers import optimiser
+
+_TEACHER_DECAY = 0.999  # of the average of weights that becomes the teacher
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ class ConditionalVAE(VAE, Generator):
             scalars["told"] = told.detach()
         yield "taught" if taught else "vae", loss, scalars
         if self.teacher is not None and not taught:
-            self.teacher.follow(self, max(1e-3, 9 / (10 + clock.step)))
+            kept, mine = self.teacher.state_dict(), self.state_dict()
+            follow(list(kept.values()), [mine[name] for name in kept], clock.step, _TEACHER_DECAY)
 
     def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""
@@ -134,13 +138,6 @@ class ConditionalVAE(VAE, Generator):
         others = leveled(others, drawn_levels(half), self.preset.emotions).to(labels)
         edited = self.teacher.propose(images[:half], labels[:half], others)[1]
         return torch.cat([edited, images[half:]]), torch.cat([others, labels[half:]])
-
-    @torch.no_grad()
-    def follow(self, other: ConditionalVAE, rate: float) -> None:
-        """Go a share of the way to another's weights."""
-        theirs = other.state_dict()
-        for name, value in self.state_dict().items():
-            value.copy_(value.lerp(theirs[name], rate) if value.is_floating_point() else theirs[name])
 
     def examples(self, faces: Faces) -> tuple[Tensor, Tensor]:
         """Those of the faces that have a label, and their labels; where intensities are known, they count."""
