@@ -21,16 +21,23 @@ class MovingAverage(AveragedModel):
         self.eval()
 
     def _blend(self, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
-        follow(averaged, current, int(self.n_averaged), self.decay)
+        _blend(averaged, current, int(self.n_averaged), self.decay)
+
+
+def follow(average: nn.Module, current: nn.Module, updates: int, decay: float) -> None:
+    """Update in place the state of a module that is the average, after so many updates, of what another's was.
+
+    decay  share of the old average that each update keeps. The first keep less, (1 + n) / (10 + n) after n, so that a
+           short run's average has forgotten the weights that it began with
+
+    Counters (integer tensors) are copied, not averaged. What only `current` has is left alone.
+    """
+    kept, now = average.state_dict(), current.state_dict()
+    _blend(list(kept.values()), [now[name] for name in kept], updates, decay)
 
 
 @torch.no_grad()
-def follow(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int, decay: float) -> None:
-    """Update averages in place, after so many updates, by current values.
-
-    The first updates keep less than `decay`, (1 + n) / (10 + n) after n, so that a short run's average has forgotten
-    the weights that it began with. Counters (integer tensors) are copied, not averaged.
-    """
+def _blend(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int, decay: float) -> None:
     moving = [pair for pair in zip(averaged, current, strict=True) if pair[0].is_floating_point()]
     counters = [pair for pair in zip(averaged, current, strict=True) if not pair[0].is_floating_point()]
     if moving:

@@ -128,8 +128,7 @@ class ConditionalVAE(VAE, Generator):
             scalars["told"] = told.detach()
         yield "taught" if taught else "vae", loss, scalars
         if self.teacher is not None and not taught:
-            kept, mine = self.teacher.state_dict(), self.state_dict()
-            follow(list(kept.values()), [mine[name] for name in kept], clock.step, _TEACHER_DECAY)
+            follow(self.teacher, self, clock.step, _TEACHER_DECAY)
 
     def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""

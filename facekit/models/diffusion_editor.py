@@ -16,6 +16,7 @@ the real face shows, copying is the way back.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from facekit.averages import follow
 from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces
@@ -32,6 +34,8 @@ from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Generator, Step
 
+_PREDECESSOR_DECAY = 0.998  # of the average of weights that becomes its teacher
+
 
 @dataclass(frozen=True)
 class DiffusionEditorPreset(EditorPreset):
@@ -39,6 +43,7 @@ class DiffusionEditorPreset(EditorPreset):
 
     teacher: str = "completion_editor-synthetic"  # name or path of its weights
     full: float = 0.3  # share of the teacher's edits that are asked for at full intensity
+    self_taught_from: float | None = 0.5  # share of the run after which it is its own teacher; None: never
     sample_steps: int = 1  # the mean of all that may be meant
     label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
 
@@ -47,6 +52,7 @@ class DiffusionEditor(DenoisingEditor):
     """Shown is the face. What it shows now need not be known. An emotion is asked for as its prototype."""
 
     name = "diffusion_editor"
+    helpers = frozenset({"predecessor"})
     understands = frozenset({"emotion", "intensity", "action_units"})
     columns = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
@@ -56,6 +62,13 @@ class DiffusionEditor(DenoisingEditor):
         "laptop": DiffusionEditorPreset(steps=2000),
         "gpu": DiffusionEditorPreset(size=64, steps=2000),
     }
+
+    def __init__(self, preset: DiffusionEditorPreset, channels: int = 3) -> None:
+        super().__init__(preset, channels)
+        self.predecessor = None
+        if preset.self_taught_from is not None:
+            alone = dataclasses.replace(preset, self_taught_from=None)
+            self.predecessor = DiffusionEditor(alone, channels).requires_grad_(False)
 
     @property
     def requires(self) -> Mapping[str, str]:
@@ -71,7 +84,11 @@ class DiffusionEditor(DenoisingEditor):
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         faces = batch[labelled(batch, self.preset.emotions)]
-        yield "denoiser", self.denoising(faces.images, self.label(faces.expression), self.turned(faces)), {}
+        self_taught = self.predecessor is not None and clock.progress >= self.preset.self_taught_from
+        turned = self.turned_by_itself(faces) if self_taught else self.turned(faces)
+        yield "denoiser", self.denoising(faces.images, self.label(faces.expression), turned), {}
+        if self.predecessor is not None and not self_taught:
+            follow(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
 
     def turned(self, faces: Faces) -> Tensor:
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
@@ -80,6 +97,14 @@ class DiffusionEditor(DenoisingEditor):
         asked = Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
         shown, seed = faces.expression.only("emotion", "intensity"), torch.randint(2**31, (n,)).tolist()
         return self.advisers[0].edit(faces, asked, source=shown, seed=seed)
+
+    def turned_by_itself(self, faces: Faces) -> Tensor:
+        """Edits (N, C, H, W) by its predecessor, twice, of labelled faces to what others among them show."""
+        shown, n = self.label(faces.expression), len(faces)
+        for _ in range(2):
+            asked = Expression(action_units=shown[torch.randperm(n)])
+            faces = Faces(self.predecessor.edit(faces, asked, seed=torch.randint(2**31, (n,)).tolist()))
+        return faces.images
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)

@@ -1,6 +1,7 @@
 """What holds for every system that edits: the contract of `Generator`."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -226,6 +227,34 @@ def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, fac
     assert torch.equal(told, faces.action_units)
     assert not torch.equal(shown, faces.images)
     assert not any("teacher" in name for name in system.state_dict())
+
+
+def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on, faces, monkeypatch):
+    kind = system_class("diffusion_editor")
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"], self_taught_from=0.5))
+    with torch.no_grad():  # untrained, it answers 0 whatever it is told
+        for parameter in system.denoiser.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    optimiser, denoising = system.optimisers()["denoiser"], system.denoising
+    learned, teachers = [], []
+    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or denoising(*given))
+    for step in range(4):
+        torch.manual_seed(step)
+        for _, loss, _ in system.training_step(faces, Clock(step, 4)):
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        teachers.append({name: value.clone() for name, value in system.predecessor.state_dict().items()})
+    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(teachers)]
+    assert moved == [True, False, False]
+    assert not any(parameter.requires_grad for parameter in system.predecessor.parameters())
+    for step in (2, 3):
+        torch.manual_seed(step)
+        images, told, shown = learned[step]
+        assert torch.equal(images, faces.images)
+        assert torch.equal(told, faces.action_units)
+        torch.testing.assert_close(shown, system.turned_by_itself(faces))
+    assert not any(name.startswith("predecessor.") for name in system.weights())
 
 
 def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known(stood_on, faces):
