@@ -9,7 +9,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from facekit.datasets.synthetic import SyntheticFaces
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.models.diffusion_autoencoder import DiffusionAutoencoder
+from facekit.models.diffusion_editor import DiffusionEditor
 from facekit.models.emotion_resnet import EmotionResNet
 from facekit.models.label_diffusion import LabelDiffusion
-from facekit.models.system import Generator, Preset, System
+from facekit.models.load import load_system
+from facekit.models.system import Generator, Preset, System, system_class
+from facekit.shipped import SHIPPED
 from facekit.training.loop import fit
 from facekit.training.profiles import PROFILES, Profile
 
@@ -41,8 +44,11 @@ def measure() -> dict[str, object]:
             "loading 64 x 64 in colour": _loading(Path(folder)),
             "training emotion_resnet at 48 x 48": _training(EmotionResNet, EmotionResNet.presets["laptop"]),
             "training diffusion at 48 x 48": _diffusion_training(),
+            "training generators at 64 x 64": _generator_training(),
             "edits at 48 x 48, 64 at once": _edits(64),
             "edits at 48 x 48, one by one": _edits(1),
+            "edits at 64 x 64 by the weights that ship, 64 at once": _shipped_edits(64),
+            "edits at 64 x 64 by the weights that ship, one by one": _shipped_edits(1),
         }
         return {"machine": machine.describe(), "speeds": {group: _in_turns(ways) for group, ways in groups.items()}}
 
@@ -103,19 +109,47 @@ def _diffusion_training() -> dict[str, Callable[[], float]]:
     return {"P1's size, float32": its_own} | {f"laptop preset, {way}": rate for way, rate in ours.items()}
 
 
+def _generator_training() -> dict[str, Callable[[], float]]:
+    """P1's network first, then every generator of which weights ship, plain and fast, at their size."""
+    published = dataclasses.replace(LabelDiffusion.presets["paper"], size=64)
+    ways = {"P1's network, float32": _training(LabelDiffusion, published)["float32, contiguous"]}
+    for name in _shipped_generators():
+        recipe = SHIPPED[name]
+        kind = system_class(recipe.system)
+        both = _training(kind, kind.presets[recipe.profile])
+        ways |= {f"{kind.name}, {way}": rate for way, rate in both.items()}
+    return ways
+
+
 def _edits(batch: int) -> dict[str, Callable[[], float]]:
+    """Of P1's network and sampler, and of laptop presets that need no other weights."""
+    kinds = (LabelDiffusion, DiffusionAutoencoder, DiffusionEditor)
+    return _edits_of([kind(kind.presets["laptop"]) for kind in kinds], 48, batch)
+
+
+def _shipped_edits(batch: int) -> dict[str, Callable[[], float]]:
+    return _edits_of([load_system(name) for name in _shipped_generators()], 64, batch)
+
+
+def _edits_of(generators: Sequence[Generator], size: int, batch: int) -> dict[str, Callable[[], float]]:
     """Edits a second, counting all that an edit runs; P1's by two of its thousand steps, as it takes minutes."""
-    faces = SyntheticFaces(people=max(1, batch // 8), faces_per_person=min(8, batch), size=48).faces(range(batch))
+    faces = SyntheticFaces(people=max(1, batch // 8), faces_per_person=min(8, batch), size=size).faces(range(batch))
     share = 500
     paper = LabelDiffusion.presets["paper"]
     published = LabelDiffusion(
-        dataclasses.replace(paper, sample_steps=paper.sample_steps // share, strength=1.0)
+        dataclasses.replace(paper, size=size, sample_steps=paper.sample_steps // share, strength=1.0)
     ).eval()
     ways = {"P1's network and sampler": lambda: _edit(published, faces) / share}
-    for kind in (LabelDiffusion, DiffusionAutoencoder):
-        ours = kind(kind.presets["laptop"]).eval()
-        ways[kind.name] = lambda ours=ours: _edit(ours, faces)
-    return ways
+    return ways | {each.name: lambda each=each: _edit(each.eval(), faces) for each in generators}
+
+
+def _shipped_generators() -> list[str]:
+    """The names of the weights that edit, but for what learns from true answers."""
+    return [
+        name
+        for name, recipe in SHIPPED.items()
+        if issubclass(system_class(recipe.system), Generator) and recipe.data == "synthetic"
+    ]
 
 
 def _edit(generator: Generator, faces: Faces) -> float:
@@ -148,8 +182,8 @@ def table(results: Mapping[str, object]) -> str:
     >>> print(table({"machine": {"cores": "2"}, "speeds": {"drawing": {"photo": 400.0, "cartoon": 600.0}}}))
     cores: 2
     drawing
-      photo                              400 faces/s
-      cartoon                            600 faces/s   1.5 x
+      photo                                                  400 faces/s
+      cartoon                                                600 faces/s   1.5 x
     """
     lines = [f"{name}: {value}" for name, value in results["machine"].items()]
     for group, ways in results["speeds"].items():
@@ -157,5 +191,5 @@ def table(results: Mapping[str, object]) -> str:
         lines.append(group)
         for i, (way, rate) in enumerate(ways.items()):
             gain = f"   {rate / plain:.1f} x" if i else ""
-            lines.append(f"  {way:<30} {rate:>7.3g} faces/s{gain}")
+            lines.append(f"  {way:<50} {rate:>7.3g} faces/s{gain}")
     return "\n".join(lines)

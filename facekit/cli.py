@@ -106,6 +106,7 @@ def train(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         overrides=overrides,
         minutes=arguments.minutes,
+        from_nothing=arguments.from_nothing,
     )
     part_processes()
     print(written or "stopped when the time was over; the same command goes on")
@@ -396,6 +397,11 @@ def _add_training(commands) -> None:
         help="a field of the preset, profile.FIELD or data.OPTION",
     )
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
+    parser.add_argument(
+        "--from-nothing",
+        action="store_true",
+        help="train what it stands on first, on the same data, in the same folder",
+    )
     parser = _add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
     parser.add_argument("--faces", type=_count, default=256, help="people, each to seven emotions (default 256)")

@@ -12,7 +12,7 @@ It learns without pairs, by hiding and completing what faces show already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,6 +46,7 @@ class CompletionEditor(DenoisingEditor):
 
     name = "completion_editor"
     shown = 3
+    stands_on: ClassVar = {"proposal": "conditional_vae"}
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
         "laptop": CompletionPreset(steps=2000),
@@ -55,10 +56,6 @@ class CompletionEditor(DenoisingEditor):
     def __init__(self, preset: CompletionPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.proposer = Frozen(load_system(preset.proposal), "propose")
-
-    @property
-    def requires(self) -> Mapping[str, str]:
-        return {"proposal": self.preset.proposal}
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         emotions = self.preset.emotions

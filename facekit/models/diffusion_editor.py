@@ -17,7 +17,7 @@ the real face shows, copying is the way back.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -53,6 +53,7 @@ class DiffusionEditor(DenoisingEditor):
 
     name = "diffusion_editor"
     helpers = frozenset({"predecessor"})
+    stands_on: ClassVar = {"teacher": "completion_editor"}
     understands = frozenset({"emotion", "intensity", "action_units"})
     columns = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
@@ -69,10 +70,6 @@ class DiffusionEditor(DenoisingEditor):
         if preset.self_taught_from is not None:
             alone = dataclasses.replace(preset, self_taught_from=None)
             self.predecessor = DiffusionEditor(alone, channels).requires_grad_(False)
-
-    @property
-    def requires(self) -> Mapping[str, str]:
-        return {"teacher": self.preset.teacher}
 
     @cached_property
     def advisers(self) -> Sequence[Generator]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,10 +38,6 @@ class SemanticDiffusion(DiffusionGenerator):
         super().__init__(preset, channels)
         self.encoder = encoder
 
-    @property
-    def requires(self) -> Mapping[str, str]:
-        return {"encoder": self.preset.encoder}
-
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         return self.encoder(images)
@@ -53,6 +48,7 @@ class CNNDiffusion(SemanticDiffusion):
 
     name = "cnn_diffusion"
     reads = "features"
+    stands_on: ClassVar = {"encoder": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, encoder="emotion_cnn-synthetic"),
         "laptop": SemanticPreset(**LAPTOP, encoder="emotion_cnn-synthetic"),
@@ -66,6 +62,7 @@ class VAEDiffusion(SemanticDiffusion):
 
     name = "vae_diffusion"
     reads = "encode"
+    stands_on: ClassVar = {"encoder": "vae"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, code="erased"),
         "laptop": SemanticPreset(**LAPTOP, code="erased"),

@@ -63,7 +63,7 @@ class System(nn.Module):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
-    requires: ClassVar[Mapping[str, str]] = {}
+    stands_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
     helpers: ClassVar[frozenset[str]] = frozenset()  # networks that training needs and use does not: they do not ship
     card: WeightsCard | None = None  # of the weights that it was loaded with
 
@@ -79,6 +79,11 @@ class System(nn.Module):
         device   on which to compute; the system stays there
         """
         return {}
+
+    @property
+    def requires(self) -> dict[str, str]:
+        """Names or paths of the weights that it stands on, by the field of the preset that says so."""
+        return {field: getattr(self.preset, field) for field in self.stands_on}
 
     @property
     def device(self) -> torch.device:

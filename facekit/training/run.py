@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def train(
     overrides: Mapping[str, object] | None = None,
     progress: bool = True,
     minutes: float | None = None,
+    from_nothing: bool = False,
 ) -> Path | None:
     """Train a system to its end, measure it on the valid split, and write its weights with their card.
 
@@ -44,6 +46,9 @@ def train(
     overrides  fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`
     progress   show a bar
     minutes    stop, with a checkpoint, when this time is over
+    from_nothing
+               train what it stands on first, on the same data, at the same size and by the same profile, each in a
+               folder of its own in `out`; else the weights that the preset names are taken
 
     Returns the path of `weights.safetensors`, or None where the time was over first. `metrics.json` lies beside it.
     Raises `ValueError` for names and values that do not exist, before anything starts, and what `fit` raises.
@@ -58,6 +63,16 @@ def train(
     plan = overridden(plan, wanted["profile"])
     chosen = checked(dataset_class(data), wanted["data"])
     options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
+    if from_nothing:
+        began = time.monotonic()
+        shared = {name: value for name, value in (overrides or {}).items() if "." in name} | {"size": preset.size}
+        for part, other in kind.stands_on.items():
+            again = {"profile": profile, "data": data, "seed": seed, "overrides": shared, "progress": progress}
+            path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_nothing=True)
+            if path is None:
+                return None
+            preset = dataclasses.replace(preset, **{part: str(path)})
+        minutes = _left(minutes, began)
     dataset = open_dataset(data, "train", **options["train"])
     torch.manual_seed(derived_seed(seed, "weights"))
     model = kind(preset, channels=dataset.channels)
@@ -75,6 +90,11 @@ def train(
         else:
             _write_result(path, model, plan, dataset, options)
     return path
+
+
+def _left(minutes: float | None, began: float) -> float | None:
+    """What is left of so many minutes since a moment of `time.monotonic`."""
+    return minutes and max(0.0, minutes - (time.monotonic() - began) / 60)
 
 
 def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[str, object]:

@@ -11,6 +11,7 @@ from facekit.expression import Expression, UnsupportedExpression
 from facekit.models.label import label_weights
 from facekit.models.load import load_system
 from facekit.models.system import Clock, system_class
+from facekit.training import train
 from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, save_weights
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
@@ -271,6 +272,26 @@ def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known
             parameter.add_(0.05 * torch.randn_like(parameter))
     smile = system.edit(faces, Expression.from_action_units({"AU12": 1.0}))
     assert not torch.allclose(smile, system.edit(faces, Expression.neutral()), atol=1e-3)
+
+
+def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
+    small = {"profile.people": 16, "profile.faces_per_person": 7, "data.channels": 1}
+    fields = {"steps": 2, "checkpoint_every": 2}
+
+    def run(**changes):
+        overrides = small | fields
+        return train("diffusion_editor", profile="smoke", out=tmp_path, overrides=overrides, progress=False, **changes)
+
+    written = run(from_nothing=True)
+    editor = load_system(written)
+    assert editor.preset.teacher == str(tmp_path / "teacher" / "weights.safetensors")
+    [teacher] = editor.advisers
+    assert teacher.preset.proposal == str(tmp_path / "teacher" / "proposal" / "weights.safetensors")
+    assert (editor.channels, teacher.channels, teacher.proposer.network.channels) == (1, 1, 1)
+    assert teacher.preset.steps > 2  # its own fields are its preset's
+    before = written.stat().st_mtime_ns
+    assert run(from_nothing=True) == written
+    assert written.stat().st_mtime_ns == before
 
 
 def test_the_oracle_asks_for_pairs(drawn):
