@@ -85,7 +85,7 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
         again=arguments.again,
         dask=arguments.dask,
         scheduler=arguments.scheduler,
-        tell=lambda line: print(line, flush=True),
+        tell=_line,
     )
     print(page)
     return int(any(record.status != "done" for record in records))
@@ -111,6 +111,11 @@ def train(arguments: argparse.Namespace) -> int:
     part_processes()
     print(written or "stopped when the time was over; the same command goes on")
     return 0
+
+
+def _line(text: str) -> None:
+    """A line that is seen at once, also where output goes to a file."""
+    print(text, flush=True)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -239,6 +244,26 @@ def data_card(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def few_steps(arguments: argparse.Namespace) -> int:
+    """Whether a diffusion model draws as well in 20 steps of DPM-Solver++ as in all of ancestral sampling."""
+    from facekit.datasets import open_dataset
+    from facekit.evaluation.few_steps import BLOCK, compare
+    from facekit.evaluation.judges import EmotionJudge
+    from facekit.models.diffusion import DiffusionGenerator
+    from facekit.models.load import load_system
+
+    generator = load_system(arguments.name)
+    if not isinstance(generator, DiffusionGenerator):
+        raise Mistake(f"{arguments.name} is {generator.name}, which does not draw from noise: give a diffusion model's")
+    if arguments.pictures < 2 * BLOCK:
+        raise Mistake(f"an interval needs {2 * BLOCK} pictures at least, not {arguments.pictures}")
+    options = {"size": generator.preset.size, "channels": generator.channels, "faces_per_person": 2}
+    held_out = open_dataset("synthetic", "test", people=arguments.pictures, **options)
+    out = runs_home() / "few-steps" / f"{generator.name}-{generator.card.sha256[:12]}"
+    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, tell=_line))
+    return 0
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """How fast this machine draws, loads and trains."""
     from facekit.bench import measure, table
@@ -279,7 +304,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         faces=arguments.faces,
         intensities=arguments.intensities,
         again=arguments.again,
-        tell=lambda line: print(line, flush=True),
+        tell=_line,
     )
     for exam, table in tables.items():
         print(f"\n{exam}\n{to_text(table)}\n{out / exam / 'leaderboard.csv'}")
@@ -409,6 +434,9 @@ def _add_training(commands) -> None:
     parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
     parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+    parser = _add(commands, "few-steps", few_steps)
+    parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
+    parser.add_argument("--pictures", type=_count, default=2000, help="that each sampler draws (default 2000)")
     _add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
     _add(commands, "bench", bench)
 

@@ -45,7 +45,9 @@ SHIPPED: dict[str, Recipe] = {
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
+    "label_diffusion-synthetic": Recipe("label_diffusion", profile="gpu", overrides=_PEOPLE),  # G11
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=_PEOPLE),  # G13
+    "diffusion_autoencoder-synthetic": Recipe("diffusion_autoencoder", profile="gpu", overrides=_PEOPLE),  # G14
     "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
     "diffusion_editor-synthetic": Recipe("diffusion_editor", profile="gpu", overrides=_PEOPLE),  # G15
 }

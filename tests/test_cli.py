@@ -51,6 +51,8 @@ def test_errors_that_count_as_mistakes_exist():
         (["evaluate", "stargan"], "there are no weights at or called 'stargan'"),
         (["evaluate", "emotion_resnet-synthetic"], "is no generator but EmotionResNet"),
         (["evaluate", "--judges", "no/such/folder"], "fer_mini_xception.onnx"),
+        (["few-steps", "diffusion_editor-synthetic"], "does not draw from noise"),
+        (["few-steps", "label_diffusion-synthetic", "--pictures", "50"], "200 pictures at least, not 50"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_status_2(capsys, tmp_path, monkeypatch, arguments, words):
@@ -125,13 +127,38 @@ def test_lab_listens_on_this_machine_alone_and_hands_on_the_rest(monkeypatch):
 def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
     called = {}
     monkeypatch.setattr("facekit.training.run.train", lambda system, **asked: called.update(asked, system=system))
-    arguments = ["--profile", "smoke", "--out", str(tmp_path), "--seed", "4", "--set", "steps=3", "--minutes", "2"]
+    arguments = [
+        "--profile",
+        "smoke",
+        "--out",
+        str(tmp_path),
+        "--seed",
+        "4",
+        "--set",
+        "steps=3",
+        "--minutes",
+        "2",
+        "--from-nothing",
+    ]
     assert cli.main(["train", "emotion_cnn", *arguments]) == 0
     assert called["system"] == "emotion_cnn"
     assert called["seed"] == 4
     assert called["overrides"] == {"steps": "3"}
     assert called["minutes"] == 2
+    assert called["from_nothing"] is True
     assert "goes on" in capsys.readouterr().out
+
+
+def test_few_steps_compares_on_held_out_people_and_prints_what_it_found(monkeypatch, tmp_path, capsys):
+    def compare(generator, held_out, judge, out, tell):
+        assert (held_out.split, len(held_out), held_out.size) == ("test", 600, generator.preset.size)
+        assert out.is_relative_to(tmp_path)
+        return "found"
+
+    monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path))
+    monkeypatch.setattr("facekit.evaluation.few_steps.compare", compare)
+    assert cli.main(["few-steps", "label_diffusion-synthetic", "--pictures", "300"]) == 0
+    assert capsys.readouterr().out == "found\n"
 
 
 def test_evaluate_hands_on_what_was_asked_and_prints_each_table(monkeypatch, tmp_path, capsys):

@@ -23,12 +23,12 @@ class DiffusionAutoencoderPreset(DiffusionPreset):
 
     code_length: int = 128
     encoder_widths: tuple[int, ...] = (48, 64, 96)
-    # Of the codes as they are and replaced, and guidance from 1 to 4, these kept most people and changed most
-    # expressions at once.
-    code: str = "kept"
+    # An encoder that learns with the denoiser tells it the expression too, and the label is not listened to. Codes that
+    # are freed of the label leave no other way to know it, in training as in edits.
+    code: str = "erased"
     method: str = "ddim"
     start: str = "inverted"
-    label_guidance: float = 2.0
+    label_guidance: float = 1.5
 
 
 class DiffusionAutoencoder(DiffusionGenerator):
@@ -44,7 +44,7 @@ class DiffusionAutoencoder(DiffusionGenerator):
             size=64, widths=(64, 128, 256, 512), attention=(False, False, True, False), factor=1, blocks=2, groups=32,
             condition=512, code_length=512, encoder_widths=(64, 128, 256, 512), optimiser="adamw",
             learning_rate=1e-4, weight_decay=0.0, schedule="constant", warmup=0, ema=0.9999, batch=128, steps=560_000,
-            noise_schedule="linear", prediction="noise", sample_steps=100,
+            noise_schedule="linear", prediction="noise", sample_steps=100, code="kept",
         ),
     }  # fmt: skip
 

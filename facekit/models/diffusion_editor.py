@@ -42,7 +42,7 @@ class DiffusionEditorPreset(EditorPreset):
     """How G15 is built, trained and asked."""
 
     teacher: str = "completion_editor-synthetic"  # name or path of its weights
-    full: float = 0.3  # share of the teacher's edits that are asked for at full intensity
+    full: float = 0.3  # share of the teachers' edits that are asked for at full intensity
     self_taught_from: float | None = 0.5  # share of the run after which it is its own teacher; None: never
     sample_steps: int = 1  # the mean of all that may be meant
     label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
@@ -61,7 +61,7 @@ class DiffusionEditor(DenoisingEditor):
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
         "laptop": DiffusionEditorPreset(steps=2000),
-        "gpu": DiffusionEditorPreset(size=64, steps=2000),
+        "gpu": DiffusionEditorPreset(size=64, steps=4000),
     }
 
     def __init__(self, preset: DiffusionEditorPreset, channels: int = 3) -> None:
@@ -89,19 +89,26 @@ class DiffusionEditor(DenoisingEditor):
 
     def turned(self, faces: Faces) -> Tensor:
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
-        n = len(faces)
-        known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
-        asked = Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
-        shown, seed = faces.expression.only("emotion", "intensity"), torch.randint(2**31, (n,)).tolist()
-        return self.advisers[0].edit(faces, asked, source=shown, seed=seed)
+        shown = faces.expression.only("emotion", "intensity")
+        return self.advisers[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
 
     def turned_by_itself(self, faces: Faces) -> Tensor:
-        """Edits (N, C, H, W) by its predecessor, twice, of labelled faces to what others among them show."""
-        shown, n = self.label(faces.expression), len(faces)
-        for _ in range(2):
-            asked = Expression(action_units=shown[torch.randperm(n)])
-            faces = Faces(self.predecessor.edit(faces, asked, seed=torch.randint(2**31, (n,)).tolist()))
+        """Edits (N, C, H, W) by its predecessor, twice: to what others of the labelled faces show, and to expressions
+        drawn at random."""
+        n = len(faces)
+        for asked in (Expression(action_units=self.label(faces.expression)[torch.randperm(n)]), self.drawn(n)):
+            faces = Faces(self.predecessor.edit(faces, asked, seed=_seeds(n)))
         return faces.images
+
+    def drawn(self, n: int) -> Expression:
+        """Emotions at intensities, both drawn at random, from the global generator."""
+        known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
+        return Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)
+
+
+def _seeds(n: int) -> list[int]:
+    """Seeds for n edits, from the global generator."""
+    return torch.randint(2**31, (n,)).tolist()
