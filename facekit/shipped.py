@@ -46,8 +46,10 @@ SHIPPED: dict[str, Recipe] = {
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
     "label_diffusion-synthetic": Recipe("label_diffusion", profile="gpu", overrides=_PEOPLE),  # G11
+    "cnn_diffusion-synthetic": Recipe("cnn_diffusion", profile="gpu", overrides=_PEOPLE),  # G12
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=_PEOPLE),  # G13
     "diffusion_autoencoder-synthetic": Recipe("diffusion_autoencoder", profile="gpu", overrides=_PEOPLE),  # G14
+    "paired_oracle-synthetic": Recipe("paired_oracle", data="synthetic_pairs", profile="gpu", overrides=_PEOPLE),
     "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
     "diffusion_editor-synthetic": Recipe("diffusion_editor", profile="gpu", overrides=_PEOPLE),  # G15
 }

@@ -76,11 +76,15 @@ def test_the_action_unit_regressor_follows_the_truth():
 
 EDITS = {
     "conditional_vae-synthetic": (0.85, 0.85),
+    "label_diffusion-synthetic": (0.75, 1.6),
     "vae_diffusion-synthetic": (0.85, 0.9),
+    "diffusion_autoencoder-synthetic": (0.85, 1.1),
+    "paired_oracle-synthetic": (0.95, 0.25),
     "completion_editor-synthetic": (0.85, 0.75),
     "diffusion_editor-synthetic": (0.92, 0.55),
 }
-"""The least share of edits that are read as asked and keep the person, and the most error over that of copying."""
+"""The least share of edits that are read as asked and keep the person, and the most error over that of copying. G12
+has none, as it keeps nobody."""
 
 
 @pytest.fixture(scope="module")
