@@ -31,8 +31,8 @@ def run_dir() -> Path:
     return folder
 
 
-def publish(metrics: Mapping[str, object]) -> Path:
-    """Add metrics to the run's `metrics.json`, as they are: nothing is rounded. Returns the file's path.
+def publish(metrics: Mapping[str, object]) -> None:
+    """Add metrics to the run's `metrics.json`, as they are: nothing is rounded.
 
     Values are numbers, tensors, strings, booleans, None, or mappings and lists of these; a name published before
     takes the new value. Raises `ValueError` naming the metric that is not finite, and
@@ -40,16 +40,15 @@ def publish(metrics: Mapping[str, object]) -> Path:
 
     >>> import json, tempfile
     >>> os.environ["FACEKIT_RUN_DIR"] = tempfile.mkdtemp()
-    >>> path = publish({"accuracy": 0.98})
-    >>> path = publish({"f1": {"happy": 0.99}})
-    >>> json.loads(path.read_text())
+    >>> publish({"accuracy": 0.98})
+    >>> publish({"f1": {"happy": 0.99}})
+    >>> json.loads((run_dir() / "metrics.json").read_text())
     {'accuracy': 0.98, 'f1': {'happy': 0.99}}
     >>> del os.environ["FACEKIT_RUN_DIR"]
     """
     path = run_dir() / "metrics.json"
     known = read_json(path) if path.exists() else {}
     write_json(path, {**known, **{name: _plain(value, name) for name, value in metrics.items()}})
-    return path
 
 
 def _plain(value: object, where: str) -> object:

@@ -79,7 +79,7 @@ EDITS = {
     "label_diffusion-synthetic": (0.75, 1.6),
     "vae_diffusion-synthetic": (0.85, 0.9),
     "diffusion_autoencoder-synthetic": (0.85, 1.1),
-    "paired_oracle-synthetic": (0.95, 0.25),
+    "paired_oracle-synthetic_pairs": (0.95, 0.25),
     "completion_editor-synthetic": (0.85, 0.75),
     "diffusion_editor-synthetic": (0.92, 0.55),
 }
