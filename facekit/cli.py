@@ -290,17 +290,22 @@ def weights(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure generators, and what they are compared with, by one protocol."""
+    from facekit.datasets.base import DATASETS
     from facekit.evaluation.protocol import Panel, evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
+    photographs = arguments.data != "synthetic"
+    if photographs:
+        _known(arguments.data, [name for name in DATASETS if not name.startswith("synthetic_")], "dataset to edit")
     try:
-        panel = Panel.load(arguments.judges)
+        panel = Panel.load(arguments.judges, photographs=photographs)
     except FileNotFoundError as error:
         raise Mistake(str(error)) from None
     tables = evaluate_weights(
         arguments.names,
         out,
         panel=panel,
+        data=arguments.data,
         faces=arguments.faces,
         intensities=arguments.intensities,
         again=arguments.again,
@@ -429,7 +434,10 @@ def _add_training(commands) -> None:
     )
     parser = _add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
-    parser.add_argument("--faces", type=_count, default=256, help="people, each to seven emotions (default 256)")
+    parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
+    parser.add_argument(
+        "--faces", type=_count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
+    )
     parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
     parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")

@@ -171,7 +171,7 @@ def test_evaluate_hands_on_what_was_asked_and_prints_each_table(monkeypatch, tmp
         return {"synthetic-48px-8": pd.DataFrame([{"name": "one", **numbers}])}
 
     monkeypatch.setattr("facekit.evaluation.protocol.evaluate_weights", evaluate_weights)
-    monkeypatch.setattr("facekit.evaluation.protocol.Panel.load", lambda outside: f"judges of {outside}")
+    monkeypatch.setattr("facekit.evaluation.protocol.Panel.load", lambda outside, photographs: f"judges of {outside}")
     arguments = ["one", "two", "--faces", "8", "--intensities", "--out", str(tmp_path), "--judges", "mine"]
     assert cli.main(["evaluate", *arguments]) == 0
     assert (called["names"], called["out"], called["panel"]) == (["one", "two"], tmp_path, "judges of mine")

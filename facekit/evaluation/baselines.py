@@ -56,7 +56,7 @@ class TrainingFace:
     understands = frozenset({"emotion"})
 
     def __init__(self, training: FaceDataset) -> None:
-        self._training = training
+        self._labels, self._fetch = training.labels, training.faces
 
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
@@ -65,11 +65,23 @@ class TrainingFace:
         asked = expression.for_faces(len(faces)).emotion.argmax(1).tolist()
         drawings = _drawings(seed, len(faces))
         chosen = [self._any(emotion, drawing) for emotion, drawing in zip(asked, drawings, strict=True)]
-        return self._training.faces(chosen).images
+        return self._fetch(chosen).images
 
     def _any(self, emotion: int, drawing: torch.Generator) -> int:
-        shown = (self._training.labels == emotion).nonzero()[:, 0]
+        shown = (self._labels == emotion).nonzero()[:, 0]
         return shown[torch.randint(len(shown), (), generator=drawing)].item()
+
+
+class HeldOutFace(TrainingFace):
+    """The same with people whom nobody trained on: what judges say of real faces, by the labels that these have.
+
+    faces  with labels, in which every emotion that will be asked for occurs
+    """
+
+    name = "held-out face"
+
+    def __init__(self, faces: Faces) -> None:
+        self._labels, self._fetch = faces.emotion, faces.__getitem__
 
 
 class TrueCounterfactual:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from facekit.faces import Faces
 from facekit.models.identity import pair_similarities, verification_auc
 
-__all__ = ["Verification", "acd", "acd_i", "cosine", "kept_and_changed", "pair_similarities", "verification"]
+__all__ = [
+    "OvalRecogniser",
+    "Verification",
+    "acceptance_threshold",
+    "acd",
+    "acd_i",
+    "cosine",
+    "kept_and_changed",
+    "pair_similarities",
+    "verification",
+    "verification_auc",
+]
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,43 @@ def verification(genuine: Tensor, impostor: Tensor, false_accepts: float = 0.01)
 
     genuine, impostor  cosines of pairs of one person and of two, as `pair_similarities` gives them
     """
-    allowed = int(false_accepts * len(impostor))
-    threshold = impostor.sort(descending=True).values[allowed].item()  # `allowed` pairs, or fewer, lie above it
+    threshold = acceptance_threshold(impostor, false_accepts)
     return Verification(
         auc=verification_auc(genuine, impostor),
         threshold=threshold,
         false_accepts=(impostor > threshold).float().mean().item(),
         true_accepts=(genuine > threshold).float().mean().item(),
     )
+
+
+def acceptance_threshold(impostor: Tensor, false_accepts: float) -> float:
+    """The cosine that so small a share of pairs of two people, or less, lies above."""
+    allowed = int(false_accepts * len(impostor))
+    return impostor.sort(descending=True).values[allowed].item()
+
+
+class OvalRecogniser:
+    """A recogniser that is shown the oval of the face alone, on grey.
+
+    Hair, clothes and background would tell it who is who, and an edit of the expression leaves them as they are. The
+    faces fill their pictures, as FER-2013's do.
+    """
+
+    HALF_WIDTH, HALF_HEIGHT = 0.8, 1.0  # of half the picture's side
+
+    def __init__(self, judge) -> None:
+        self._judge = judge
+        self.name, self.sha256 = judge.name, judge.sha256
+
+    def embed(self, faces: Faces) -> Tensor:
+        """See `facekit.evaluation.judges.Recogniser.embed`."""
+        return self._judge.embed(Faces(faces.images * self.oval(faces.size).to(faces.images)))
+
+    def oval(self, size: int) -> Tensor:
+        """1 where a picture of a size in pixels is shown, else 0: (size, size)."""
+        across = torch.linspace(-1, 1, 2 * size + 1)[1::2]  # the pixels' middles
+        reach = (across / self.HALF_WIDTH).square() + (across[:, None] / self.HALF_HEIGHT).square()
+        return (reach <= 1).float()
 
 
 def acd(embeddings: Tensor) -> Tensor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from facekit.datasets.base import FaceDataset
+from facekit.datasets.base import FaceDataset, open_dataset
 from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.diffusion.noise import Seeds
 from facekit.emotions import PROTOCOL_EMOTIONS
@@ -18,7 +20,10 @@ from facekit.expression import NEUTRAL, Expression
 from facekit.faces import Faces, to_uint8
 
 FACES = 256
-"""Faces of an exam unless asked otherwise, each of another person."""
+"""Drawn faces of an exam unless asked otherwise, each of another person."""
+
+PHOTOGRAPHS = 512
+"""Photographed faces of an exam unless asked otherwise."""
 
 SWEPT = 64
 """Faces, the first of the exam, that are asked for every level of an emotion."""
@@ -28,6 +33,10 @@ LEVELS = tuple(i / 8 for i in range(9))
 
 _OTHERS = 256  # further people, on whom the threshold of verification is measured
 _KINDS = len(PROTOCOL_EMOTIONS)
+
+
+class CannotEvaluate(ValueError):
+    """A generator that the protocol cannot measure. The message says why and what to do."""
 
 
 class Editor(Protocol):
@@ -49,14 +58,15 @@ class Editor(Protocol):
 
 @dataclass(frozen=True)
 class Exam:
-    """Faces to edit, with their true answers.
+    """Faces to edit, with their true answers where these are known.
 
     name      of the folder that its results lie in
     config    all that decides its pictures, as JSON knows it
-    faces     the inputs, one a person, with emotion and intensity
-    others    faces of other people, several of each with different emotions
+    faces     the inputs, one a person, with emotion and, where it is known, intensity
+    others    faces of other people; of drawn ones, several of each with different emotions
     training  the faces that generators learn from
-    truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits
+    truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits; None of
+              photographs, as nobody knows it
     """
 
     name: str
@@ -64,7 +74,7 @@ class Exam:
     faces: Faces
     others: Faces
     training: FaceDataset
-    truth: Callable[[Tensor, Expression], Tensor]
+    truth: Callable[[Tensor, Expression], Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,8 @@ def full_questions(exam: Exam) -> Questions:
 
 def self_questions(exam: Exam) -> Questions:
     """Each face to what it shows already, as strongly as it shows it."""
-    return Questions(torch.arange(len(exam.faces)), exam.faces.emotion, exam.faces.intensity)
+    level = torch.ones(len(exam.faces)) if exam.faces.intensity is None else exam.faces.intensity
+    return Questions(torch.arange(len(exam.faces)), exam.faces.emotion, level)
 
 
 def sweep_questions(exam: Exam) -> Questions:
@@ -134,24 +145,67 @@ def synthetic_exam(faces: int = FACES, size: int = 64, channels: int = 3, split:
     second = index // _KINDS * _KINDS + (index + 1) % _KINDS  # the same person with another emotion
     own, others = index[:faces], torch.cat([index[faces:], second[faces:]])
     inputs = dataset.faces(own)
-    grey, held_out = "-grey" if channels == 1 else "", "" if split == "test" else f"-{split}"
     return Exam(
-        name=f"synthetic{held_out}-{size}px{grey}-{faces}",
-        config={
-            "data": dataset.name,
-            "split": dataset.split,
-            "faces": faces,
-            "size": size,
-            "channels": channels,
-            "renderer": RENDERER_VERSION,
-            # A renderer that is being worked on draws other faces before its version says so.
-            "pictures": hashlib.sha256(to_uint8(inputs.images).numpy().tobytes()).hexdigest(),
-        },
+        name=_name(dataset, faces),
+        config=_config(dataset, inputs) | {"renderer": RENDERER_VERSION},
         faces=inputs,
         others=dataset.faces(others),
         training=SyntheticFaces("train", **look),
         truth=lambda rows, expression: dataset.counterfactual(own[rows], expression).images,
     )
+
+
+def photograph_exam(
+    data: str, faces: int = PHOTOGRAPHS, size: int = 48, channels: int = 1, split: str = "test"
+) -> Exam:
+    """The exam on photographs: labelled faces of a dataset, drawn by chance but always the same ones.
+
+    data      key in `facekit.datasets.base.DATASETS`
+    otherwise as `synthetic_exam`
+
+    Pictures of which it is not known who they show count as one person each. Raises `DatasetMissing` where the dataset
+    is not there, and `CannotEvaluate` where it holds fewer labelled people.
+    """
+    dataset = open_dataset(data, split, size=size, channels=channels)
+    persons = torch.arange(len(dataset)) if dataset.persons is None else dataset.persons
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    order = order[torch.isin(dataset.labels[order], torch.arange(_KINDS))]
+    first = torch.from_numpy(np.unique(persons[order].numpy(), return_index=True)[1]).sort().values
+    own, others = order[first[:faces]], order[first[faces:][:PHOTOGRAPHS]]  # one face a person
+    if len(own) < faces or len(others) < 2:
+        raise CannotEvaluate(
+            f"{data} holds {len(first)} people with labels in its {split} split, and {faces} with some others are "
+            "needed: ask for fewer by --faces"
+        )
+    inputs, held_out = (dataclasses.replace(dataset.faces(index), person=persons[index]) for index in (own, others))
+    return Exam(
+        name=_name(dataset, faces),
+        config=_config(dataset, inputs),
+        faces=inputs,
+        others=held_out,
+        training=open_dataset(data, "train", size=size, channels=channels),
+        truth=None,
+    )
+
+
+def _name(dataset: FaceDataset, faces: int) -> str:
+    """Of an exam's folder."""
+    grey, held_out = "-grey" if dataset.channels == 1 else "", "" if dataset.split == "test" else f"-{dataset.split}"
+    return f"{dataset.name}{held_out}-{dataset.size}px{grey}-{faces}"
+
+
+def _config(dataset: FaceDataset, inputs: Faces) -> dict[str, object]:
+    """What decides an exam's pictures."""
+    return {
+        "data": dataset.name,
+        "split": dataset.split,
+        "faces": len(inputs),
+        "size": dataset.size,
+        "channels": dataset.channels,
+        # A renderer that is being worked on draws other faces before its version says so, and a dataset's files may
+        # be replaced.
+        "pictures": hashlib.sha256(to_uint8(inputs.images).numpy().tobytes()).hexdigest(),
+    }
 
 
 def spoken(expression: Expression, understands: Collection[str]) -> Expression:
@@ -185,7 +239,3 @@ def answer(generator: Editor, exam: Exam, questions: Questions) -> Tensor:
             f"{generator.name} answered faces {tuple(faces.images.shape)} with {tuple(edited.shape)}{finite}"
         )
     return edited
-
-
-class CannotEvaluate(ValueError):
-    """A generator that the protocol cannot measure. The message says why and what to do."""

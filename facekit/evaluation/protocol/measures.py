@@ -32,24 +32,28 @@ def edit_rows(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, im
     Where nothing should change (neutral asked of a neutral face), what is told relative to the change is NaN.
 
     Returns a `DataFrame` with
-        face, person, present, intensity     the input: its row, who it is, what it shows and how strongly
+        face, person, present, intensity     the input: its row, who it is, what it shows and, if known, how strongly
         asked, judged, right                 emotions asked for and read, and whether they agree
         likeness, threshold, verified        cosine to the input, the cosine at 1 % false accepts, and whether above
+        stranger                             cosine to the next face's input, who is somebody else
         kept_and_changed                     `right` and `verified`, of edits that ask for another emotion
+    and, where the truth is known,
         mse, mse_copy, relative_error        to the truth, of the edit and of the input; their ratio (E8)
         changed_psnr, psnr, ssim, distance   to the truth: decibels where it should change and over all, SSIM, and
                                              distance in the identity network's maps, which stands in for LPIPS (E5)
         cosine, ratio, moved_right, au_error movement of the action units as a judge measures it (E9, E7)
         strength                             of `measured_level`
         skin_tone, age, glasses              where the dataset knows them
-    and `judged_NAME`, `likeness_NAME`, `verified_NAME` for every further judge; and a `Reading`.
+    and `judged_NAME`, `likeness_NAME`, `verified_NAME` and so on for every further judge; and a `Reading`.
     """
     said = panel.read(images)
     columns = _asked(exam, questions) | _judged(key, panel, questions, said)
-    asked_change = questions.asked != exam.faces.emotion[questions.rows]
-    kept = columns["right"] & columns["verified"]
-    columns["kept_and_changed"] = torch.where(asked_change, kept.double(), torch.nan)
-    columns |= _pictured(exam, key, panel, questions, images) | _moved(key, questions, said)
+    if panel.identity:
+        asked_change = questions.asked != exam.faces.emotion[questions.rows]
+        kept = columns["right"] & columns["verified"]
+        columns["kept_and_changed"] = torch.where(asked_change, kept.double(), torch.nan)
+    if exam.truth is not None:
+        columns |= _pictured(exam, key, panel, questions, images) | _moved(key, questions, said)
     return _frame(columns | _known(exam, questions)), said
 
 
@@ -81,11 +85,12 @@ def measured_level(key: AnswerKey, questions: Questions, units: Tensor) -> Tenso
 
 def _asked(exam: Exam, questions: Questions) -> dict[str, object]:
     faces = exam.faces[questions.rows]
+    strength = {} if faces.intensity is None else {"intensity": faces.intensity}
     return {
         "face": questions.rows,
         "person": faces.person,
         "present": _named(faces.emotion),
-        "intensity": faces.intensity,
+        **strength,
         "asked": _named(questions.asked),
     }
 
@@ -103,8 +108,10 @@ def _judged(key: AnswerKey, panel: Panel, questions: Questions, said: Reading) -
         columns[_column("right", judge, i)] = answers == questions.asked
     for i, judge in enumerate(panel.identity):
         who = f"identity {judge.name}"
-        likeness = cosine(said[who], key.source[who][questions.rows])
+        source = key.source[who]
+        likeness = cosine(said[who], source[questions.rows])
         columns[_column("likeness", judge, i)] = likeness
+        columns[_column("stranger", judge, i)] = cosine(said[who], source.roll(-1, 0)[questions.rows])
         columns[_column("threshold", judge, i)] = torch.full_like(likeness, key.thresholds[judge.name])
         columns[_column("verified", judge, i)] = likeness > key.thresholds[judge.name]
     return columns

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.evaluation.identity import pair_similarities, verification
+from facekit.evaluation.identity import OvalRecogniser, acceptance_threshold, pair_similarities
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
 from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.evaluation.protocol.exam import CannotEvaluate, Editor, Exam, full_questions
@@ -21,8 +21,8 @@ from facekit.files import atomic_path
 from facekit.weights import WeightsCard, WeightsError, available_weights, read_card
 
 Reading = dict[str, Tensor]
-"""What judges say of N pictures, by what and who: `emotion NAME` (N,), `identity NAME` (N, D), `action_units` (N, A),
-and `features` (N, D) of the first emotion judge."""
+"""What judges say of N pictures, by what and who: `emotion NAME` (N,), `identity NAME` (N, D), `features` (N, D) of the
+first emotion judge and, where somebody measures them, `action_units` (N, A)."""
 
 FALSE_ACCEPTS = 0.01
 
@@ -32,17 +32,20 @@ class Panel:
     """The judges. The first of each kind gives the headline; the others stand beside it.
 
     emotion       the first is one of the suite's own, whose features FID is taken over
-    identity      the first is one of the suite's own, in whose maps pictures are compared
-    action_units  the one that measures movement
+    identity      of drawn faces, the first is one of the suite's own, in whose maps pictures are compared; of
+                  photographs, outsiders alone, if any: ours does not know photographed people apart
+    action_units  the one that measures movement, of drawn faces
     """
 
     emotion: Sequence[Judge]
     identity: Sequence[Recogniser]
-    action_units: ActionUnitJudge
+    action_units: ActionUnitJudge | None
 
     @classmethod
-    def load(cls, outside: Path | None = None) -> Panel:
+    def load(cls, outside: Path | None = None, *, photographs: bool = False) -> Panel:
         """The judges that ship, and those in a folder of outside judges (see `OUTSIDE_JUDGES`), where it is given.
+
+        photographs  judges of these, in place of those of drawn faces
 
         Raises `FileNotFoundError` for a judge that the folder does not hold.
         """
@@ -53,6 +56,12 @@ class Panel:
             file, judge, options = OUTSIDE_JUDGES[kind]
             return [judge(outside / file, **options)]
 
+        if photographs:
+            return cls(
+                emotion=[EmotionJudge.load("emotion_resnet-fer2013"), *outsiders("emotion")],
+                identity=[OvalRecogniser(judge) for judge in outsiders("identity")],
+                action_units=None,
+            )
         return cls(
             emotion=[EmotionJudge.load("emotion_resnet-synthetic"), *outsiders("emotion")],
             identity=[IdentityJudge.load("identity-synthetic"), *outsiders("identity")],
@@ -62,7 +71,10 @@ class Panel:
     @property
     def digests(self) -> dict[str, str]:
         """The SHA-256 of each judge's weights, by its name."""
-        return {judge.name: judge.sha256 for judge in (*self.emotion, *self.identity, self.action_units)}
+        return {judge.name: judge.sha256 for judge in self._all()}
+
+    def _all(self) -> list:
+        return [*self.emotion, *self.identity, *filter(None, [self.action_units])]
 
     def read_units(self, images: Tensor) -> Tensor:
         """Action units (N, A) of pictures (N, C, H, W)."""
@@ -73,18 +85,16 @@ class Panel:
         faces = Faces(images)
         said = {f"emotion {judge.name}": judge.probabilities(faces).argmax(1) for judge in self.emotion}
         said |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
-        return said | {
-            "action_units": self.read_units(images),
-            "features": self.emotion[0].features(faces),
-        }
+        said["features"] = self.emotion[0].features(faces)
+        return said | ({"action_units": self.read_units(images)} if self.action_units else {})
 
     def thresholds(self, others: Faces) -> dict[str, float]:
         """The cosine above which each identity judge takes two faces for one person, by its name: at 1 % false
         accepts among people none of whom is edited, with different emotions in every pair, as in an edit."""
         found = {}
         for judge in self.identity:
-            pairs = pair_similarities(judge.embed(others), others.person, across=others.emotion)
-            found[judge.name] = verification(*pairs, FALSE_ACCEPTS).threshold
+            _, impostor = pair_similarities(judge.embed(others), others.person, across=others.emotion)
+            found[judge.name] = acceptance_threshold(impostor, FALSE_ACCEPTS)
         return found
 
     def check_impartial(self, generator: Editor) -> None:
@@ -92,7 +102,7 @@ class Panel:
         card: WeightsCard | None = getattr(generator, "card", None)
         if card is None or not card.requires:
             return
-        for judge in (*self.emotion, *self.identity, self.action_units):
+        for judge in self._all():
             if not may_judge(judge, card, _known_cards()):
                 raise CannotEvaluate(
                     f"{generator.name} requires {', '.join(card.requires)}, which leads to {judge.name}: what a "
@@ -114,13 +124,13 @@ def _known_cards() -> list[WeightsCard]:
 class AnswerKey:
     """The true answers to an exam, and what the judges say of them and of the inputs.
 
-    images      (F * 7, C, H, W) true pictures, as `full_questions`
-    truth       what the judges say of these
+    images      (F * 7, C, H, W) true pictures, as `full_questions`; None where nobody knows them
+    truth       what the judges say of these; of no pictures, nothing
     source      what they say of the F inputs
     thresholds  of `Panel.thresholds`
     """
 
-    images: Tensor
+    images: Tensor | None
     truth: Reading
     source: Reading
     thresholds: Mapping[str, float]
@@ -128,10 +138,13 @@ class AnswerKey:
     @classmethod
     def make(cls, exam: Exam, panel: Panel) -> AnswerKey:
         """Draw and read everything."""
+        source, thresholds = panel.read(exam.faces.images), panel.thresholds(exam.others)
+        if exam.truth is None:
+            return cls(None, {}, source, thresholds)
         questions = full_questions(exam)
         parts = torch.arange(len(questions)).split(256)
         images = torch.cat([exam.truth(questions.rows[part], questions[part].expression) for part in parts])
-        return cls(images, panel.read(images), panel.read(exam.faces.images), panel.thresholds(exam.others))
+        return cls(images, panel.read(images), source, thresholds)
 
     @classmethod
     def cached(cls, exam: Exam, panel: Panel, path: Path) -> AnswerKey:
@@ -153,10 +166,11 @@ class AnswerKey:
                 part, _, rest = name.partition("/")
                 parts[part][rest] = file.get_tensor(name)
         thresholds = {name: value.item() for name, value in parts["threshold"].items()}
-        return cls(from_uint8(parts["images"][""]), parts["truth"], parts["source"], thresholds)
+        images = from_uint8(parts["images"][""]) if parts["images"] else None
+        return cls(images, parts["truth"], parts["source"], thresholds)
 
     def _write(self, path: Path, stands_on: str) -> None:
-        tensors = {"images/": to_uint8(self.images)}
+        tensors = {} if self.images is None else {"images/": to_uint8(self.images)}
         tensors |= {f"truth/{name}": value.contiguous() for name, value in self.truth.items()}
         tensors |= {f"source/{name}": value.contiguous() for name, value in self.source.items()}
         tensors |= {f"threshold/{name}": torch.tensor(v, dtype=torch.float64) for name, v in self.thresholds.items()}

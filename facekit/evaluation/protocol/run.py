@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from facekit import machine
 from facekit.evaluation.protocol.exam import (
+    CannotEvaluate,
     Editor,
     Exam,
     Questions,
@@ -39,7 +40,7 @@ from facekit.faces import from_uint8, to_uint8
 from facekit.files import atomic_path, read_json, remove, remove_drafts, write_json
 from facekit.models.system import System
 
-VERSION = 1
+VERSION = 2
 """Of the protocol. Raise it with any change by which numbers change: all are then measured again."""
 
 BATCH = 64
@@ -75,9 +76,15 @@ def evaluate(
     The pictures hold as long as the generator (its weights, preset and requirements), the exam and the protocol are
     the same; the tables, as long as the judges are the same too.
 
-    Raises `CannotEvaluate` for a generator that was made with a judge's help, or whose pictures are none.
+    Raises `CannotEvaluate` for a generator that was made with a judge's help, or whose pictures are none, and for
+    intensities of faces whose true answers are not known.
     """
     name = name or generator.name
+    if intensities and exam.truth is None:
+        raise CannotEvaluate(
+            f"how far a face went to an expression is measured between its true pictures, which {exam.name} does not "
+            "have: leave the intensities out"
+        )
     panel.check_impartial(generator)
     folder = _folder(out, exam, name)
     _prepare(folder, _depends_on(generator, exam, panel), again)
@@ -132,7 +139,7 @@ def _measure_edits(
     return {
         **edits_summary(rows),
         **self_summary(own),
-        **distribution_summary(said["features"], key.truth["features"]),
+        **distribution_summary(said["features"], key.truth.get("features", key.source["features"])),
         **_cost(generator, exam),
     }
 

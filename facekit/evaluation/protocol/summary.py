@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from scipy.stats import rankdata
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_f1_score
 
+from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.evaluation.distribution import fid, kid
+from facekit.evaluation.emotion import emotion_scores
+from facekit.evaluation.identity import verification_auc
 from facekit.evaluation.uncertainty import Interval, bootstrap
 
 Numbers = dict[str, object]
@@ -36,12 +42,21 @@ class Measure:
 
     def over(self, rows: pd.DataFrame) -> Interval | None:
         """The number with its interval; None where the rows hold nothing to measure."""
+        if not set(self.columns) <= set(rows):
+            return None
         rows = rows[rows.asked != rows.present] if self.changes else rows
         rows = rows.dropna(subset=list(self.columns))
         if rows.empty:
             return None
-        values = [torch.tensor(rows[column].to_numpy(dtype=float)) for column in self.columns]
+        values = [_numbers(rows[column]) for column in self.columns]
         return bootstrap(self.statistic, *values, persons=torch.tensor(rows.person.to_numpy()))
+
+
+def _numbers(column: pd.Series) -> Tensor:
+    """A column's values; of emotions, their places in `EMOTIONS`."""
+    if is_numeric_dtype(column) or is_bool_dtype(column):
+        return torch.tensor(column.to_numpy(dtype=float))
+    return torch.tensor(column.map(EMOTIONS.index).to_numpy())
 
 
 def ratio_of_means(errors: Tensor, of_copying: Tensor) -> Tensor:
@@ -53,11 +68,24 @@ def ratio_of_means(errors: Tensor, of_copying: Tensor) -> Tensor:
     return errors.mean() / of_copying.mean()
 
 
+def mean_f1(asked: Tensor, judged: Tensor) -> Tensor:
+    """The mean over emotions of F1, of what was asked and what a judge read, as indices into `EMOTIONS`."""
+    return multiclass_f1_score(judged, asked, len(PROTOCOL_EMOTIONS), average="macro")
+
+
+def told_apart(likeness: Tensor, stranger: Tensor) -> float:
+    """The chance that an edit is more like its own input than another is like somebody else's: the area under the ROC
+    curve (P1, §5: pairs of a face and its edit, and of a face and another face's edit)."""
+    return verification_auc(likeness, stranger)
+
+
 EDIT_MEASURES = (
     Measure("kept_and_changed", ["kept_and_changed"]),
     Measure("accuracy", ["right"], changes=False),  # P2 §4.2: each test face to all seven
+    Measure("f1", ["asked", "judged"], mean_f1, changes=False),
     Measure("verified", ["verified"]),
     Measure("likeness", ["likeness"]),
+    Measure("identity_auc", ["likeness", "stranger"], told_apart),
     Measure("relative_error", ["mse", "mse_copy"], ratio_of_means),
     Measure("relative_error_median", ["relative_error"], torch.median),
     Measure("changed_psnr", ["changed_psnr"]),
@@ -71,19 +99,32 @@ EDIT_MEASURES = (
 )
 """Of the table of edits, in the leaderboard's order."""
 
-_OUTSIDE = {"right": "accuracy", "verified": "verified", "likeness": "likeness"}
+_OF_JUDGES = {"judged": ("accuracy", "f1"), "verified": ("verified", "likeness", "identity_auc")}
+"""Which of them every judge has a number in, by a column that every judge of emotion, or of identity, has."""
 
 
 def edits_summary(rows: pd.DataFrame) -> Numbers:
-    """All of `EDIT_MEASURES` and the same of further judges, as `accuracy_NAME` and so on; `recall` by emotion."""
-    others = [
-        Measure(f"{measure}_{column.removeprefix(f'{start}_')}", [column], changes=start != "right")
-        for start, measure in _OUTSIDE.items()
-        for column in rows.columns
-        if column.startswith(f"{start}_")
-    ]
-    numbers = {measure.name: _plain(measure.over(rows)) for measure in (*EDIT_MEASURES, *others)}
-    return numbers | {"recall": rows.groupby("asked", sort=False).right.mean().to_dict()}
+    """All of `EDIT_MEASURES`, and the same of further judges as `accuracy_NAME` and so on; by emotion, `recall`, and
+    `f1_by_emotion` of every judge."""
+    numbers = {measure.name: _plain(measure.over(rows)) for measure in (*EDIT_MEASURES, *_of_further_judges(rows))}
+    numbers["recall"] = rows.groupby("asked", sort=False).right.mean().to_dict()
+    for suffix in ("", *_suffixes(rows, "judged")):
+        scores = emotion_scores(_numbers(rows[f"judged{suffix}"]), _numbers(rows.asked))
+        numbers[f"f1_by_emotion{suffix}"] = scores.f1_by_emotion
+    return numbers
+
+
+def _of_further_judges(rows: pd.DataFrame) -> Iterator[Measure]:
+    measures = {measure.name: measure for measure in EDIT_MEASURES}
+    for column, names in _OF_JUDGES.items():
+        for suffix, name in product(_suffixes(rows, column), names):
+            columns = [each if each == "asked" else each + suffix for each in measures[name].columns]
+            yield dataclasses.replace(measures[name], name=name + suffix, columns=columns)
+
+
+def _suffixes(rows: pd.DataFrame, column: str) -> list[str]:
+    """What the columns of further judges end in."""
+    return [name.removeprefix(column) for name in rows if name.startswith(f"{column}_")]
 
 
 def self_summary(rows: pd.DataFrame) -> Numbers:
@@ -92,7 +133,7 @@ def self_summary(rows: pd.DataFrame) -> Numbers:
 
 
 def distribution_summary(features: Tensor, real: Tensor) -> Numbers:
-    """`fid` and `kid` of edits' features (N, D) against those of as many real faces (M, D) of the same people."""
+    """`fid` and `kid` of edits' features (N, D) against those of real faces (M, D) of the same people."""
     return {"fid": fid(real, features), "kid": kid(real, features)}
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from facekit.evaluation.baselines import Copy, Noise, TrainingFace, TrueCounterfactual
-from facekit.evaluation.protocol.exam import FACES, CannotEvaluate, Editor, Exam, synthetic_exam
+from facekit.evaluation.baselines import Copy, HeldOutFace, Noise, TrainingFace, TrueCounterfactual
+from facekit.evaluation.protocol.exam import (
+    FACES,
+    PHOTOGRAPHS,
+    CannotEvaluate,
+    Editor,
+    Exam,
+    photograph_exam,
+    synthetic_exam,
+)
 from facekit.evaluation.protocol.panel import Panel
 from facekit.evaluation.protocol.run import evaluate
 from facekit.evaluation.protocol.summary import flat
@@ -19,7 +28,9 @@ from facekit.models.system import Generator
 _SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
     "kept_and_changed": ("kept and changed", "{:.1%}".format),
     "accuracy": ("as asked", "{:.1%}".format),
+    "f1_fer_mini_xception": ("F1 outside", "{:.2f}".format),
     "verified": ("same person", "{:.1%}".format),
+    "identity_auc": ("identity AUC", "{:.3f}".format),
     "relative_error": ("error / copy", "{:.3f}".format),
     "moved_right": ("moved right", "{:.1%}".format),
     "changed_psnr": ("PSNR changed", "{:.1f}".format),
@@ -35,9 +46,9 @@ _SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def references(exam: Exam) -> list[Editor]:
-    """The rows that are always there."""
-    truth = TrueCounterfactual(exam.faces.person, exam.truth)
-    return [truth, TrainingFace(exam.training), Copy(), Noise()]
+    """The rows that are always there; where the truth is not known, a real face in its place."""
+    ceiling = TrueCounterfactual(exam.faces.person, exam.truth) if exam.truth else HeldOutFace(exam.others)
+    return [ceiling, TrainingFace(exam.training), Copy(), Noise()]
 
 
 def evaluate_weights(
@@ -45,14 +56,17 @@ def evaluate_weights(
     out: Path,
     *,
     panel: Panel,
-    faces: int = FACES,
+    data: str = "synthetic",
+    faces: int | None = None,
     intensities: bool = False,
     again: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, pd.DataFrame]:
     """Measure generators by the names of their weights, and the reference rows beside them.
 
-    faces   of each exam
+    panel   whose judges know such faces
+    data    drawn faces, or the key of a dataset of photographs
+    faces   of each exam; by default `FACES`, or `PHOTOGRAPHS`
     names   as `facekit.weights.find_weights` takes them. Pictures of different sizes cannot be compared, so that
             generators that take different ones sit different exams; without a name there is the usual one
 
@@ -62,10 +76,12 @@ def evaluate_weights(
     generators = {name: _generator(name) for name in names}
     for generator in generators.values():
         panel.check_impartial(generator)
-    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {(64, 3)}
+    drawn = data == "synthetic"
+    make_exam = synthetic_exam if drawn else partial(photograph_exam, data)
+    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {(64, 3) if drawn else (48, 1)}
     tables = {}
     for size, channels in sorted(kinds):
-        exam = synthetic_exam(faces, size, channels)
+        exam = make_exam(faces or (FACES if drawn else PHOTOGRAPHS), size, channels)
         sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
         sitting |= {reference.name: reference for reference in references(exam)}
         rows = [
@@ -89,20 +105,25 @@ def _generator(name: str) -> Generator:
 
 def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
     """One row a generator, those first that changed the emotion and kept the person most often; among equals, those
-    whose edits are nearest to the truth."""
+    whose edits are nearest to the truth, or, where that is not known, are most often judged as asked."""
     table = pd.DataFrame([flat(summary) for summary in summaries])
-    ordered = table.sort_values(["kept_and_changed", "relative_error"], ascending=[False, True], kind="stable")
+    # Higher is better in all but the errors.
+    order = {"kept_and_changed": False, "relative_error": True, "accuracy": False}
+    order = {name: rising for name, rising in order.items() if table[name].notna().any()}
+    ordered = table.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return ordered.drop(columns=["measured"]).reset_index(drop=True)
 
 
 def to_text(table: pd.DataFrame) -> str:
-    """A leaderboard to be read in a terminal, with the interval of its first number."""
+    """A leaderboard to be read in a terminal, with the interval of its first number; what nothing is known of is left
+    out."""
     columns = {"": table["name"]}
     for name, (heading, form) in _SHOWN.items():
-        if name in table:
+        if name in table and table[name].notna().any():
             columns[heading] = [_told(value, form) for value in table[name]]
-    first, form = _SHOWN["kept_and_changed"]
-    with_interval = zip(columns[first], table.kept_and_changed_low, table.kept_and_changed_high, strict=True)
+    name = next(name for name, (heading, _) in _SHOWN.items() if heading in columns)
+    first, form = _SHOWN[name]
+    with_interval = zip(columns[first], table[f"{name}_low"], table[f"{name}_high"], strict=True)
     columns[first] = [f"{told} ({form(low)} to {form(high)})" for told, low, high in with_interval]
     return pd.DataFrame(columns).to_string(index=False)
 

@@ -1,0 +1,147 @@
+"""The protocol on photographs, of which no true answer is known. Drawn faces stand in for them."""
+
+import csv
+
+import pytest
+import torch
+
+from facekit.datasets.base import DatasetMissing
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.evaluation.identity import OvalRecogniser, acceptance_threshold
+from facekit.evaluation.judges import IdentityJudge
+from facekit.evaluation.protocol import (
+    CannotEvaluate,
+    Panel,
+    evaluate,
+    evaluate_weights,
+    photograph_exam,
+    references,
+    to_text,
+)
+from facekit.evaluation.protocol.run import read_rows
+from facekit.faces import Faces, to_uint8
+
+FACES = 8
+
+
+@pytest.fixture(scope="module")
+def data_home(tmp_path_factory):
+    """A home of data with a small FER-2013, whose every picture is of another person."""
+    home = tmp_path_factory.mktemp("data")
+    (home / "fer2013").mkdir()
+    with (home / "fer2013" / "fer2013.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["emotion", "pixels", "Usage"])
+        for split, usage, people in (("train", "Training", 14), ("test", "PrivateTest", 40)):
+            drawn = SyntheticFaces(split, people=people, faces_per_person=1, size=48, channels=1).faces(range(people))
+            for image, emotion in zip(to_uint8(drawn.images), drawn.emotion.tolist(), strict=True):
+                rows.writerow([emotion, " ".join(map(str, image.flatten().tolist())), usage])
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _home(data_home, monkeypatch):
+    monkeypatch.setenv("FACEKIT_DATA", str(data_home))
+
+
+@pytest.fixture(scope="module")
+def panel():
+    """As with a folder of outside judges: the recogniser is the suite's own here, shown the oval alone."""
+    judges = Panel.load(photographs=True)
+    return Panel(judges.emotion, [OvalRecogniser(IdentityJudge.load("identity-synthetic"))], None)
+
+
+@pytest.fixture(scope="module")
+def measured(data_home, panel, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluation")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEKIT_DATA", str(data_home))
+        tables = evaluate_weights([], out, panel=panel, data="fer2013", faces=FACES)
+    (name,) = tables
+    return out / name, tables[name].set_index("name")
+
+
+def test_the_same_labelled_faces_are_asked_each_time_and_others_are_other_faces():
+    first, second = photograph_exam("fer2013", FACES), photograph_exam("fer2013", FACES)
+    assert torch.equal(first.faces.images, second.faces.images)
+    assert first.config == second.config
+    assert (first.faces.emotion >= 0).all()
+    assert len(first.faces) == FACES
+    assert len(first.others) == 40 - FACES
+    assert not set(first.faces.person.tolist()) & set(first.others.person.tolist())
+    assert first.truth is None
+
+
+def test_too_few_faces_and_a_missing_dataset_are_said(monkeypatch, tmp_path):
+    with pytest.raises(CannotEvaluate, match=r"40 people with labels.*--faces"):
+        photograph_exam("fer2013", 40)
+    monkeypatch.setenv("FACEKIT_DATA", str(tmp_path))
+    with pytest.raises(DatasetMissing):
+        photograph_exam("fer2013", FACES)
+
+
+def test_references_rank_where_they_should(measured):
+    _, table = measured
+    assert set(table.index) == {"held-out face", "training face", "copy", "noise"}
+    assert table.verified["copy"] == 1
+    assert table.identity_auc["copy"] > 0.99
+    assert table.identity_auc["held-out face"] < 0.8
+    assert table.accuracy["copy"] == pytest.approx(1 / 7, abs=0.01)  # whatever it shows is asked once in seven
+    assert table.f1["held-out face"] > 0.3 > table.f1["copy"]
+    assert table.self_psnr["copy"] > 50
+
+
+def test_what_needs_the_truth_is_left_out(measured):
+    folder, table = measured
+    rows = read_rows(folder / "copy", "edits")
+    assert len(rows) == FACES * len(PROTOCOL_EMOTIONS)
+    assert not {"relative_error", "psnr", "moved_right", "intensity"} & set(rows)
+    assert table.relative_error.isna().all()
+    text = to_text(table.reset_index())
+    assert "error / copy" not in text
+    assert "identity AUC" in text
+
+
+def test_f1_is_told_by_emotion(measured):
+    _, table = measured
+    by_emotion = [table[f"f1_by_emotion_{name}"]["held-out face"] for name in PROTOCOL_EMOTIONS]
+    assert sum(by_emotion) / 7 == pytest.approx(table.f1["held-out face"], abs=1e-6)
+
+
+def test_intensities_cannot_be_measured_of_photographs(panel, tmp_path):
+    exam = photograph_exam("fer2013", FACES)
+    with pytest.raises(CannotEvaluate, match="leave the intensities out"):
+        evaluate(references(exam)[2], exam, panel, tmp_path, intensities=True)
+
+
+def test_without_a_recogniser_emotions_alone_are_measured(tmp_path):
+    tables = evaluate_weights([], tmp_path, panel=Panel.load(photographs=True), data="fer2013", faces=FACES)
+    (table,) = tables.values()
+    assert table.kept_and_changed.isna().all()
+    assert table.accuracy.is_monotonic_decreasing
+    assert "as asked" in to_text(table)
+
+
+def test_hair_and_background_are_hidden_from_the_recogniser():
+    seen = []
+
+    class Judge:
+        name, sha256 = "judge", ""
+
+        def embed(self, faces):
+            seen.append(faces.images)
+            return torch.zeros(len(faces), 4)
+
+    judge = OvalRecogniser(Judge())
+    judge.embed(Faces(torch.ones(1, 1, 48, 48)))
+    (images,) = seen
+    assert images[0, 0, 24, 24] == 1
+    assert images[0, 0, 0, 0] == images[0, 0, 24, 1] == 0
+    assert judge.oval(48).mean() == pytest.approx(torch.pi / 4 * 0.8, abs=0.01)
+
+
+def test_the_threshold_lets_no_larger_share_of_strangers_pass():
+    cosines = torch.arange(100) / 100
+    assert acceptance_threshold(cosines, 0.05) == pytest.approx(0.94)
+    assert (cosines > acceptance_threshold(cosines, 0.05)).float().mean() == pytest.approx(0.05)
