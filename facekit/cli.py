@@ -290,21 +290,13 @@ def weights(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure generators, and what they are compared with, by one protocol."""
-    from facekit.datasets.base import DATASETS
-    from facekit.evaluation.protocol import Panel, evaluate_weights, to_text
+    from facekit.evaluation.protocol import evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
-    photographs = arguments.data != "synthetic"
-    if photographs:
-        _known(arguments.data, [name for name in DATASETS if not name.startswith("synthetic_")], "dataset to edit")
-    try:
-        panel = Panel.load(arguments.judges, photographs=photographs)
-    except FileNotFoundError as error:
-        raise Mistake(str(error)) from None
     tables = evaluate_weights(
         arguments.names,
         out,
-        panel=panel,
+        panel=_judges_of(arguments),
         data=arguments.data,
         faces=arguments.faces,
         intensities=arguments.intensities,
@@ -313,6 +305,42 @@ def evaluate(arguments: argparse.Namespace) -> int:
     )
     for exam, table in tables.items():
         print(f"\n{exam}\n{to_text(table)}\n{out / exam / 'leaderboard.csv'}")
+    return 0
+
+
+def _judges_of(arguments: argparse.Namespace):
+    """The judges that know the faces of the data asked for, those in `--judges` among them."""
+    from facekit.datasets.base import DATASETS
+    from facekit.evaluation.protocol import Panel
+
+    _known(arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited")
+    try:
+        return Panel.load(arguments.judges, photographs=arguments.data != "synthetic")
+    except FileNotFoundError as error:
+        raise Mistake(str(error)) from None
+
+
+def experiment(arguments: argparse.Namespace) -> int:
+    """Train the variants of a paper's comparison, all for as many steps, and measure them; it can be interrupted."""
+    from facekit.experiments import EXPERIMENTS, run_experiment, to_text
+
+    _known(arguments.name, EXPERIMENTS, "experiment")
+    arguments.system = EXPERIMENTS[arguments.name].system
+    overrides = dict(map(_assignment, arguments.set))
+    _check_training(arguments, overrides)
+    out = arguments.out or runs_home() / f"{arguments.name}-{arguments.data}-{arguments.profile}"
+    table = run_experiment(
+        arguments.name,
+        out,
+        panel=_judges_of(arguments),
+        profile=arguments.profile,
+        data=arguments.data,
+        seeds=arguments.seeds,
+        faces=arguments.faces,
+        overrides=overrides,
+        tell=_line,
+    )
+    print(f"\n{to_text(table)}\n{out / 'table.csv'}")
     return 0
 
 
@@ -415,17 +443,8 @@ def _add_batches(commands) -> None:
 def _add_training(commands) -> None:
     parser = _add(commands, "train", train)
     parser.add_argument("system", help="such as emotion_resnet")
-    parser.add_argument("--profile", default="laptop", help="smoke, laptop, gpu or paper (default laptop)")
-    parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
+    _add_run(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="a field of the preset, profile.FIELD or data.OPTION",
-    )
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
     parser.add_argument(
         "--from-nothing",
@@ -435,18 +454,42 @@ def _add_training(commands) -> None:
     parser = _add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
     parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
-    parser.add_argument(
-        "--faces", type=_count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
-    )
+    _add_exam(parser)
     parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
-    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
     parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+    parser = _add(commands, "experiment", experiment)
+    parser.add_argument("name", help="table2 (P2) or ablation (P3)")
+    _add_run(parser)
+    parser.add_argument("--seeds", type=_numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
+    _add_exam(parser)
     parser = _add(commands, "few-steps", few_steps)
     parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
     parser.add_argument("--pictures", type=_count, default=2000, help="that each sampler draws (default 2000)")
     _add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
     _add(commands, "bench", bench)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """What every training is told."""
+    parser.add_argument("--profile", default="laptop", help="smoke, laptop, gpu or paper (default laptop)")
+    parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the preset, profile.FIELD or data.OPTION",
+    )
+
+
+def _add_exam(parser: argparse.ArgumentParser) -> None:
+    """What every evaluation is told."""
+    parser.add_argument(
+        "--faces", type=_count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
+    )
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
 
 
 def _add_data(commands) -> None:
@@ -481,6 +524,13 @@ def _add_data(commands) -> None:
     parser.add_argument("--fer2013", type=Path, metavar="CSV", help="FER-2013 (default: fer2013, among the data)")
     parser.add_argument("--pairs", type=Path, metavar="ZIP", help="people neutral and happy (default: as fer2013)")
     parser.add_argument("--split", default="test", choices=("test", "valid"), help="of the drawn people (default test)")
+
+
+def _numbers(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} are not whole numbers with commas between them")
+    return [int(part) for part in parts]
 
 
 def _count(text: str) -> int:

@@ -1,7 +1,8 @@
-"""Attention of a map to itself."""
+"""Attention: of a map to itself, to channels, to places."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,3 +35,32 @@ class SelfAttention(nn.Module):
         seen = F.scaled_dot_product_attention(query, key, value)
         seen = seen.transpose(1, 2).reshape(n, height, width, c).permute(0, 3, 1, 2)
         return x + self.out(seen)
+
+
+class ChannelAttention(nn.Module):
+    """How much each channel of maps (N, C, H, W) matters, in [0, 1]: (N, C, 1, 1) (CBAM, Woo 2018, eq. 2).
+
+    From the mean and the greatest value of every channel, by one small network whose answers are added up.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        narrow = max(4, channels // reduction)
+        self.network = nn.Sequential(nn.Conv2d(channels, narrow, 1), nn.ReLU(), nn.Conv2d(narrow, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.network(x.mean((2, 3), keepdim=True)) + self.network(x.amax((2, 3), keepdim=True))).sigmoid()
+
+
+class SpatialAttention(nn.Module):
+    """How much each place of maps (N, C, H, W) matters, in [0, 1]: (N, 1, H, W) (CBAM, Woo 2018, eq. 3).
+
+    From the mean and the greatest value over the channels, by one convolution.
+    """
+
+    def __init__(self, kernel: int = 7) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)).sigmoid()

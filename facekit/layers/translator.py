@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facekit.layers.adaptive import AdaptiveGroupNorm, GroupNorm
+from facekit.layers.mixed_attention import MixedAttentionBlock
+from facekit.layers.stages import Stage, conv3
 
 CONDITIONS = ("planes", "adaptive")
 """How a translator is told its label: as planes beside the picture (StarGAN); by the scale and shift of its norms
 (Huang 2017; Choi 2020). Of a plane, which is the same everywhere, an instance norm after a convolution leaves nothing
 but what the border makes of it."""
 
-SKIPS = ("none", "mirrored", "residual")
+SKIPS = ("none", "mirrored", "residual", "global")
 """Nothing; the maps on the way down added to those of their shape on the way up (P2 §3.3 as its text has it); these,
-and the picture itself added to the output (as P2's code has it)."""
+and the picture itself added to the output (as P2's code has it); that alone (P3 §III.A)."""
+
+BLOCKS = ("residual", "mixed_attention")
+"""Two convolutions, as StarGAN's; P3's, which look at several scales and attend (`MixedAttentionBlock`)."""
 
 DROPOUTS = ("none", "ends", "blocks")
 """Where features are dropped: nowhere; after the first and the last rectifier; after the rectifier of each residual
@@ -35,13 +38,15 @@ class Translator(nn.Module):
     labels     numbers of a label; 0 for a network without one
     width      channels at full size; each halving of height and width doubles them
     halvings   on the way down, and doublings on the way up
-    blocks     residual blocks at the smallest size
+    blocks     blocks at the smallest size
+    block      one of `BLOCKS`
+    scales     of blocks with attention
     factor     a factor x factor patch becomes one pixel of the network (Shi 2016), for factor² times less work
     condition  one of `CONDITIONS`; adaptive norms are those of the blocks and of the way up
     groups     of each norm; None normalises each channel by itself (instance norm, Ulyanov 2016)
     slope      of the rectifiers below 0
-    skips      one of `SKIPS`; a residual output can leave [-1, 1], by up to 1
-    dropout    one of `DROPOUTS`
+    skips      one of `SKIPS`; an output that the picture is added to can leave [-1, 1], by up to 1
+    dropout    one of `DROPOUTS`; blocks with attention have none
 
     Raises `ValueError` for settings that do not exist.
     """
@@ -54,6 +59,8 @@ class Translator(nn.Module):
         width: int = 64,
         halvings: int = 2,
         blocks: int = 6,
+        block: str = "residual",
+        scales: int = 3,
         factor: int = 1,
         condition: str = "planes",
         groups: int | None = None,
@@ -63,7 +70,8 @@ class Translator(nn.Module):
     ) -> None:
         super().__init__()
         for name, value, known in (
-            ("condition", condition, CONDITIONS), ("skips", skips, SKIPS), ("dropout", dropout, DROPOUTS)
+            ("condition", condition, CONDITIONS), ("skips", skips, SKIPS), ("dropout", dropout, DROPOUTS),
+            ("block", block, BLOCKS),
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"a translator's {name} is {value!r}; known are {', '.join(known)}")
@@ -78,7 +86,11 @@ class Translator(nn.Module):
         down = [nn.Conv2d(w, 2 * w, 4, 2, padding=1, bias=False) for w in widths[:-1]]
         up = [nn.ConvTranspose2d(2 * w, w, 4, 2, padding=1, bias=False) for w in reversed(widths[:-1])]
         self.down = nn.ModuleList(Stage(conv, 0, groups, slope) for conv in (first, *down))
-        self.blocks = nn.ModuleList(TranslatorBlock(widths[-1], adaptive, groups, slope) for _ in range(blocks))
+        if block == "residual":
+            middle = [TranslatorBlock(widths[-1], adaptive, groups, slope) for _ in range(blocks)]
+        else:
+            middle = [MixedAttentionBlock(widths[-1], adaptive, groups, slope, scales) for _ in range(blocks)]
+        self.blocks = nn.ModuleList(middle)
         self.up = nn.ModuleList(Stage(conv, adaptive, groups, slope) for conv in up)
         self.last = nn.Conv2d(width, pixel, kernel, padding=kernel // 2, bias=False)
 
@@ -96,23 +108,16 @@ class Translator(nn.Module):
             h = block(h, label, drop if self.dropout == "blocks" else None)
         for stage, mirror in zip(self.up, reversed(maps[:-1]), strict=True):
             h = stage(h, label)
-            h = h if self.skips == "none" else h + mirror
+            h = h + mirror if self.skips in ("mirrored", "residual") else h
         if self.dropout == "ends":
             h = drop(h)
         made = self.shuffle(self.last(h)).tanh()
-        return images + made if self.skips == "residual" else made
+        return images + made if self.adds_picture else made
 
-
-class Stage(nn.Module):
-    """A convolution, a norm, which sees the label where it is adaptive, and a rectifier."""
-
-    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, adaptive: int, groups: int | None, slope: float) -> None:
-        super().__init__()
-        self.conv, self.slope = conv, slope
-        self.norm = _norm(conv.out_channels, adaptive, groups)
-
-    def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
-        return F.leaky_relu(_normed(self.norm, self.conv(x), label), self.slope)
+    @property
+    def adds_picture(self) -> bool:
+        """Whether what it makes is a change of the picture."""
+        return self.skips in ("residual", "global")
 
 
 class TranslatorBlock(nn.Module):
@@ -120,22 +125,9 @@ class TranslatorBlock(nn.Module):
 
     def __init__(self, width: int, adaptive: int, groups: int | None, slope: float) -> None:
         super().__init__()
-        self.slope = slope
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm1 = _norm(width, adaptive, groups)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2 = _norm(width, adaptive, groups)
+        self.first = Stage(conv3(width, width), adaptive, groups, slope)
+        self.second = Stage(conv3(width, width), adaptive, groups)
 
     def forward(self, x: Tensor, label: Tensor | None, drop: Drop | None) -> Tensor:
-        h = F.leaky_relu(_normed(self.norm1, self.conv1(x), label), self.slope)
-        h = h if drop is None else drop(h)
-        return x + _normed(self.norm2, self.conv2(h), label)
-
-
-def _norm(channels: int, adaptive: int, groups: int | None) -> GroupNorm | AdaptiveGroupNorm:
-    groups = channels if groups is None else groups
-    return AdaptiveGroupNorm(channels, adaptive, groups) if adaptive else GroupNorm(channels, groups)
-
-
-def _normed(norm: GroupNorm | AdaptiveGroupNorm, h: Tensor, label: Tensor | None) -> Tensor:
-    return norm(h, label) if isinstance(norm, AdaptiveGroupNorm) else norm(h)
+        h = self.first(x, label)
+        return x + self.second(h if drop is None else drop(h), label)

@@ -1,4 +1,4 @@
-"""Losses on what a face shows: its emotion, its action units."""
+"""Losses on what a face shows: its emotion, its action units, what was asked of it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def emotion_loss(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0, weig
 def action_unit_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """Mean square error of action units (N, A)."""
     return F.mse_loss(predicted.float(), true)
+
+
+def condition_loss(estimate: Tensor, asked: Tensor) -> Tensor:
+    """Squared distance of what a network takes a condition to be from what was asked, both (N, K), the mean over faces
+    (P3, eq. 5)."""
+    return (estimate.float() - asked).square().sum(1).mean()

@@ -49,7 +49,7 @@ class CompletionEditor(DenoisingEditor):
     stands_on: ClassVar = {"proposal": "conditional_vae"}
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
-        "laptop": CompletionPreset(steps=2000),
+        "laptop": CompletionPreset(steps=600, warmup=50, ema=0.995, sample_steps=2, label_guidance=2.0),
         "gpu": CompletionPreset(size=64, steps=4000),
     }
 

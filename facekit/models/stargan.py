@@ -46,6 +46,8 @@ class TranslatorPreset(AdversarialPreset):
     width: int = 64
     halvings: int = 1
     blocks: int = 3
+    block: str = "residual"
+    scales: int = 3
     factor: int = 2
     condition: str = "adaptive"
     groups: int | None = None
@@ -58,13 +60,15 @@ class TranslatorPreset(AdversarialPreset):
     discriminator_slope: float = 0.2
 
     def translator(self, channels: int, labels: int = 0) -> Translator:
-        """The generator that these fields describe, started; one with a residual output starts by changing nothing."""
+        """The generator that these fields describe, started; one that changes pictures starts by changing nothing."""
         network = Translator(
             channels,
             labels,
             width=self.width,
             halvings=self.halvings,
             blocks=self.blocks,
+            block=self.block,
+            scales=self.scales,
             factor=self.factor,
             condition=self.condition,
             groups=self.groups,
@@ -73,7 +77,7 @@ class TranslatorPreset(AdversarialPreset):
             dropout=self.dropout,
         )
         initialise_convolutions(network, self.start)
-        if self.skips == "residual":
+        if network.adds_picture:
             nn.init.zeros_(network.last.weight)
         return network
 
@@ -168,10 +172,23 @@ class StarGAN(AdversarialGenerator):
             self.understands = self.understands | {"domain"}
         elif preset.cross_domain:
             raise ValueError("cross_domain needs cartoon_emotions, without which there is one domain alone")
-        told_apart = len(self.labels.emotions) + (self.labels.domains if preset.cross_domain else 0)
-        self.generator = preset.translator(channels, self.labels.width)
-        self.discriminator = preset.discriminator(channels, told_apart)
+        self.generator = preset.translator(channels, self.columns)
+        self.discriminator = preset.discriminator(channels, self.heads)
         self.watch = CollapseWatch()
+
+    @property
+    def columns(self) -> int:
+        """Numbers that the generator is told."""
+        return self.labels.width
+
+    @property
+    def heads(self) -> int:
+        """Numbers that the discriminator says of a picture beside its scores: logits of emotions come first."""
+        return len(self.labels.emotions) + (self.labels.domains if self.preset.cross_domain else 0)
+
+    def told(self, label: Labels) -> Tensor:
+        """A label as the generator is told it, (N, columns)."""
+        return self.labels.vector(*label)
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -191,7 +208,7 @@ class StarGAN(AdversarialGenerator):
             target = self.target(shown)
             with torch.set_grad_enabled(i == len(parts) - 1):  # the last share's are the generator's to learn from
                 made = self.translated(images, target)
-            yield self._discriminator_step(images, made.detach(), shown, clock)
+            yield self._discriminator_step(images, made.detach(), shown, target, clock)
         yield self._generator_step(images, made, shown, target, clock)
 
     def target(self, shown: Labels) -> Labels:
@@ -204,7 +221,7 @@ class StarGAN(AdversarialGenerator):
     def translated(self, images: Tensor, label: Labels, seed: Seeds | None = None) -> Tensor:
         """Faces (N, C, H, W) with other labels. Dropout, where there is some, draws from the seed, one integer or
         one a face; without one, from the global generator."""
-        return self.generator(images, self.labels.vector(*label), self._dropping(seed, len(images)))
+        return self.generator(images, self.told(label), self._dropping(seed, len(images)))
 
     def _dropping(self, seed: Seeds | None, n: int) -> Callable[[Tensor], Tensor] | None:
         if self.preset.dropout == "none":
@@ -213,7 +230,20 @@ class StarGAN(AdversarialGenerator):
             return partial(F.dropout, p=self.preset.drop)
         return partial(seeded_dropout, share=self.preset.drop, generators=face_generators(seed, n))
 
-    def _discriminator_step(self, real: Tensor, made: Tensor, shown: Labels, clock: Clock) -> Step:
+    def critic_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
+        """Further losses of the discriminator, weighed, by name: of what it says, (2 N, heads), of N real faces and of
+        what was made of them."""
+        return {}
+
+    def maker_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
+        """Further losses of the generator, weighed, by name: of what the discriminator says, (N, heads)."""
+        return {}
+
+    def way_back(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
+        """What was made of faces, given their own expression again: (N, C, H, W)."""
+        return self.translated(made, shown)
+
+    def _discriminator_step(self, real: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         n, preset = len(real), self.preset
         real_seen, made_seen = self.seen(real), self.seen(made)
         scores, logits = self.discriminator(torch.cat([real_seen, made_seen]))
@@ -221,20 +251,24 @@ class StarGAN(AdversarialGenerator):
         adversarial = self.critic_loss(scores[:n], scores[n:])
         classes = self._class_loss(logits[:n], shown)
         penalty = self.slope_penalty(self.discriminator, real_seen, made_seen, clock)
+        further = self.critic_terms(logits, shown, target)
         told = {
             "discriminator/adversarial": adversarial,
             "discriminator/classes": classes,
             "discriminator/penalty": penalty,
+            **{f"discriminator/{name}": value for name, value in further.items()},
         }
-        return "discriminator", adversarial + preset.classes * classes + penalty, told
+        loss = adversarial + preset.classes * classes + penalty
+        return "discriminator", sum(further.values(), loss), told
 
     def _generator_step(self, images: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         preset = self.preset
         scores, logits = self.discriminator(self.seen(made))
         adversarial = maker_loss(scores, preset.adversarial)
         classes = self._class_loss(logits, target)
-        pixels, distance = self._reconstruction(images, self.translated(made, shown), clock)
+        pixels, distance = self._reconstruction(images, self.way_back(images, made, shown), clock)
         change = F.l1_loss(made, images)
+        further = self.maker_terms(logits, target)
         loss = adversarial + preset.classes * classes + preset.reconstruction * distance + preset.residual * change
         told = {
             "generator/adversarial": adversarial,
@@ -242,8 +276,9 @@ class StarGAN(AdversarialGenerator):
             "generator/pixels": pixels,
             "generator/reconstruction": distance,
             "generator/change": change,
+            **{f"generator/{name}": value for name, value in further.items()},
         }
-        return "generator", loss, told
+        return "generator", sum(further.values(), loss), told
 
     def _reconstruction(self, images: Tensor, back: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
         """Mean absolute error of faces on their way there and back, and what is minimised of it: that, or the distance

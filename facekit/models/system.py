@@ -215,6 +215,7 @@ SYSTEMS: dict[str, str] = {
     "diffusion_editor": "facekit.models.diffusion_editor:DiffusionEditor",  # G15
     "stargan": "facekit.models.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.cyclegan:CycleGAN",  # G8
+    "mma_gan": "facekit.models.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10
     "paired_oracle": "facekit.models.paired_oracle:PairedOracle",  # the ceiling, which is shown the answers
 }
 

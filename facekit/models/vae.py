@@ -43,7 +43,7 @@ class VAE(System):
     name = "vae"
     presets: ClassVar = {
         "smoke": VAEPreset(widths=(16, 32, 32, 32), latent=32, batch=32, steps=120, augment="none"),
-        "laptop": VAEPreset(widths=(48, 64, 96, 64), batch=128, steps=3000, warmup=100),
+        "laptop": VAEPreset(widths=(72, 96, 32), factor=4, steps=2000, warmup=100, ema=0.998),
         "gpu": VAEPreset(size=64, widths=(72, 96, 32), factor=4, batch=128, steps=4000, warmup=200, ema=0.999),
         # P1 says of its VAE that it was pre-trained on FER-2013, and cites PyTorch-VAE (Subramanian 2020): what is
         # left open is read there (plain VAE: latent 128, Adam 5e-3, batch 64, weight 0.00025 of the same two terms;

@@ -6,7 +6,8 @@ from torch import nn
 
 from facekit.layers.initialise import initialise_convolutions
 from facekit.layers.patches import PatchDiscriminator
-from facekit.layers.translator import CONDITIONS, DROPOUTS, SKIPS, Stage, Translator
+from facekit.layers.stages import Stage
+from facekit.layers.translator import CONDITIONS, DROPOUTS, SKIPS, Translator
 
 SMALL = {"width": 4, "blocks": 1, "halvings": 1}
 
@@ -44,6 +45,7 @@ def test_skips_lead_past_the_network():
     for network in networks.values():
         network.load_state_dict(networks["none"].state_dict())
     assert not torch.allclose(networks["none"](images), networks["mirrored"](images))
+    torch.testing.assert_close(networks["global"](images), networks["none"](images) + images)
     torch.testing.assert_close(networks["residual"](images), networks["mirrored"](images) + images)
     nn.init.zeros_(networks["residual"].last.weight)
     assert torch.equal(networks["residual"](images), images)
@@ -57,7 +59,7 @@ def test_where_features_are_dropped(dropout, channels):
 
 
 def test_what_does_not_exist_is_refused():
-    for name in ("condition", "skips", "dropout"):
+    for name in ("condition", "skips", "dropout", "block"):
         with pytest.raises(ValueError, match=f"{name} is 'odd'; known are"):
             Translator(3, 3, **{name: "odd"})
     assert "blocks" in DROPOUTS

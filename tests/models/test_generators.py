@@ -16,7 +16,7 @@ from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, 
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
 EDITORS = ("completion_editor", "diffusion_editor")
-GENERATORS = (*DIFFUSION, *EDITORS, "conditional_vae", "paired_oracle", "stargan")
+GENERATORS = (*DIFFUSION, *EDITORS, "conditional_vae", "paired_oracle", "stargan", "mma_gan")
 
 
 def saved(folder, system):

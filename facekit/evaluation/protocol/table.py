@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -76,12 +75,11 @@ def evaluate_weights(
     generators = {name: _generator(name) for name in names}
     for generator in generators.values():
         panel.check_impartial(generator)
-    drawn = data == "synthetic"
-    make_exam = synthetic_exam if drawn else partial(photograph_exam, data)
-    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {(64, 3) if drawn else (48, 1)}
+    usual = (64, 3) if data == "synthetic" else (48, 1)
+    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {usual}
     tables = {}
     for size, channels in sorted(kinds):
-        exam = make_exam(faces or (FACES if drawn else PHOTOGRAPHS), size, channels)
+        exam = exam_of(data, faces, size, channels)
         sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
         sitting |= {reference.name: reference for reference in references(exam)}
         rows = [
@@ -92,6 +90,13 @@ def evaluate_weights(
         with atomic_path(out / exam.name / "leaderboard.csv") as draft:
             tables[exam.name].to_csv(draft, index=False)
     return tables
+
+
+def exam_of(data: str, faces: int | None, size: int, channels: int) -> Exam:
+    """The exam on drawn faces, or on a dataset of photographs; the arguments are those of `evaluate_weights`."""
+    if data == "synthetic":
+        return synthetic_exam(faces or FACES, size, channels)
+    return photograph_exam(data, faces or PHOTOGRAPHS, size, channels)
 
 
 def _generator(name: str) -> Generator:

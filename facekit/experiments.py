@@ -1,0 +1,130 @@
+"""Comparisons of one system's variants, each trained for as many steps as the others: P2's table 2, P3's ablation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from facekit.evaluation.protocol import Panel, evaluate
+from facekit.evaluation.protocol.summary import flat
+from facekit.evaluation.protocol.table import exam_of
+from facekit.files import atomic_path
+from facekit.models.adversarial import Collapsed
+from facekit.models.load import load_system
+from facekit.models.mma_gan import ABLATION
+from facekit.models.stargan import VARIANTS
+from facekit.training.run import train
+
+logger = logging.getLogger("facekit.experiments")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A system, and what each of its variants sets in the preset."""
+
+    system: str
+    variants: Mapping[str, Mapping[str, object]]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "table2": Experiment("stargan", VARIANTS),  # P2, table 2: G2 and G4 to G7
+    "ablation": Experiment("mma_gan", ABLATION),  # P3, figure 4: G10
+}
+
+COMPARED = (
+    "kept_and_changed", "accuracy", "verified", "relative_error", "moved_right", "self_psnr", "fid", "kid",
+)  # fmt: skip
+"""Of the protocol's numbers, those in the table of an experiment. What is not known, as of photographs, is left out."""
+
+
+def run_experiment(
+    name: str,
+    out: Path,
+    *,
+    panel: Panel,
+    profile: str = "laptop",
+    data: str = "synthetic",
+    seeds: Sequence[int] = (0, 1, 2),
+    faces: int | None = None,
+    overrides: Mapping[str, object] | None = None,
+    progress: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> pd.DataFrame:
+    """Train every variant with every seed, and measure all by the protocol; what is done is not done again.
+
+    name       key in `EXPERIMENTS`
+    out        folder: a run's in `VARIANT-SEED`, `evaluation`, and the tables
+    panel      whose judges know such faces
+    faces      of the exam, as `facekit.evaluation.protocol.evaluate_weights` takes them
+    overrides  of all variants alike, as `facekit.training.train` takes them
+
+    Returns one row a variant, in the papers' order: how many runs there were and how many of them `collapsed`, and of
+    those that did not, for each of `COMPARED` the mean over seeds, the least and the most. `runs.csv` has a row a run,
+    with intervals over people, and `table.csv` what is returned.
+
+    Raises `ValueError` for a name that does not exist, and what `train` raises but for `Collapsed`.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
+    experiment, rows = EXPERIMENTS[name], []
+    for variant, fields in experiment.variants.items():
+        for seed in seeds:
+            run = f"{variant.replace(' ', '-')}-{seed}"
+            tell(f"{run}: training")
+            row = {"variant": variant, "seed": seed, "collapsed": False}
+            try:
+                path = train(
+                    experiment.system,
+                    profile=profile,
+                    data=data,
+                    out=out / run,
+                    seed=seed,
+                    overrides={**(overrides or {}), **fields},
+                    progress=progress,
+                )
+            except Collapsed as error:
+                tell(f"{run}: {error}")
+                rows.append(row | {"collapsed": True})
+                continue
+            generator = load_system(path)
+            exam = exam_of(data, faces, generator.preset.size, generator.channels)
+            rows.append(row | flat(evaluate(generator, exam, panel, out / "evaluation", name=run, tell=tell)))
+    runs = pd.DataFrame(rows)
+    table = over_seeds(runs)
+    for each, file in ((runs, "runs.csv"), (table, "table.csv")):
+        with atomic_path(out / file) as draft:
+            each.to_csv(draft, index=False)
+    return table
+
+
+def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a variant of a table with one row a run: see `run_experiment`."""
+    by_variant = runs.groupby("variant", sort=False)
+    columns = {"runs": by_variant.size(), "collapsed": by_variant.collapsed.sum()}
+    for measure in COMPARED:
+        if measure in runs and runs[measure].notna().any():
+            values = by_variant[measure]
+            columns |= {measure: values.mean(), f"{measure}_least": values.min(), f"{measure}_most": values.max()}
+    return pd.DataFrame(columns).reset_index()
+
+
+def to_text(table: pd.DataFrame) -> str:
+    """The table of an experiment, to be read in a terminal: each mean with the least and the most over seeds.
+
+    >>> row = {"variant": "skips", "runs": 3, "collapsed": 0, "fid": 2.0, "fid_least": 1.5, "fid_most": 2.5}
+    >>> print(to_text(pd.DataFrame([row])))
+    variant  runs  collapsed              fid
+      skips     3          0 2.00 (1.50-2.50)
+    """
+    shown = table[["variant", "runs", "collapsed"]].copy()
+    for measure in COMPARED:
+        if measure in table:
+            columns = [table[measure], table[f"{measure}_least"], table[f"{measure}_most"]]
+            shown[measure] = [
+                f"{mean:.2f} ({least:.2f}-{most:.2f})" for mean, least, most in zip(*columns, strict=True)
+            ]
+    return shown.to_string(index=False)

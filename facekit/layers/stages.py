@@ -1,0 +1,36 @@
+"""A convolution with its norm and rectifier, which networks that translate pictures are built of."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facekit.layers.adaptive import AdaptiveGroupNorm, GroupNorm
+
+
+class Stage(nn.Module):
+    """A convolution, a norm, and a rectifier.
+
+    adaptive  numbers of the label that the norm sees; 0 for a norm that sees none
+    groups    of the norm; None normalises each channel by itself (instance norm, Ulyanov 2016)
+    slope     of the rectifier below 0; 1 leaves it out
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d | nn.ConvTranspose2d, adaptive: int, groups: int | None, slope: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.conv, self.slope = conv, slope
+        channels = conv.out_channels
+        groups = channels if groups is None else groups
+        self.norm = AdaptiveGroupNorm(channels, adaptive, groups) if adaptive else GroupNorm(channels, groups)
+
+    def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
+        h = self.conv(x)
+        h = self.norm(h, label) if isinstance(self.norm, AdaptiveGroupNorm) else self.norm(h)
+        return h if self.slope == 1 else F.leaky_relu(h, self.slope)
+
+
+def conv3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
+    """A 3 x 3 convolution before a norm, which takes any bias away again."""
+    return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)

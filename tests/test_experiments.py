@@ -1,0 +1,103 @@
+"""Comparisons of variants: what is trained, what is told of it, and what a collapse does."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from facekit import cli, experiments
+from facekit.experiments import EXPERIMENTS, over_seeds, run_experiment, to_text
+from facekit.models.adversarial import Collapsed
+from facekit.models.system import system_class
+from facekit.training.overrides import overridden
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Runs that are noted instead of trained; those of the variant `skips` with seed 1 collapse."""
+    runs = []
+
+    def train(system, *, out, seed, overrides, **asked):
+        runs.append({"system": system, "out": out, "seed": seed, "overrides": overrides, **asked})
+        if out.name == "skips-1":
+            raise Collapsed("step 7 of stargan: the generator has collapsed")
+        return out / "weights.safetensors"
+
+    def evaluate(generator, exam, panel, out, *, name, tell):
+        seed = int(name[-1])
+        interval = {"estimate": 0.5 + seed / 10, "low": 0.4, "high": 0.9}
+        return {"name": name, "kept_and_changed": interval, "relative_error": None, "fid": 3.0 - seed}
+
+    monkeypatch.setattr(experiments, "train", train)
+    monkeypatch.setattr(experiments, "evaluate", evaluate)
+    monkeypatch.setattr(experiments, "exam_of", lambda data, faces, size, channels: (data, faces, size, channels))
+    generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3)
+    monkeypatch.setattr(experiments, "load_system", lambda path: generator)
+    return runs
+
+
+def test_every_variant_is_trained_with_every_seed_and_the_same_budget(trained, tmp_path):
+    table = run_experiment("table2", tmp_path, panel=None, seeds=(0, 1), overrides={"steps": 5, "skips": "mirrored"})
+    assert [run["seed"] for run in trained] == [0, 1] * 6
+    assert {run["system"] for run in trained} == {"stargan"}
+    assert {run["overrides"]["steps"] for run in trained} == {5}
+    variants = EXPERIMENTS["table2"].variants
+    assert all(run["overrides"]["skips"] == variants[run["out"].name[:-2]]["skips"] for run in trained)
+    assert table.variant.tolist() == list(variants)
+
+
+def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):
+    told = []
+    table = run_experiment("table2", tmp_path, panel=None, seeds=(0, 1), tell=told.append).set_index("variant")
+    assert table.collapsed.to_dict() == {name: int(name == "skips") for name in EXPERIMENTS["table2"].variants}
+    assert table.kept_and_changed["skips"] == 0.5
+    assert "skips-1: step 7 of stargan: the generator has collapsed" in told
+    assert len(pd.read_csv(tmp_path / "runs.csv")) == 12
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv").set_index("variant"), table, check_dtype=False)
+
+
+def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path):
+    table = run_experiment("ablation", tmp_path, panel=None, seeds=(0, 2)).set_index("variant")
+    row = table.loc["MMA-GAN"]
+    assert (row.kept_and_changed, row.kept_and_changed_least, row.kept_and_changed_most) == (0.6, 0.5, 0.7)
+    assert (row.fid, row.fid_least, row.fid_most) == (2, 1, 3)
+    assert "relative_error" not in table
+    assert "0.60 (0.50-0.70)" in to_text(table.reset_index())
+
+
+def test_where_all_have_collapsed_there_is_still_a_table():
+    runs = pd.DataFrame([{"variant": "one", "seed": seed, "collapsed": True} for seed in range(3)])
+    assert over_seeds(runs).to_dict("records") == [{"variant": "one", "runs": 3, "collapsed": 3}]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_variant_can_be_built(name):
+    experiment = EXPERIMENTS[name]
+    kind = system_class(experiment.system)
+    for fields in experiment.variants.values():
+        kind(overridden(kind.presets["smoke"], fields))
+
+
+def test_a_name_that_does_not_exist_is_refused(tmp_path, capsys):
+    with pytest.raises(ValueError, match="known are table2, ablation"):
+        run_experiment("table3", tmp_path, panel=None)
+    assert cli.main(["experiment", "table3"]) == 2
+    assert "'table3' is no experiment; known are table2, ablation" in capsys.readouterr().err
+
+
+def test_the_command_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
+    called = {}
+
+    def run(name, out, **asked):
+        called.update(asked, name=name, out=out)
+        return pd.DataFrame([{"variant": "one", "runs": 2, "collapsed": 0}])
+
+    monkeypatch.setattr(experiments, "run_experiment", run)
+    monkeypatch.setattr("facekit.evaluation.protocol.Panel.load", lambda outside, photographs: "judges")
+    arguments = ["ablation", "--seeds", "3,4", "--set", "steps=9", "--faces", "8", "--out", str(tmp_path)]
+    assert cli.main(["experiment", *arguments]) == 0
+    assert (called["name"], called["seeds"], called["faces"]) == ("ablation", [3, 4], 8)
+    assert called["overrides"] == {"steps": "9"}
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "table.csv")
+    assert cli.main(["experiment", "ablation", "--set", "stepz=9"]) == 2
+    assert "stepz" in capsys.readouterr().err
