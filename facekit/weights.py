@@ -47,6 +47,7 @@ class WeightsCard:
     steps: int  # training steps done
     metrics: dict[str, float] = field(default_factory=dict)  # on held-out faces
     requires: dict[str, str] = field(default_factory=dict)  # other weights that it stands on: name -> SHA-256
+    started_from: dict[str, str] = field(default_factory=dict)  # weights that its training began with, likewise
     terms: str = "MIT"  # under which the weights may be used
     facekit: str = ""  # version of the library
     torch: str = ""

@@ -33,6 +33,24 @@ def load_system(source: str | os.PathLike) -> System:
     return system.eval()
 
 
+def start_from(system: System, source: str | os.PathLike) -> int:
+    """Put other weights into a system that is not trained yet, wherever a tensor has the same name and shape.
+
+    Of a system of another kind that is what both have: the denoiser of `label_diffusion` in a `vae_diffusion`, but for
+    the embedding of codes (P1 §7). Remembered in `system.started_from`.
+
+    Returns how many tensors were put in place. Raises `WeightsError` where none fits, or there are none.
+    """
+    tensors, card = load_weights(source)
+    own = system.state_dict()
+    fitting = {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise WeightsError(f"none of the {len(tensors)} tensors of {source} fits {system.name}: nothing to start from")
+    system.load_state_dict(fitting, strict=False)
+    system.started_from = {str(source): card.sha256}
+    return len(fitting)
+
+
 def _check_required(card: WeightsCard) -> None:
     """Raise `WeightsError` where weights that others stand on are not those that these were trained with."""
     for name, digest in card.requires.items():

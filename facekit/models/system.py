@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -66,6 +67,7 @@ class System(nn.Module):
     stands_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
     helpers: ClassVar[frozenset[str]] = frozenset()  # networks that training needs and use does not: they do not ship
     card: WeightsCard | None = None  # of the weights that it was loaded with
+    started_from: Mapping[str, str] = MappingProxyType({})  # weights that its training began with: name -> SHA-256
 
     def __init__(self, preset: Preset, channels: int = 3) -> None:
         super().__init__()

@@ -42,6 +42,8 @@ def config_of(system: System, dataset: FaceDataset, profile: Profile, seed: int,
         "profile": dataclasses.asdict(profile),
         "data": describe_data(dataset),
     }
+    if system.started_from:
+        config["started_from"] = sorted(system.started_from.values())
     return json.loads(json.dumps(config))
 
 

@@ -14,6 +14,7 @@ from accelerate import PartialState
 
 from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
 from facekit.files import write_json
+from facekit.models.load import start_from
 from facekit.models.system import System, system_class
 from facekit.training.loop import check_preset, fit
 from facekit.training.order import derived_seed
@@ -35,6 +36,7 @@ def train(
     progress: bool = True,
     minutes: float | None = None,
     from_nothing: bool = False,
+    start: str | os.PathLike | None = None,
 ) -> Path | None:
     """Train a system to its end, measure it on the valid split, and write its weights with their card.
 
@@ -49,6 +51,8 @@ def train(
     from_nothing
                train what it stands on first, on the same data, at the same size and by the same profile, each in a
                folder of its own in `out`; else the weights that the preset names are taken
+    start      name or path of weights to begin with, as far as they fit (`facekit.models.load.start_from`): those of
+               the same system, or of a like one, that were trained on other data (P1 §7)
 
     Returns the path of `weights.safetensors`, or None where the time was over first. `metrics.json` lies beside it.
     Raises `ValueError` for names and values that do not exist, before anything starts, and what `fit` raises.
@@ -76,6 +80,9 @@ def train(
     dataset = open_dataset(data, "train", **options["train"])
     torch.manual_seed(derived_seed(seed, "weights"))
     model = kind(preset, channels=dataset.channels)
+    if start is not None:
+        count = start_from(model, start)
+        logger.info("%s begins with %d of its %d tensors from %s", system, count, len(model.state_dict()), start)
 
     record = None
     for record in fit(model, dataset, out=out, profile=plan, seed=seed, minutes=minutes, progress=progress):  # noqa: B007
@@ -133,6 +140,7 @@ def _write_result(
         steps=model.preset.steps,
         metrics=metrics,
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
+        started_from=dict(model.started_from),
         terms="MIT" if source is None else f"learned from {source.title} ({source.terms})",
     )
     save_weights(path, model.weights(), card)

@@ -9,7 +9,7 @@ import torch
 from facekit.datasets import open_dataset
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.models.label import label_weights
-from facekit.models.load import load_system
+from facekit.models.load import load_system, start_from
 from facekit.models.system import Clock, system_class
 from facekit.training import train
 from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, save_weights
@@ -298,3 +298,15 @@ def test_the_oracle_asks_for_pairs(drawn):
     kind = system_class("paired_oracle")
     with pytest.raises(ValueError, match="synthetic_pairs"):
         next(kind(kind.presets["smoke"]).training_step(drawn.faces(range(4)), Clock(0, 1)))
+
+
+def test_a_label_models_denoiser_starts_one_with_codes(stood_on, tmp_path):
+    """P1 §7: a DDPM that was trained on other faces, then told an encoder's code."""
+    first = saved(tmp_path, untrained("label_diffusion"))
+    kind = system_class("vae_diffusion")
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["vae_diffusion"]))
+    start_from(system, first)
+    learned = load_system(first).denoiser.state_dict()
+    own = system.denoiser.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in learned.items())
+    assert {name.partition(".")[0] for name in set(own) - set(learned)} == {"code"}

@@ -9,9 +9,10 @@ import toys
 
 from facekit.datasets.base import DATASETS
 from facekit.files import read_json
-from facekit.models.load import load_system
+from facekit.models.load import load_system, start_from
 from facekit.models.system import SYSTEMS
 from facekit.training import PROFILES, train
+from facekit.training.config import ConfigDiffers
 from facekit.training.overrides import checked, overridden
 from facekit.training.records import read_log
 from facekit.training.run import dataset_options
@@ -156,3 +157,51 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     monkeypatch.delitem(SYSTEMS, "denoiser")
     with pytest.raises(WeightsError, match="'denoiser' is no system"):
         load_system(path)
+
+
+# ------------------------------------------------------------------------------------------- beginning with weights
+
+
+def test_a_run_may_begin_with_other_weights_and_says_with_which(tmp_path):
+    first = run(tmp_path / "first")
+    again = run(tmp_path / "again", start=first, overrides={"steps": 1, "learning_rate": 0.0})
+    card = read_card(again)
+    assert card.started_from == {str(first): read_card(first).sha256}
+    before, after = (load_system(path).state_dict() for path in (first, again))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert read_json(again.with_name("config.json"))["run"]["started_from"] == [read_card(first).sha256]
+
+
+def test_a_run_that_began_otherwise_is_not_gone_on_with(tmp_path):
+    first = run(tmp_path / "first")
+    run(tmp_path / "run", minutes=0)
+    with pytest.raises(ConfigDiffers, match="started_from was None"):
+        run(tmp_path / "run", start=first)
+
+
+def test_what_two_systems_share_is_taken_over_and_the_rest_is_new(tmp_path):
+    first = run(tmp_path / "first")
+    system = Wider(Wider.presets["smoke"])
+    own = {name: value.clone() for name, value in system.state_dict().items()}
+    count = start_from(system, first)
+    learned = load_system(first).state_dict()
+    assert 0 < count < len(own)
+    for name, value in system.state_dict().items():
+        assert torch.equal(value, learned[name] if name in learned else own[name])
+
+
+def test_weights_of_which_nothing_fits_are_refused(tmp_path):
+    first = run(tmp_path / "first")
+    system = toys.Denoiser(replace(toys.Denoiser.presets["smoke"], size=4))
+    with pytest.raises(WeightsError, match=r"none of the .* tensors .* fits denoiser"):
+        start_from(system, first)
+
+
+class Wider(toys.Denoiser):
+    """A toy with one network more."""
+
+    name = "wider"
+
+    def __init__(self, preset, channels=1):
+        super().__init__(preset, channels)
+        self.further = torch.nn.Linear(3, 3)

@@ -1,0 +1,206 @@
+"""Commands that train, measure and time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facekit.cli.arguments import Mistake, add, assignment, count, known, line, numbers
+from facekit.runs import runs_home
+
+
+def add_training(commands) -> None:
+    parser = add(commands, "train", train)
+    parser.add_argument("system", help="such as emotion_resnet")
+    _add_run(parser)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
+    parser.add_argument(
+        "--from-nothing",
+        action="store_true",
+        help="train what it stands on first, on the same data, in the same folder",
+    )
+    parser.add_argument(
+        "--start-from", metavar="WEIGHTS", help="a name or path: begin with these weights, as far as they fit"
+    )
+    parser = add(commands, "evaluate", evaluate)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
+    parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
+    _add_exam(parser)
+    parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
+    parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+    parser = add(commands, "experiment", experiment)
+    parser.add_argument("name", help="table2 (P2) or ablation (P3)")
+    _add_run(parser)
+    parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
+    _add_exam(parser)
+    parser = add(commands, "few-steps", few_steps)
+    parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
+    parser.add_argument("--pictures", type=count, default=2000, help="that each sampler draws (default 2000)")
+    add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
+    add(commands, "bench", bench)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """What every training is told."""
+    parser.add_argument("--profile", default="laptop", help="smoke, laptop, gpu or paper (default laptop)")
+    parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the preset, profile.FIELD or data.OPTION",
+    )
+
+
+def _add_exam(parser: argparse.ArgumentParser) -> None:
+    """What every evaluation is told."""
+    parser.add_argument(
+        "--faces", type=count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
+    )
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train one system; the same call again goes on where it stopped."""
+    from facekit.training.machine import part_processes
+    from facekit.training.run import train as train_system
+
+    overrides = dict(map(assignment, arguments.set))
+    _check_training(arguments, overrides)
+    written = train_system(
+        arguments.system,
+        profile=arguments.profile,
+        data=arguments.data,
+        out=arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}",
+        seed=arguments.seed,
+        overrides=overrides,
+        minutes=arguments.minutes,
+        from_nothing=arguments.from_nothing,
+        start=arguments.start_from,
+    )
+    part_processes()
+    print(written or "stopped when the time was over; the same command goes on")
+    return 0
+
+
+def _check_training(arguments: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Raise `Mistake` for a name or value that does not exist: later, the same error would be a fault of ours."""
+    from facekit.datasets.base import dataset_class
+    from facekit.models.system import system_class
+    from facekit.training.overrides import checked
+    from facekit.training.profiles import Profile, profile_named
+
+    try:
+        presets = system_class(arguments.system).presets
+        known(profile_named(arguments.profile).name, presets, f"profile of {arguments.system}")
+        kinds = {"": type(presets[arguments.profile]), "profile": Profile, "data": dataset_class(arguments.data)}
+        for name, value in overrides.items():
+            part, _, field = name.rpartition(".")
+            known(part, kinds, f"part of a run in {name}")
+            checked(kinds[part], {field: value})
+    except ValueError as error:
+        raise Mistake(str(error)) from None
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Measure generators, and what they are compared with, by one protocol."""
+    from facekit.evaluation.protocol import evaluate_weights, to_text
+
+    out = arguments.out or runs_home() / "evaluation"
+    tables = evaluate_weights(
+        arguments.names,
+        out,
+        panel=_judges_of(arguments),
+        data=arguments.data,
+        faces=arguments.faces,
+        intensities=arguments.intensities,
+        again=arguments.again,
+        tell=line,
+    )
+    for exam, table in tables.items():
+        print(f"\n{exam}\n{to_text(table)}\n{out / exam / 'leaderboard.csv'}")
+    return 0
+
+
+def _judges_of(arguments: argparse.Namespace):
+    """The judges that know the faces of the data asked for, those in `--judges` among them."""
+    from facekit.datasets.base import DATASETS
+    from facekit.evaluation.protocol import Panel
+
+    known(arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited")
+    try:
+        return Panel.load(arguments.judges, photographs=arguments.data != "synthetic")
+    except FileNotFoundError as error:
+        raise Mistake(str(error)) from None
+
+
+def experiment(arguments: argparse.Namespace) -> int:
+    """Train the variants of a paper's comparison, all for as many steps, and measure them; it can be interrupted."""
+    from facekit.experiments import EXPERIMENTS, run_experiment, to_text
+
+    known(arguments.name, EXPERIMENTS, "experiment")
+    arguments.system = EXPERIMENTS[arguments.name].system
+    overrides = dict(map(assignment, arguments.set))
+    _check_training(arguments, overrides)
+    out = arguments.out or runs_home() / f"{arguments.name}-{arguments.data}-{arguments.profile}"
+    table = run_experiment(
+        arguments.name,
+        out,
+        panel=_judges_of(arguments),
+        profile=arguments.profile,
+        data=arguments.data,
+        seeds=arguments.seeds,
+        faces=arguments.faces,
+        overrides=overrides,
+        tell=line,
+    )
+    print(f"\n{to_text(table)}\n{out / 'table.csv'}")
+    return 0
+
+
+def few_steps(arguments: argparse.Namespace) -> int:
+    """Whether a diffusion model draws as well in 20 steps of DPM-Solver++ as in all of ancestral sampling."""
+    from facekit.datasets import open_dataset
+    from facekit.evaluation.few_steps import BLOCK, compare
+    from facekit.evaluation.judges import EmotionJudge
+    from facekit.models.diffusion import DiffusionGenerator
+    from facekit.models.load import load_system
+
+    generator = load_system(arguments.name)
+    if not isinstance(generator, DiffusionGenerator):
+        raise Mistake(f"{arguments.name} is {generator.name}, which does not draw from noise: give a diffusion model's")
+    if arguments.pictures < 2 * BLOCK:
+        raise Mistake(f"an interval needs {2 * BLOCK} pictures at least, not {arguments.pictures}")
+    options = {"size": generator.preset.size, "channels": generator.channels, "faces_per_person": 2}
+    held_out = open_dataset("synthetic", "test", people=arguments.pictures, **options)
+    out = runs_home() / "few-steps" / f"{generator.name}-{generator.card.sha256[:12]}"
+    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, tell=line))
+    return 0
+
+
+def weights(arguments: argparse.Namespace) -> int:
+    """Train again what ships in data/weights."""
+    from facekit.shipped import SHIPPED, retrain
+
+    names = arguments.names or list(SHIPPED)
+    for name in names:
+        known(name, SHIPPED, "set of weights that ships")
+    for name in names:
+        print(retrain(name))
+    return 0
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """How fast this machine draws, loads and trains."""
+    from facekit.bench import measure, table
+    from facekit.files import write_json
+
+    results = measure()
+    write_json(runs_home() / "bench.json", results)
+    print(table(results))
+    print(runs_home() / "bench.json")
+    return 0
