@@ -17,7 +17,9 @@ Its label is the face's action units where they are known, and the prototype of 
 emotion in several ways; told the emotion alone, one can only learn the mean of them all.
 
 Any generator can be the teacher. One that stays close to the face is of no use: where its picture still shows what
-the real face shows, copying is the way back.
+the real face shows, copying is the way back. Of photographs, the completing editor is such a one: what G1 makes of them
+is too blurred to say where an expression is. There the editor of drawn faces itself is the teacher. It moves what it
+takes for brows and mouths in photographs too, and draws them like a drawing's, which the way back forgives.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from torch import Tensor
 from facekit.averages import follow
 from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
 from facekit.expression import Expression
-from facekit.faces import Faces
+from facekit.faces import Faces, resize, to_gray, to_rgb
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
@@ -94,9 +96,20 @@ class DiffusionEditor(DenoisingEditor):
             follow(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
 
     def turned(self, faces: Faces) -> Tensor:
-        """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
+        """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random.
+
+        A teacher that takes pictures of another size or colour is shown such, and the faces are changed by what it
+        changes.
+        """
+        teacher, n = self.advisers[0], len(faces)
+        seen = faces.resized(teacher.preset.size)
+        seen = seen.rgb() if teacher.channels == 3 else seen.gray()
         shown = faces.expression.only("emotion", "intensity")
-        return self.advisers[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
+        change = teacher.edit(seen, self.drawn(n), source=shown, seed=_seeds(n)) - seen.images
+        if change.shape[-1] != self.preset.size:
+            change = resize(change, self.preset.size)
+        change = to_gray(change) if self.channels == 1 else to_rgb(change)
+        return (faces.images + change).clamp(-1, 1)
 
     def turned_by_itself(self, faces: Faces) -> Tensor:
         """Edits (N, C, H, W) by its predecessor, twice: to what others of the labelled faces show, and to expressions
