@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from facekit.models.load import load_system
 from facekit.models.mma_gan import ABLATION
 from facekit.models.stargan import VARIANTS
 from facekit.training.run import train
-
-logger = logging.getLogger("facekit.experiments")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The protocol on photographs, of which no true answer is known. Drawn faces stand in for them."""
 
 import csv
+import dataclasses
 
 import pytest
 import torch
@@ -112,7 +113,7 @@ def test_f1_is_told_by_emotion(measured):
 def test_intensities_cannot_be_measured_of_photographs(panel, tmp_path):
     exam = photograph_exam("fer2013", FACES)
     with pytest.raises(CannotEvaluate, match="leave the intensities out"):
-        evaluate(references(exam)[2], exam, panel, tmp_path, intensities=True)
+        evaluate(references(exam)[-2], exam, panel, tmp_path, intensities=True)
 
 
 def test_without_a_recogniser_emotions_alone_are_measured(tmp_path):
@@ -145,3 +146,11 @@ def test_the_threshold_lets_no_larger_share_of_strangers_pass():
     cosines = torch.arange(100) / 100
     assert acceptance_threshold(cosines, 0.05) == pytest.approx(0.94)
     assert (cosines > acceptance_threshold(cosines, 0.05)).float().mean() == pytest.approx(0.05)
+
+
+def test_real_faces_stand_beside_only_where_they_show_every_emotion():
+    exam = photograph_exam("fer2013", FACES)
+    happy = exam.others[exam.others.emotion == PROTOCOL_EMOTIONS.index("happy")]
+    few = dataclasses.replace(exam, others=happy, training=None)
+    assert [row.name for row in references(few)] == ["copy", "noise"]
+    assert [row.name for row in references(exam)] == ["held-out face", "training face", "copy", "noise"]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.base import FaceDataset, open_dataset
+from facekit.datasets.sources import EmptySplit
 from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.diffusion.noise import Seeds
 from facekit.emotions import PROTOCOL_EMOTIONS
@@ -64,7 +65,7 @@ class Exam:
     config    all that decides its pictures, as JSON knows it
     faces     the inputs, one a person, with emotion and, where it is known, intensity
     others    faces of other people; of drawn ones, several of each with different emotions
-    training  the faces that generators learn from
+    training  the faces that generators learn from; None where a dataset is for measuring alone
     truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits; None of
               photographs, as nobody knows it
     """
@@ -73,7 +74,7 @@ class Exam:
     config: Mapping[str, object]
     faces: Faces
     others: Faces
-    training: FaceDataset
+    training: FaceDataset | None
     truth: Callable[[Tensor, Expression], Tensor] | None
 
 
@@ -183,9 +184,16 @@ def photograph_exam(
         config=_config(dataset, inputs),
         faces=inputs,
         others=held_out,
-        training=open_dataset(data, "train", size=size, channels=channels),
+        training=_training(data, size, channels),
         truth=None,
     )
+
+
+def _training(data: str, size: int, channels: int) -> FaceDataset | None:
+    try:
+        return open_dataset(data, "train", size=size, channels=channels)
+    except EmptySplit:
+        return None
 
 
 def _name(dataset: FaceDataset, faces: int) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import torch
+from torch import Tensor
 
+from facekit.emotions import PROTOCOL_EMOTIONS
 from facekit.evaluation.baselines import Copy, HeldOutFace, Noise, TrainingFace, TrueCounterfactual
 from facekit.evaluation.protocol.exam import (
     FACES,
@@ -45,9 +48,20 @@ _SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def references(exam: Exam) -> list[Editor]:
-    """The rows that are always there; where the truth is not known, a real face in its place."""
-    ceiling = TrueCounterfactual(exam.faces.person, exam.truth) if exam.truth else HeldOutFace(exam.others)
-    return [ceiling, TrainingFace(exam.training), Copy(), Noise()]
+    """The rows that are always there; where the truth is not known, a real face in its place. Of faces that do not show
+    every emotion, there is none to take."""
+    rows: list[Editor] = [Copy(), Noise()]
+    if exam.training is not None and _shows_all(exam.training.labels):
+        rows.insert(0, TrainingFace(exam.training))
+    if exam.truth is not None:
+        rows.insert(0, TrueCounterfactual(exam.faces.person, exam.truth))
+    elif _shows_all(exam.others.emotion):
+        rows.insert(0, HeldOutFace(exam.others))
+    return rows
+
+
+def _shows_all(labels: Tensor) -> bool:
+    return bool(torch.isin(torch.arange(len(PROTOCOL_EMOTIONS)), labels).all())
 
 
 def evaluate_weights(
