@@ -36,11 +36,11 @@ from torch import Tensor
 from facekit.averages import follow
 from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
 from facekit.expression import Expression
-from facekit.faces import Faces, resize, to_gray, to_rgb
+from facekit.faces import Faces
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
-from facekit.models.system import Clock, Generator, Step
+from facekit.models.system import Clock, Generator, Step, System
 
 _PREDECESSOR_DECAY = 0.998  # of the average of weights that becomes its teacher
 
@@ -98,18 +98,14 @@ class DiffusionEditor(DenoisingEditor):
     def turned(self, faces: Faces) -> Tensor:
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random.
 
-        A teacher that takes pictures of another size or colour is shown such, and the faces are changed by what it
-        changes.
+        A teacher that takes pictures of another size or colour is shown such. What it answers is taken whole, not as a
+        change of the face: a change that was made coarser would leave the face's own fine lines in the picture.
         """
         teacher, n = self.advisers[0], len(faces)
-        seen = faces.resized(teacher.preset.size)
-        seen = seen.rgb() if teacher.channels == 3 else seen.gray()
+        seen = _as_taken(faces, teacher)
         shown = faces.expression.only("emotion", "intensity")
-        change = teacher.edit(seen, self.drawn(n), source=shown, seed=_seeds(n)) - seen.images
-        if change.shape[-1] != self.preset.size:
-            change = resize(change, self.preset.size)
-        change = to_gray(change) if self.channels == 1 else to_rgb(change)
-        return (faces.images + change).clamp(-1, 1)
+        edited = teacher.edit(seen, self.drawn(n), source=shown, seed=_seeds(n))
+        return _as_taken(Faces(edited), self).images
 
     def turned_by_itself(self, faces: Faces) -> Tensor:
         """Edits (N, C, H, W) by its predecessor, twice: to what others of the labelled faces show, and to expressions
@@ -126,6 +122,12 @@ class DiffusionEditor(DenoisingEditor):
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)
+
+
+def _as_taken(faces: Faces, system: System) -> Faces:
+    """Faces in the size and colour that a system takes."""
+    faces = faces.resized(system.preset.size)
+    return faces.rgb() if system.channels == 3 else faces.gray()
 
 
 def _seeds(n: int) -> list[int]:
