@@ -68,7 +68,7 @@ class ConditionalVAE(VAE, Generator):
         "smoke": ConditionalVAEPreset(
             learning_rate=3e-3, widths=(16, 32, 32, 32), latent=32, batch=32, steps=120, augment="none"
         ),
-        "laptop": ConditionalVAEPreset(**OURS, batch=64, steps=2500, warmup=100, ema=0.998),
+        "laptop": ConditionalVAEPreset(**OURS, batch=64, steps=2200, warmup=100, ema=0.998),
         "gpu": ConditionalVAEPreset(**OURS, size=64, batch=128, steps=5000, warmup=200, ema=0.999),
         # P0 §4.1.1: 64 x 64, Adam 1e-3 with its other numbers left alone, batch 64, beta 0.001, 100,000 epochs with
         # a checkpoint every 500. It gives neither the number of pictures nor the network's sizes nor the reduction

@@ -37,7 +37,7 @@ class DiffusionAutoencoder(DiffusionGenerator):
     name = "diffusion_autoencoder"
     presets: ClassVar = {
         "smoke": DiffusionAutoencoderPreset(**SMOKE, encoder_widths=(16, 32)),
-        "laptop": DiffusionAutoencoderPreset(**LAPTOP),
+        "laptop": DiffusionAutoencoderPreset(**LAPTOP | {"steps": 1900}),
         "gpu": DiffusionAutoencoderPreset(**GPU),
         # DiffAE's own, for 64 x 64 (its table 6), smaller than its 128-pixel ones.
         "paper": DiffusionAutoencoderPreset(

@@ -68,7 +68,7 @@ class DiffusionEditor(DenoisingEditor):
         "smoke": DiffusionEditorPreset(
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
-        "laptop": DiffusionEditorPreset(steps=700, warmup=50, ema=0.995, label_guidance=1.75),
+        "laptop": DiffusionEditorPreset(steps=600, warmup=50, ema=0.995, label_guidance=1.75),
         "gpu": DiffusionEditorPreset(size=64, steps=2600),
     }
 
