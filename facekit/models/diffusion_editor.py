@@ -17,9 +17,8 @@ Its label is the face's action units where they are known, and the prototype of 
 emotion in several ways; told the emotion alone, one can only learn the mean of them all.
 
 Any generator can be the teacher. One that stays close to the face is of no use: where its picture still shows what
-the real face shows, copying is the way back. Of photographs, the completing editor is such a one: what G1 makes of them
-is too blurred to say where an expression is. There the editor of drawn faces itself is the teacher. It moves what it
-takes for brows and mouths in photographs too, and draws them like a drawing's, which the way back forgives.
+the real face shows, copying is the way back. Nor is one whose pictures are of another kind than real ones, blurred or
+drawn: what it changed is then seen, and where nothing is seen, nothing is done.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from facekit.faces import Faces
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
-from facekit.models.system import Clock, Generator, Step, System
+from facekit.models.system import Clock, Generator, Step
 
 _PREDECESSOR_DECAY = 0.998  # of the average of weights that becomes its teacher
 
@@ -96,16 +95,9 @@ class DiffusionEditor(DenoisingEditor):
             follow(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
 
     def turned(self, faces: Faces) -> Tensor:
-        """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random.
-
-        A teacher that takes pictures of another size or colour is shown such. What it answers is taken whole, not as a
-        change of the face: a change that was made coarser would leave the face's own fine lines in the picture.
-        """
-        teacher, n = self.advisers[0], len(faces)
-        seen = _as_taken(faces, teacher)
+        """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
         shown = faces.expression.only("emotion", "intensity")
-        edited = teacher.edit(seen, self.drawn(n), source=shown, seed=_seeds(n))
-        return _as_taken(Faces(edited), self).images
+        return self.advisers[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
 
     def turned_by_itself(self, faces: Faces) -> Tensor:
         """Edits (N, C, H, W) by its predecessor, twice: to what others of the labelled faces show, and to expressions
@@ -122,12 +114,6 @@ class DiffusionEditor(DenoisingEditor):
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)
-
-
-def _as_taken(faces: Faces, system: System) -> Faces:
-    """Faces in the size and colour that a system takes."""
-    faces = faces.resized(system.preset.size)
-    return faces.rgb() if system.channels == 3 else faces.gray()
 
 
 def _seeds(n: int) -> list[int]:

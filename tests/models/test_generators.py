@@ -230,22 +230,6 @@ def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, fac
     assert not any("teacher" in name for name in system.state_dict())
 
 
-@pytest.mark.parametrize(("size", "channels"), [(64, 3), (48, 1)])
-def test_a_teacher_may_take_pictures_of_another_size_and_colour(stood_on, faces, monkeypatch, size, channels):
-    kind = system_class("diffusion_editor")
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]), channels=1)
-
-    class Brighter(kind):
-        def edit(self, given, expression, *, source=None, seed=0):
-            assert given.images.shape[1:] == (channels, size, size)
-            return given.images + 0.25
-
-    teacher = Brighter(dataclasses.replace(kind.presets["smoke"], size=size), channels)
-    monkeypatch.setitem(vars(system), "advisers", [teacher])
-    grey = faces.gray()
-    torch.testing.assert_close(system.turned(grey), (grey.images + 0.25).clamp(-1, 1))
-
-
 def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on, faces, monkeypatch):
     kind = system_class("diffusion_editor")
     system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"], self_taught_from=0.5))
