@@ -26,6 +26,11 @@ class Experiment:
     system: str
     variants: Mapping[str, Mapping[str, object]]
 
+    @property
+    def fields(self) -> set[str]:
+        """Names of all that some variant sets."""
+        return set().union(*self.variants.values())
+
 
 EXPERIMENTS: dict[str, Experiment] = {
     "table2": Experiment("stargan", VARIANTS),  # P2, table 2: G2 and G4 to G7
@@ -63,11 +68,14 @@ def run_experiment(
     those that did not, for each of `COMPARED` the mean over seeds, the least and the most. `runs.csv` has a row a run,
     with intervals over people, and `table.csv` what is returned.
 
-    Raises `ValueError` for a name that does not exist, and what `train` raises but for `Collapsed`.
+    Raises `ValueError` for a name that does not exist and for overrides of what the variants differ in, and what
+    `train` raises but for `Collapsed`.
     """
     if name not in EXPERIMENTS:
         raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
-    experiment, rows = EXPERIMENTS[name], []
+    experiment, rows, overrides = EXPERIMENTS[name], [], dict(overrides or {})
+    if taken := experiment.fields & set(overrides):
+        raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
     for variant, fields in experiment.variants.items():
         for seed in seeds:
             run = f"{variant.replace(' ', '-')}-{seed}"
@@ -80,7 +88,7 @@ def run_experiment(
                     data=data,
                     out=out / run,
                     seed=seed,
-                    overrides={**(overrides or {}), **fields},
+                    overrides=overrides | dict(fields),
                     progress=progress,
                 )
             except Collapsed as error:

@@ -37,13 +37,21 @@ def trained(monkeypatch):
 
 
 def test_every_variant_is_trained_with_every_seed_and_the_same_budget(trained, tmp_path):
-    table = run_experiment("table2", tmp_path, panel=None, seeds=(0, 1), overrides={"steps": 5, "skips": "mirrored"})
+    table = run_experiment("table2", tmp_path, panel=None, seeds=(0, 1), overrides={"steps": 5})
     assert [run["seed"] for run in trained] == [0, 1] * 6
     assert {run["system"] for run in trained} == {"stargan"}
     assert {run["overrides"]["steps"] for run in trained} == {5}
     variants = EXPERIMENTS["table2"].variants
     assert all(run["overrides"]["skips"] == variants[run["out"].name[:-2]]["skips"] for run in trained)
     assert table.variant.tolist() == list(variants)
+
+
+def test_what_the_variants_differ_in_cannot_be_set_for_all(trained, tmp_path, capsys):
+    with pytest.raises(ValueError, match="differ in skips"):
+        run_experiment("table2", tmp_path, panel=None, overrides={"skips": "mirrored"})
+    assert cli.main(["experiment", "ablation", "--set", "block=residual"]) == 2
+    assert "differ in block" in capsys.readouterr().err
+    assert not trained
 
 
 def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):

@@ -146,6 +146,8 @@ def experiment(arguments: argparse.Namespace) -> int:
     arguments.system = EXPERIMENTS[arguments.name].system
     overrides = dict(map(assignment, arguments.set))
     _check_training(arguments, overrides)
+    if taken := EXPERIMENTS[arguments.name].fields & set(overrides):
+        raise Mistake(f"the variants of {arguments.name} differ in {', '.join(sorted(taken))}: leave it out of --set")
     out = arguments.out or runs_home() / f"{arguments.name}-{arguments.data}-{arguments.profile}"
     table = run_experiment(
         arguments.name,

@@ -46,7 +46,7 @@ class Translator(nn.Module):
     groups     of each norm; None normalises each channel by itself (instance norm, Ulyanov 2016)
     slope      of the rectifiers below 0
     skips      one of `SKIPS`; an output that the picture is added to can leave [-1, 1], by up to 1
-    dropout    one of `DROPOUTS`; blocks with attention have none
+    dropout    one of `DROPOUTS`; blocks with attention have no place for it
 
     Raises `ValueError` for settings that do not exist.
     """
@@ -75,6 +75,8 @@ class Translator(nn.Module):
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"a translator's {name} is {value!r}; known are {', '.join(known)}")
+        if block == "mixed_attention" and dropout == "blocks":
+            raise ValueError("blocks with attention have no dropout: give 'none' or 'ends'")
         self.slope, self.skips, self.dropout = slope, skips, dropout
         self.planes = labels if condition == "planes" else 0
         adaptive = labels if condition == "adaptive" else 0

@@ -17,8 +17,9 @@ Its label is the face's action units where they are known, and the prototype of 
 emotion in several ways; told the emotion alone, one can only learn the mean of them all.
 
 Any generator can be the teacher. One that stays close to the face is of no use: where its picture still shows what
-the real face shows, copying is the way back. Nor is one whose pictures are of another kind than real ones, blurred or
-drawn: what it changed is then seen, and where nothing is seen, nothing is done.
+the real face shows, copying is the way back. Nor, it seems, is one whose pictures are of another kind than real ones,
+blurred or drawn: trained on photographs by such teachers it copied. What they changed can be seen, and where there is
+nothing to be seen, nothing is to be undone.
 """
 
 from __future__ import annotations

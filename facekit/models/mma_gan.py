@@ -91,8 +91,12 @@ class MMAGAN(StarGAN):
     def told(self, label: Labels) -> Tensor:
         """z, (N, columns): the weights of all emotions but neutral."""
         weights, _ = label
-        neutral = self.preset.emotions.index("neutral")
-        return torch.cat([weights[:, :neutral], weights[:, neutral + 1 :]], 1)
+        return torch.cat([weights[:, : self.neutral], weights[:, self.neutral + 1 :]], 1)
+
+    @property
+    def neutral(self) -> int:
+        """Its place among the emotions."""
+        return self.preset.emotions.index("neutral")
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -120,14 +124,14 @@ class MMAGAN(StarGAN):
         """By what the discriminator sees in the faces instead of their labels: eq. 2."""
         with torch.no_grad():
             condition, _ = self.estimates(self.discriminator(images)[1])
-        return self.generator(made, condition.clamp(0, 1))
+        return self.generator(made, condition.clamp(0, 1), self._dropping(None, len(made)))
 
     def _class_loss(self, logits: Tensor, label: Labels) -> Tensor:
         if not self.preset.blended:
             weights, domain = label
-            strongest = weights.index_fill(1, torch.tensor(self.preset.emotions.index("neutral")).to(weights.device), 0)
-            some = strongest.amax(1) > 0
-            kind = torch.where(some, strongest.argmax(1), weights.argmax(1))
+            others = weights.clone()
+            others[:, self.neutral] = 0
+            kind = torch.where(others.any(1), others.argmax(1), self.neutral)
             label = F.one_hot(kind, weights.shape[1]).to(weights), domain
         return super()._class_loss(logits, label)
 

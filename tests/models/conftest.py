@@ -1,7 +1,12 @@
 """Drawn faces for all tests of models, and what every system must stand: to be interrupted."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from facekit.datasets import open_dataset
 from facekit.training.loop import fit

@@ -4,12 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from torch import nn
+from gans import awake
 
 from facekit.emotions import PROTOCOL_EMOTIONS
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.faces import Faces
-from facekit.layers.adaptive import AdaptiveGroupNorm
 from facekit.models.label import label_weights
 from facekit.models.mma_gan import ABLATION, MMAGAN
 from facekit.models.system import Clock
@@ -22,16 +21,6 @@ HAPPY = PROTOCOL_EMOTIONS.index("happy")
 def build(profile="smoke", **fields):
     torch.manual_seed(0)
     return MMAGAN(dataclasses.replace(MMAGAN.presets[profile], **TINY | fields))
-
-
-def awake(system):
-    """A system whose every weight does something, the label's in the adaptive norms included."""
-    torch.manual_seed(1)
-    nn.init.normal_(system.generator.last.weight, std=0.05)
-    for layer in system.modules():
-        if isinstance(layer, AdaptiveGroupNorm):
-            nn.init.normal_(layer.linear.weight, std=0.5)
-    return system
 
 
 def noise(n, size=48, **known):
@@ -112,6 +101,14 @@ def test_eq_2_moves_the_generator_and_leaves_the_estimate_alone():
     (system.way_back(images, images, label(Expression.of(["happy", "sad"]))) - images).abs().mean().backward()
     assert system.discriminator.classes.weight.grad is None
     assert system.generator.down[0].conv.weight.grad.abs().sum() > 0
+
+
+def test_dropout_is_on_there_and_back_and_refused_where_blocks_have_no_place_for_it():
+    system = awake(build(dropout="ends"))
+    steps = list(system.training_step(noise(4), Clock(0, 1)))
+    assert [name for name, _, _ in steps] == ["discriminator", "generator"]
+    with pytest.raises(ValueError, match="no dropout"):
+        build(dropout="blocks")
 
 
 def test_a_weak_face_is_of_its_class_to_the_letter_and_partly_neutral_where_blended():

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 import torch
+from gans import awake
 from torch import nn
 
 from facekit.emotions import PROTOCOL_EMOTIONS
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.faces import Faces
-from facekit.layers.adaptive import AdaptiveGroupNorm
 from facekit.losses.perceptual import feature_distance
 from facekit.models.adversarial import Collapsed
 from facekit.models.joint_label import JointLabels
@@ -25,16 +25,6 @@ TINY = {"width": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
 def build(profile="smoke", **fields):
     torch.manual_seed(0)
     return StarGAN(dataclasses.replace(StarGAN.presets[profile], **TINY | fields))
-
-
-def awake(system):
-    """A system whose every weight does something, the label's in the adaptive norms included."""
-    torch.manual_seed(1)
-    nn.init.normal_(system.generator.last.weight, std=0.05)
-    for layer in system.modules():
-        if isinstance(layer, AdaptiveGroupNorm):
-            nn.init.normal_(layer.linear.weight, std=0.5)
-    return system
 
 
 def count(module):

@@ -73,19 +73,13 @@ def mean_f1(asked: Tensor, judged: Tensor) -> Tensor:
     return multiclass_f1_score(judged, asked, len(PROTOCOL_EMOTIONS), average="macro")
 
 
-def told_apart(likeness: Tensor, stranger: Tensor) -> float:
-    """The chance that an edit is more like its own input than another is like somebody else's: the area under the ROC
-    curve (P1, §5: pairs of a face and its edit, and of a face and another face's edit)."""
-    return verification_auc(likeness, stranger)
-
-
 EDIT_MEASURES = (
     Measure("kept_and_changed", ["kept_and_changed"]),
     Measure("accuracy", ["right"], changes=False),  # P2 §4.2: each test face to all seven
     Measure("f1", ["asked", "judged"], mean_f1, changes=False),
     Measure("verified", ["verified"]),
     Measure("likeness", ["likeness"]),
-    Measure("identity_auc", ["likeness", "stranger"], told_apart),
+    Measure("identity_auc", ["likeness", "stranger"], verification_auc),  # face and edit, face and another's edit
     Measure("relative_error", ["mse", "mse_copy"], ratio_of_means),
     Measure("relative_error_median", ["relative_error"], torch.median),
     Measure("changed_psnr", ["changed_psnr"]),
