@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 FACEKIT := .venv/bin/python -m facekit
 .DEFAULT_GOAL := help
-.PHONY: setup run test lab batch bench weights lint clean help
+.PHONY: setup run test browser-test lab app batch bench weights lint clean help
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
@@ -14,8 +14,14 @@ run: .venv/ready  ## run every notebook in the smoke profile; ends by naming a p
 test: .venv/ready  ## lint, unit tests, docstring examples and the committed notebooks
 	@$(FACEKIT) test $(ARGS)
 
+browser-test: .venv/ready  ## notebooks and sliders in Chromium, which has to be there
+	@$(FACEKIT) test-browser $(ARGS)
+
 lab: .venv/ready  ## JupyterLab on localhost
 	@$(FACEKIT) lab $(ARGS)
+
+app: .venv/ready  ## the emotion sliders as a page without code, on localhost
+	@$(FACEKIT) app $(ARGS)
 
 batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -p DATASET=synthetic,fer2013"
 	@$(FACEKIT) batch $(ARGS)
@@ -33,7 +39,7 @@ clean:  ## remove .venv and caches; data/ and runs/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis facekit.egg-info && find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
 # The stamp is younger than what it was made from, so that a second call costs nothing.
 .venv/ready: requirements.txt pyproject.toml

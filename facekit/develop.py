@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,6 +43,20 @@ def all_tests(arguments: Sequence[str]) -> int:
         ["ruff", "format", "--check", "."],
         ["pytest", "-n", "2", "--dist", "loadfile", *notebooks, *arguments],
     )
+
+
+def browser_tests(arguments: Sequence[str]) -> int:
+    """The tests that need a browser, which fail without one: Chromium of this machine, or Playwright's own, which is
+    fetched where there is none. Returns 0 where all passed."""
+    fetch = [] if find_browser() else [["playwright", "install", "chromium"]]
+    os.environ["FACEKIT_BROWSER"] = "required"
+    return _all(*fetch, ["pytest", "tests/browser", *arguments])
+
+
+def find_browser() -> str | None:
+    """The path of this machine's Chromium or Chrome."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def _all(*commands: Sequence[str]) -> int:

@@ -49,6 +49,7 @@ SHIPPED: dict[str, Recipe] = {
     "cnn_diffusion-synthetic": Recipe("cnn_diffusion", profile="gpu", overrides=_PEOPLE),  # G12
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=_PEOPLE),  # G13
     "diffusion_autoencoder-synthetic": Recipe("diffusion_autoencoder", profile="gpu", overrides=_PEOPLE),  # G14
+    "stargan-synthetic": Recipe("stargan", profile="gpu", overrides=_PEOPLE),  # G5
     "paired_oracle-synthetic_pairs": Recipe("paired_oracle", data="synthetic_pairs", profile="gpu", overrides=_PEOPLE),
     "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
     "diffusion_editor-synthetic": Recipe("diffusion_editor", profile="gpu", overrides=_PEOPLE),  # G15

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from facekit.files import atomic_path
+from facekit.files import atomic_path, write_text
 from facekit.runs import checkout
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -91,6 +91,19 @@ def execute_in_place(path: Path) -> None:
     tidy(notebook)
     with atomic_path(path) as draft:
         nbformat.write(notebook, draft)
+
+
+def write_app(path: Path) -> Path:
+    """Write the notebook of one cell whose output is the page that `facekit app` serves; returns its path."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
+
+    said = (
+        "# Emotion sliders\n\nChoose a face and a generator or two, and push an emotion. Nothing leaves this machine."
+    )
+    cell = new_code_cell("from facekit import show\n\nshow.Studio()")
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    write_text(path, writes(new_notebook(cells=[new_markdown_cell(said), cell], metadata={"kernelspec": kernel})))
+    return path
 
 
 def tidy(notebook) -> None:

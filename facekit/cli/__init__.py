@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add(commands, "version", version)
     add(commands, "lint", lint)
     add(commands, "test", all_tests, passes_on=True)
+    add(commands, "test-browser", browser_tests, passes_on=True)
     add(commands, "pin", pin)
     return parser
 
@@ -70,6 +71,13 @@ def all_tests(arguments: argparse.Namespace) -> int:
     from facekit import develop
 
     return develop.all_tests(arguments.rest)
+
+
+def browser_tests(arguments: argparse.Namespace) -> int:
+    """Notebooks and sliders in a browser; without one, this fails."""
+    from facekit import develop
+
+    return develop.browser_tests(arguments.rest)
 
 
 def pin(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ def add_notebooks(commands) -> None:
     )
     parser.add_argument("--name", help="of the folder in runs/ (default: the plan's name, or batch)")
     add(commands, "lab", lab, passes_on=True)
+    add(commands, "app", app, passes_on=True)
     notebooks = group(commands, "notebooks", "for their authors: execute them in place")
     add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
 
@@ -80,6 +81,15 @@ def lab(arguments: argparse.Namespace) -> int:
     ]
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *offline, *arguments.rest]
     return subprocess.call(command, cwd=checkout() / "notebooks")
+
+
+def app(arguments: argparse.Namespace) -> int:
+    """The emotion sliders as a page without code, on localhost alone (Voila)."""
+    from facekit.batch.notebooks import write_app
+
+    page = write_app(runs_home() / "app" / "emotion_sliders.ipynb")
+    command = [sys.executable, "-m", "voila", str(page), "--Voila.ip=127.0.0.1", *arguments.rest]
+    return subprocess.call(command)
 
 
 def notebooks_execute(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,6 +18,8 @@ class PatchDiscriminator(nn.Module):
     layers   each halves height and width
     width    channels of the first layer, doubled by each that follows, up to `widest`
     classes  that the second head tells apart, from the whole picture; 0 for no such head
+    labels   numbers of the label with which a picture is judged: the scores are then of the two together, by a
+             projection (Miyato & Koyama 2018, eq. 4) in every patch; 0 judges pictures by themselves
     slope    of the rectifiers below 0
     norm     instance norm after all layers but the first (CycleGAN); not together with a penalty on slopes, for which
              it cannot be differentiated twice
@@ -35,6 +38,7 @@ class PatchDiscriminator(nn.Module):
         widest: int = 2048,
         slope: float = 0.01,
         norm: bool = False,
+        labels: int = 0,
     ) -> None:
         super().__init__()
         if size % 2**layers:
@@ -44,7 +48,7 @@ class PatchDiscriminator(nn.Module):
         before = (channels, *widths[:-1])
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(before, widths, strict=True))
         self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
-        self.source = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.source = nn.Conv2d(widths[-1], 1 + labels, 3, padding=1, bias=False)
         self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
 
     def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
@@ -54,10 +58,14 @@ class PatchDiscriminator(nn.Module):
             maps.append(F.leaky_relu(norm(layer(maps[-1])), self.slope))
         return maps[1:]
 
-    def scores(self, images: Tensor) -> Tensor:
-        """The patches' scores alone, (N, 1, h, w); high is real."""
-        return self.source(self.maps(images)[-1])
+    def scores(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """The patches' scores alone, (N, 1, h, w); high is real. Labels (N, labels) where it judges with them."""
+        return self._scores(self.maps(images)[-1], label)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         h = self.maps(images)[-1]
-        return self.source(h), None if self.classes is None else self.classes(h).flatten(1)
+        return self._scores(h, label), None if self.classes is None else self.classes(h).flatten(1)
+
+    def _scores(self, h: Tensor, label: Tensor | None) -> Tensor:
+        alone, of_labels = self.source(h).tensor_split([1], dim=1)
+        return alone if label is None else alone + torch.einsum("nlhw,nl->nhw", of_labels, label)[:, None]

@@ -59,9 +59,11 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Ten
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """The critic's squared slope at real pictures (N, C, H, W): R1 (Mescheder 2018, eq. 9), without its γ / 2.
 
-    Computed "lazily", every k-th step and k times as heavy (Karras 2020, appendix B), it costs little.
+    The slope is that of the mean of a picture's scores: of their sum it would grow with the square of how many patches
+    a critic judges. Computed "lazily", every k-th step and k times as heavy (Karras 2020, appendix B), it costs little.
     """
-    return _slopes(critic, real).square().flatten(1).sum(1).mean()
+    mean = lambda images: critic(images).reshape(len(images), -1).mean(1)  # noqa: E731
+    return _slopes(mean, real).square().flatten(1).sum(1).mean()
 
 
 def _slopes(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

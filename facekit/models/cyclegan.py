@@ -49,7 +49,7 @@ PAPER = {
 }  # fmt: skip
 
 OURS = {
-    "augment": "flip", "r1": 0.1, "learning_rate": 1e-3, "balanced": True, "warmup": 100, "width": 32,
+    "augment": "flip", "r1": 0.01, "learning_rate": 1e-3, "balanced": True, "warmup": 100, "width": 32,
     "discriminator_width": 24, "discriminator_widest": 96, "batch": 64, "steps": 2000, "pool": 32,
 }  # fmt: skip
 
@@ -103,8 +103,8 @@ class CycleGAN(AdversarialGenerator):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate = self.preset.discriminator_rate
         return {
-            "generators": self.adam(self.generators.values()),
-            "discriminators": self.adam(self.discriminators.values(), rate),
+            "generators": self.optimiser(self.generators.values()),
+            "discriminators": self.optimiser(self.discriminators.values(), rate),
         }
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
@@ -179,7 +179,9 @@ class CycleGAN(AdversarialGenerator):
         self.watches[way].observe(
             real, made, torch.cat([of_real.flatten(), of_made.flatten()]), clock, f"{self.name}, {way}"
         )
-        return self.critic_loss(of_real, of_made) + self.slope_penalty(discriminator, real_seen, made_seen, clock)
+        return self.critic_loss(of_real, of_made) + self.slope_penalty(
+            discriminator.scores, real_seen, made_seen, clock
+        )
 
     # ---------------------------------------------------------------------------------------------- in use
 

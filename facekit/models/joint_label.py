@@ -105,22 +105,29 @@ class JointLabels:
             target[rows] = weights[rows[torch.randperm(len(rows), device=rows.device)]]
         return target, domain
 
-    def drawn(self, domain: Tensor, partial: float, cross: bool = False) -> tuple[Tensor, Tensor]:
+    def drawn(
+        self, domain: Tensor, partial: float, cross: bool = False, neutral: float | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Any emotion of the domain, each as likely as the others, as targets for faces of domains (N,).
 
         partial  share of the targets at an intensity of 0.2 to 1, the rest being neutral; the others are full.
                  Domains without neutral have no intensities
         cross    any domain, instead of each face's own
+        neutral  share of the targets that are neutral; None: as large as any other's
         """
         device, n = domain.device, len(domain)
         if cross:
             domain = torch.randint(self.domains, (n,), device=device)
-        kind = torch.multinomial(self.known(device)[domain].float(), 1)[:, 0]
+        chances = self.known(device)[domain].float()
         if "neutral" not in self.emotions:
-            return F.one_hot(kind, len(self.emotions)).float(), domain
-        neutral = self.emotions.index("neutral")
+            return F.one_hot(torch.multinomial(chances, 1)[:, 0], len(self.emotions)).float(), domain
+        rest = self.emotions.index("neutral")
+        if neutral is not None:
+            others = chances.sum(1) - chances[:, rest]
+            chances[:, rest] *= others * neutral / (1 - neutral)
+        kind = torch.multinomial(chances, 1)[:, 0]
         level = drawn_levels(n, 1 - partial, device)
-        return leveled(kind, torch.where(self.known(device)[domain, neutral], level, 1.0), self.emotions), domain
+        return leveled(kind, torch.where(self.known(device)[domain, rest], level, 1.0), self.emotions), domain
 
     def loss(self, logits: Tensor, weights: Tensor, domain: Tensor) -> Tensor:
         """Cross-entropy of logits (N, emotions) against labels (N,): only emotions of the face's domain compete.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from facekit.models.system import Preset, System, system_class
-from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card
+from facekit.models.system import Generator, Preset, System, system_class
+from facekit.weights import WeightsCard, WeightsError, available_weights, find_weights, load_weights, read_card
 
 
 def load_system(source: str | os.PathLike) -> System:
@@ -31,6 +31,20 @@ def load_system(source: str | os.PathLike) -> System:
         ) from error
     system.card = card
     return system.eval()
+
+
+def available_generators() -> dict[str, WeightsCard]:
+    """The cards of all weights that edit faces, by the names that `load_system` takes; what cannot be read is left
+    out."""
+    found = {}
+    for name, path in available_weights().items():
+        try:
+            card = read_card(path)
+            if issubclass(system_class(card.system), Generator):
+                found[name] = card
+        except (WeightsError, ValueError):
+            continue
+    return found
 
 
 def start_from(system: System, source: str | os.PathLike) -> int:

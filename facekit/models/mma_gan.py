@@ -25,7 +25,7 @@ from facekit.expression import Expression
 from facekit.faces import Faces, resize
 from facekit.layers.mixed_attention import attention_maps
 from facekit.losses.attribute import condition_loss
-from facekit.models.stargan import OURS, PAPER, Labels, StarGAN, StarGANPreset
+from facekit.models.stargan import OURS, PAPER, SMOKE, Labels, StarGAN, StarGANPreset
 from facekit.models.system import evaluating
 
 
@@ -57,17 +57,9 @@ class MMAGAN(StarGAN):
 
     name = "mma_gan"
     presets: ClassVar = {
-        "smoke": MMAGANPreset(
-            **OURS | {"warmup": 0, "learning_rate": 4e-3},
-            width=8,
-            blocks=1,
-            scales=2,
-            discriminator_width=8,
-            batch=16,
-            steps=40,
-        ),
-        "laptop": MMAGANPreset(**OURS, batch=32, steps=2000),
-        "gpu": MMAGANPreset(**OURS, size=64, batch=64, steps=20_000),
+        "smoke": MMAGANPreset(**OURS | SMOKE, scales=2),
+        "laptop": MMAGANPreset(**OURS, batch=32, steps=1200),
+        "gpu": MMAGANPreset(**OURS, size=64, batch=32, steps=5000),
         # P3: 128 pixels and an input of N + 3 channels; all else as StarGAN's for that size.
         "paper": MMAGANPreset(
             **PAPER | {"size": 128, "skips": "global", "discriminator_layers": 6, "targets": "drawn"}, blended=False

@@ -81,7 +81,9 @@ class TranslatorPreset(AdversarialPreset):
             nn.init.zeros_(network.last.weight)
         return network
 
-    def discriminator(self, channels: int, classes: int = 0, norm: bool = False) -> PatchDiscriminator:
+    def discriminator(
+        self, channels: int, classes: int = 0, *, norm: bool = False, labels: int = 0
+    ) -> PatchDiscriminator:
         """The discriminator that these fields describe, started."""
         network = PatchDiscriminator(
             channels,
@@ -92,6 +94,7 @@ class TranslatorPreset(AdversarialPreset):
             widest=self.discriminator_widest,
             slope=self.discriminator_slope,
             norm=norm,
+            labels=labels,
         )
         initialise_convolutions(network, self.start)
         return network
@@ -105,7 +108,10 @@ class StarGANPreset(TranslatorPreset):
     cartoon_emotions: tuple[str, ...] = ()  # and cartoons; none: all faces are of one domain, without a mask (G3)
     cross_domain: bool = False  # faces are also turned into the other domain, which the discriminator tells apart
     critic_steps: int = 1  # of the discriminator for one of the generator, each on its own share of the batch
+    conditional: bool = False  # faces are judged together with their labels (Miyato & Koyama 2018), so that a made one
+    # has to look real as what was asked. A class head learns of real faces alone, and dots are enough to please it
     classes: float = 1.0  # λ_cls
+    classes_in_maker: float | None = None  # the same for the generator; None: λ_cls
     reconstruction: float = 10.0  # λ_rec
     residual: float = 0.0  # weight of the mean absolute change of a face (Shen & Liu 2017, eq. 3)
     features_from: float | None = None  # share of the training after which reconstructions are compared in features of
@@ -113,6 +119,7 @@ class StarGANPreset(TranslatorPreset):
     drop: float = 0.5  # share of features that dropout drops, in training and in use (P2 §3.4)
     targets: str = "drawn"  # one of `TARGETS`
     partial: float = 0.5  # share of drawn targets that are weaker than in full
+    neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
 
 
 # Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
@@ -125,7 +132,21 @@ PAPER = {
     "targets": "permuted",
 }  # fmt: skip
 
-OURS = {"augment": "flip", "r1": 0.1, "learning_rate": 1e-3, "warmup": 100}
+OURS = {
+    "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
+    "warmup": 100, "conditional": True, "classes_in_maker": 0.0, "reconstruction": 3.0, "neutral": 0.3,
+    "discriminator_width": 64, "discriminator_widest": 256,
+}  # fmt: skip
+
+SMOKE = {
+    "warmup": 0,
+    "learning_rate": 1e-2,
+    "width": 8,
+    "blocks": 1,
+    "discriminator_width": 8,
+    "batch": 16,
+    "steps": 40,
+}
 
 # In P2 the pixels are left after 40 epochs: of FER-2013's 28,709 faces, 0.36 of StarGAN's 200,000 steps of 16.
 _FEATURES = {"features_from": 0.36}
@@ -155,11 +176,9 @@ class StarGAN(AdversarialGenerator):
     helpers = frozenset({"discriminator", "watch"})
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
-        "smoke": StarGANPreset(
-            **OURS | {"warmup": 0, "learning_rate": 4e-3}, width=8, blocks=1, discriminator_width=8, batch=16, steps=40
-        ),
-        "laptop": StarGANPreset(**OURS, batch=32, steps=2000),
-        "gpu": StarGANPreset(**OURS, size=64, batch=64, steps=20_000),
+        "smoke": StarGANPreset(**OURS | SMOKE),
+        "laptop": StarGANPreset(**OURS, batch=32, steps=1200),
+        "gpu": StarGANPreset(**OURS, size=64, batch=32, steps=5000),
         "paper": StarGANPreset(**PAPER),
     }  # fmt: skip
 
@@ -173,7 +192,9 @@ class StarGAN(AdversarialGenerator):
         elif preset.cross_domain:
             raise ValueError("cross_domain needs cartoon_emotions, without which there is one domain alone")
         self.generator = preset.translator(channels, self.columns)
-        self.discriminator = preset.discriminator(channels, self.heads)
+        self.discriminator = preset.discriminator(
+            channels, self.heads, labels=self.columns if preset.conditional else 0
+        )
         self.watch = CollapseWatch()
 
     @property
@@ -194,8 +215,8 @@ class StarGAN(AdversarialGenerator):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {
-            "discriminator": self.adam([self.discriminator], self.preset.discriminator_rate),
-            "generator": self.adam([self.generator]),
+            "discriminator": self.optimiser([self.discriminator], self.preset.discriminator_rate),
+            "generator": self.optimiser([self.generator]),
         }
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
@@ -216,7 +237,7 @@ class StarGAN(AdversarialGenerator):
         preset = self.preset
         if preset.targets == "permuted":
             return self.labels.permuted(*shown, preset.cross_domain)
-        return self.labels.drawn(shown[1], preset.partial, preset.cross_domain)
+        return self.labels.drawn(shown[1], preset.partial, preset.cross_domain, preset.neutral)
 
     def translated(self, images: Tensor, label: Labels, seed: Seeds | None = None) -> Tensor:
         """Faces (N, C, H, W) with other labels. Dropout, where there is some, draws from the seed, one integer or
@@ -246,11 +267,13 @@ class StarGAN(AdversarialGenerator):
     def _discriminator_step(self, real: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         n, preset = len(real), self.preset
         real_seen, made_seen = self.seen(real), self.seen(made)
-        scores, logits = self.discriminator(torch.cat([real_seen, made_seen]))
+        of_real, of_made = self._judged_with(shown), self._judged_with(target)
+        label = None if of_real is None else torch.cat([of_real, of_made])
+        scores, logits = self.discriminator(torch.cat([real_seen, made_seen]), label)
         self.watch.observe(real, made, scores, clock, self.name)
         adversarial = self.critic_loss(scores[:n], scores[n:])
         classes = self._class_loss(logits[:n], shown)
-        penalty = self.slope_penalty(self.discriminator, real_seen, made_seen, clock)
+        penalty = self.slope_penalty(partial(self.discriminator.scores, label=of_real), real_seen, made_seen, clock)
         further = self.critic_terms(logits, shown, target)
         told = {
             "discriminator/adversarial": adversarial,
@@ -263,13 +286,14 @@ class StarGAN(AdversarialGenerator):
 
     def _generator_step(self, images: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         preset = self.preset
-        scores, logits = self.discriminator(self.seen(made))
+        scores, logits = self.discriminator(self.seen(made), self._judged_with(target))
         adversarial = maker_loss(scores, preset.adversarial)
         classes = self._class_loss(logits, target)
         pixels, distance = self._reconstruction(images, self.way_back(images, made, shown), clock)
         change = F.l1_loss(made, images)
         further = self.maker_terms(logits, target)
-        loss = adversarial + preset.classes * classes + preset.reconstruction * distance + preset.residual * change
+        weight = preset.classes if preset.classes_in_maker is None else preset.classes_in_maker
+        loss = adversarial + weight * classes + preset.reconstruction * distance + preset.residual * change
         told = {
             "generator/adversarial": adversarial,
             "generator/classes": classes,
@@ -279,6 +303,10 @@ class StarGAN(AdversarialGenerator):
             **{f"generator/{name}": value for name, value in further.items()},
         }
         return "generator", sum(further.values(), loss), told
+
+    def _judged_with(self, label: Labels) -> Tensor | None:
+        """A label as the discriminator is told it: (N, columns), or None where it judges faces by themselves."""
+        return self.told(label) if self.preset.conditional else None
 
     def _reconstruction(self, images: Tensor, back: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
         """Mean absolute error of faces on their way there and back, and what is minimised of it: that, or the distance

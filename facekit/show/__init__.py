@@ -30,12 +30,16 @@ from facekit.show.pictures import (
 )
 from facekit.show.plane import field, points
 from facekit.show.progress import History, live
+from facekit.show.sliders import ExpressionSliders
+from facekit.show.studio import Studio
 from facekit.show.style import chart, charts, emotion_color, png, use_style
 
 __all__ = [
     "Animation",
     "ExpressionPanel",
+    "ExpressionSliders",
     "History",
+    "Studio",
     "action_unit_sheet",
     "action_unit_table",
     "agreement",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from facekit.faces import Faces
 from facekit.files import atomic_path
-from facekit.show.pictures import grid
+from facekit.show.pictures import grid, stacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,18 +21,19 @@ class Animation:
     frames: tuple[Image.Image, ...]
     fps: float
 
-    def encode(self, kind: str = "png") -> bytes:
-        """The bytes of an animated file of this kind, which starts again when it ends."""
+    def encode(self, kind: str = "png", **options) -> bytes:
+        """The bytes of an animated file of this kind, which starts again when it ends; `options` are Pillow's."""
         buffer = io.BytesIO()
         first, *others = self.frames
-        first.save(buffer, format=kind.upper(), save_all=True, append_images=others, duration=1000 / self.fps, loop=0)
+        timing = {"duration": 1000 / self.fps, "loop": 0}
+        first.save(buffer, format=kind.upper(), save_all=True, append_images=others, **timing, **options)
         return buffer.getvalue()
 
-    def save(self, path: str | Path) -> None:
-        """Write the file whole or not at all; its ending says the kind."""
+    def save(self, path: str | Path, **options) -> None:
+        """Write the file whole or not at all; its ending says the kind. `options` are Pillow's, such as `comment`."""
         path = Path(path)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(self.encode(path.suffix.removeprefix(".")))
+            temporary.write_bytes(self.encode(path.suffix.removeprefix("."), **options))
 
     def _repr_png_(self) -> bytes:
         return self.encode()
@@ -45,13 +46,5 @@ def animate(sequences: Tensor | Faces, *, fps: float = 12, **layout) -> Animatio
         raise ValueError(f"sequences have shape {tuple(images.shape)}; need (N, T, C, H, W)")
     sheets = [grid(images[:, t], full_color=True, **layout) for t in range(images.shape[1])]
     # One palette for all frames: colours that flicker from frame to frame would look like movement.
-    palette = _stacked(sheets).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3)
+    palette = stacked(sheets).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3)
     return Animation(tuple(sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets), fps)
-
-
-def _stacked(sheets: list[Image.Image]) -> Image.Image:
-    width, height = sheets[0].size
-    tower = Image.new("RGB", (width, height * len(sheets)))
-    for i, sheet in enumerate(sheets):
-        tower.paste(sheet, (0, i * height))
-    return tower

@@ -39,10 +39,10 @@ def to_image(picture: Tensor, size: int | None = None, *, crisp: bool = False) -
     return image.resize((width, size), Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS)
 
 
-def to_png(image: Image.Image) -> bytes:
-    """An image as the bytes of a PNG."""
+def to_png(image: Image.Image, *, fast: bool = False) -> bytes:
+    """An image as the bytes of a PNG: small, or where it is shown for a moment only, made fast."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format="PNG", **{"compress_level": 1} if fast else {"optimize": True})
     return buffer.getvalue()
 
 
@@ -76,6 +76,16 @@ def grid(
         raise ValueError(f"there are {len(titles)} titles for {len(images)} pictures")
     sheet = _sheet(images, across, names, rows, titles)
     return sheet if full_color else compact(sheet)
+
+
+def stacked(images: Sequence[Image.Image]) -> Image.Image:
+    """Images one below the other, in one as wide as the widest."""
+    whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    return whole
 
 
 def faces_sheet(

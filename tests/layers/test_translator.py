@@ -83,6 +83,19 @@ def test_patches_are_judged_apart_and_classes_from_the_whole():
     assert PatchDiscriminator(3, 32, 0, width=4, layers=2)(image)[1] is None
 
 
+def test_with_a_label_patches_are_judged_by_a_projection():
+    torch.manual_seed(0)
+    network = PatchDiscriminator(3, 32, 0, width=4, layers=2, labels=3)
+    images, label = torch.rand(2, 3, 32, 32), torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]])
+    alone, judged = network.scores(images), network.scores(images, label)
+    assert judged.shape == alone.shape == (2, 1, 8, 8)
+    torch.testing.assert_close(network(images, label)[0], judged)
+    torch.testing.assert_close(network.scores(images, torch.zeros(2, 3)), alone)
+    torch.testing.assert_close(network.scores(images, 2 * label) - alone, 2 * (judged - alone))  # linear in the label
+    by_part = [network.scores(images, one.expand(2, -1)) - alone for one in torch.eye(3)]
+    torch.testing.assert_close(judged[1] - alone[1], (by_part[1] + by_part[2])[1] / 2)
+
+
 @pytest.mark.parametrize("start", ["uniform", "normal", "he"])
 def test_every_convolution_and_norm_is_started(start):
     torch.manual_seed(0)

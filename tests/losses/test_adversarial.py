@@ -84,8 +84,10 @@ def test_where_slopes_are_taken():
 def test_scores_of_patches_count_together():
     weight = torch.full((1, 3, 4, 4), 0.1)
     patches = lambda images: (images * weight).flatten(1).unflatten(1, (4, 12)).sum(2)  # noqa: E731
-    real = torch.randn(2, 3, 4, 4)
-    torch.testing.assert_close(r1_penalty(patches, real), r1_penalty(linear(weight), real))
+    real, made = torch.randn(2, 2, 3, 4, 4)
+    # R1 of their mean, a quarter of what the linear critic says; the gradient penalty of their sum.
+    torch.testing.assert_close(r1_penalty(patches, real), r1_penalty(linear(weight), real) / 16)
+    torch.testing.assert_close(gradient_penalty(patches, real, made), gradient_penalty(linear(weight), real, made))
 
 
 def test_features_are_compared_map_by_map():

@@ -172,4 +172,4 @@ def test_it_learns(drawn):
     preset = dataclasses.replace(CycleGAN.presets["smoke"], pairs=("happy",), steps=20, skips="none")
     records = list(fit(CycleGAN(preset), drawn, profile="smoke"))
     name = "generator/reconstruction_happy_there"
-    assert sum(r.scalars[name] for r in records[-3:]) < 0.7 * sum(r.scalars[name] for r in records[:3])
+    assert sum(r.scalars[name] for r in records[-3:]) < 0.8 * sum(r.scalars[name] for r in records[:3])

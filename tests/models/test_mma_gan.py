@@ -74,7 +74,7 @@ def test_losses_are_weighed_as_the_preset_says():
         told.append(heard | terms)
         parts = heard["discriminator/adversarial"] + heard["discriminator/classes"] + heard["discriminator/penalty"]
         torch.testing.assert_close(critic, parts + heard["discriminator/condition"] + heard["discriminator/strength"])
-        parts = terms["generator/adversarial"] + terms["generator/classes"] + 10 * terms["generator/reconstruction"]
+        parts = terms["generator/adversarial"] + 3 * terms["generator/reconstruction"]
         torch.testing.assert_close(maker, parts + terms["generator/condition"] + terms["generator/strength"])
     ratios = {name: (told[0][name] / told[1][name]).item() for name in told[0] if told[1][name]}
     assert ratios["discriminator/condition"] == pytest.approx(2)

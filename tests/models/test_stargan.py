@@ -86,25 +86,44 @@ def test_the_discriminator_steps_on_shares_of_the_batch_and_then_the_generator()
 
 
 def test_losses_are_weighed_as_the_preset_says():
-    system = build(classes=2.0, reconstruction=7.0, residual=3.0, r1=0.4, r1_every=5)
+    system = build(classes=2.0, classes_in_maker=5.0, reconstruction=7.0, residual=3.0, r1=0.4, r1_every=5)
     (_, critic, told), (_, maker, terms) = system.training_step(noise(8), Clock(5, 10))
     assert told["discriminator/penalty"] > 0
     expected = told["discriminator/adversarial"] + 2 * told["discriminator/classes"] + told["discriminator/penalty"]
     torch.testing.assert_close(critic, expected)
     name = "generator/{}".format
-    expected = terms[name("adversarial")] + 2 * terms[name("classes")]
+    expected = terms[name("adversarial")] + 5 * terms[name("classes")]
     expected = expected + 7 * terms[name("reconstruction")] + 3 * terms[name("change")]
     torch.testing.assert_close(maker, expected)
+
+
+def test_a_face_is_judged_with_its_label_where_the_preset_says_so():
+    faces, asked = noise(8), []
+    for conditional in (True, False):
+        system = build(conditional=conditional)
+        system.discriminator.register_forward_hook(lambda _, args, __: asked.append(args[1]))
+        list(system.training_step(faces, Clock(1, 10)))
+        together, of_made = asked[-2:]
+        if not conditional:
+            assert together is None
+            assert of_made is None
+            continue
+        assert torch.equal(together[:8], system.told(system.labels.of_faces(faces)[:2]))
+        assert torch.equal(together[8:], of_made)
+        other = system.discriminator.scores(faces.images, together[:8].roll(1, 0))
+        assert not torch.allclose(other, system.discriminator.scores(faces.images, together[:8]))
 
 
 def test_r1_is_lazy_and_as_many_times_as_heavy():
     system = build(r1=0.4, r1_every=5)
     real = noise(4).images
-    penalties = [system.slope_penalty(system.discriminator, real, real, Clock(step, 10)).item() for step in range(6)]
+    penalties = [
+        system.slope_penalty(system.discriminator.scores, real, real, Clock(step, 10)).item() for step in range(6)
+    ]
     assert [penalty > 0 for penalty in penalties] == [True, False, False, False, False, True]
     often = build(r1=0.4, r1_every=1)
     assert penalties[0] == pytest.approx(
-        5 * often.slope_penalty(often.discriminator, real, real, Clock(0, 10)).item(), rel=1e-5
+        5 * often.slope_penalty(often.discriminator.scores, real, real, Clock(0, 10)).item(), rel=1e-5
     )
 
 
@@ -114,7 +133,7 @@ def test_penalties_are_computed_in_single_precision():
 
     def both():
         torch.manual_seed(0)
-        penalty = system.slope_penalty(system.discriminator, real, made, Clock(0, 1))
+        penalty = system.slope_penalty(system.discriminator.scores, real, made, Clock(0, 1))
         slopes = torch.autograd.grad(penalty, system.discriminator.layers[0].weight)[0]
         return penalty, slopes, system.discriminator(real)[0]
 
@@ -173,7 +192,7 @@ def test_a_residual_generator_starts_by_changing_nothing():
 
 
 def test_it_learns(drawn):
-    preset = dataclasses.replace(StarGAN.presets["smoke"], steps=30, skips="none")
+    preset = dataclasses.replace(StarGAN.presets["smoke"], steps=30, skips="none", reconstruction=10.0)
     system = StarGAN(preset)
     records = list(fit(system, drawn, profile="smoke"))
 
@@ -305,6 +324,8 @@ def test_targets():
     assert 0.3 < (happy > 0).float().mean() < 0.7
     assert 0.05 < ((weights > 0).sum(1) == 2).float().mean() < 0.6  # some are blended with neutral
     assert labels.drawn(domain, partial=0.0)[0].max(1).values.eq(1).all()
+    often = labels.drawn(domain[::2], 0.0, neutral=0.5)[0][:, labels.emotions.index("neutral")]
+    assert 0.4 < often.mean() < 0.6
     assert 0.3 < (labels.drawn(domain, 0.5, cross=True)[1] != domain).float().mean() < 0.7
     permuted, same = labels.permuted(weights, domain)
     for i in (0, 1):  # the same labels, in another order

@@ -35,7 +35,7 @@ def test_a_panel_starts_at_rest_with_a_picture():
 def test_the_picture_follows_a_slider():
     panel = ExpressionPanel(Drawing(), EVERYTHING)
     before = panel.picture.value
-    panel.emotions["happy"].value = 1.0
+    panel.sliders.emotions["happy"].value = 1.0
     assert panel.picture.value != before
     assert repr(panel.expression) == "Expression(1 face: happy)"
 
@@ -63,11 +63,16 @@ def test_pushing_past_the_whole_keeps_proportions():
 def test_what_is_not_understood_is_greyed_with_a_reason_and_never_asked(understands, greyed):
     draw = Drawing()
     panel = ExpressionPanel(draw, understands)
-    controls = {"emotion": panel.emotions["happy"], "intensity": panel.intensity, "action_units": panel.units["AU12"]}
+    controls = {
+        "emotion": panel.sliders.emotions["happy"],
+        "intensity": panel.sliders.intensity,
+        "action_units": panel.sliders.units["AU12"],
+    }
     for part, control in controls.items():
         assert control.disabled == (part in greyed)
         control.value = 0.5
-    said = " ".join(w.value for w in panel.children[1].children if isinstance(w, widgets.HTML))
+    reasons = [w for w in panel.sliders.children if isinstance(w, widgets.HTML)]
+    said = " ".join(reason.value for reason in reasons)
     assert all(f"{part.replace('_', ' ')}: greyed" in said for part in greyed)
     assert "greyed" in said if greyed else "greyed" not in said
     assert all(expression.parts <= understands for expression, _ in draw.asked)
@@ -108,7 +113,7 @@ def test_moves_in_a_row_are_drawn_once_and_the_last_counts():
     async def drag() -> ExpressionPanel:
         panel = ExpressionPanel(draw, {"emotion"})
         for level in range(1, 21):
-            panel.emotions["happy"].value = level / 20
+            panel.sliders.emotions["happy"].value = level / 20
         await asyncio.sleep(0.2)
         return panel
 

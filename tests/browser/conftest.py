@@ -1,0 +1,120 @@
+"""A real browser, and the servers that it opens: JupyterLab on a copy of the notebooks, and the page of sliders."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from facekit.batch.notebooks import kernel_environment
+from facekit.develop import find_browser
+
+ROOT = Path(__file__).parents[2]
+
+
+def missing(what):
+    """Skip, and say why; where a browser is asked for, as by continuous integration, fail."""
+    if os.environ.get("FACEKIT_BROWSER") == "required":
+        pytest.fail(f"{what}, and FACEKIT_BROWSER says that it is required")
+    pytest.skip(f"{what}: make browser-test says how to get it")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        missing("playwright is not installed")
+    # No other host is reached: a page that needs one fails here, and not at a reader's who is offline.
+    blocked = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    with sync_playwright() as playwright:
+        found = find_browser()
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", blocked])
+        except Error:
+            missing("there is no Chromium")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(120_000)
+    yield page
+    page.close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def serve(command, address, environment, folder):
+    """Start a server, in a group with whatever it starts, and wait until it answers."""
+    log = (folder / "server.log").open("w")
+    command = [sys.executable, "-m", *command]
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return server
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.3)
+    stop(server)
+    pytest.fail(f"{' '.join(command[2:])} did not start: {(folder / 'server.log').read_text()[-2000:]}")
+
+
+def stop(server):
+    os.killpg(server.pid, signal.SIGTERM)
+    server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with kernel_environment() as environment:
+        yield environment | {
+            "JUPYTER_DATA_DIR": str(home / "data"),
+            "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+            "FACEKIT_RUNS": str(home / "runs"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+
+@pytest.fixture(scope="session")
+def lab(environment, tmp_path_factory):
+    """`lab(name)`: the address of a notebook in JupyterLab, which serves a copy."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    port, token = free_port(), secrets.token_hex(8)
+    command = [
+        "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+        f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    ]  # fmt: skip
+    server = serve(command, f"http://127.0.0.1:{port}/api?token={token}", environment, folder)
+    yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={token}&reset"
+    stop(server)
+
+
+@pytest.fixture(scope="session")
+def sliders(environment, tmp_path_factory):
+    """The address of the page of sliders."""
+    port = free_port()
+    command = ["facekit", "app", "--no-browser", f"--port={port}"]
+    folder = tmp_path_factory.mktemp("app")
+    server = serve(command, f"http://127.0.0.1:{port}/static/favicons/favicon.ico", environment, folder)
+    yield f"http://127.0.0.1:{port}/"
+    stop(server)
