@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 FACEKIT := .venv/bin/python -m facekit
 .DEFAULT_GOAL := help
-.PHONY: setup run test browser-test lab app batch bench weights lint clean help
+.PHONY: setup run test browser-test lab app student batch bench weights lint clean help
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
@@ -22,6 +22,9 @@ lab: .venv/ready  ## JupyterLab on localhost
 
 app: .venv/ready  ## the emotion sliders as a page without code, on localhost
 	@$(FACEKIT) app $(ARGS)
+
+student: .venv/ready  ## students' copies of the notebooks, without solutions, and the instructor's
+	@$(FACEKIT) student $(ARGS)
 
 batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -p DATASET=synthetic,fer2013"
 	@$(FACEKIT) batch $(ARGS)

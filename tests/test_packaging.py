@@ -27,6 +27,7 @@ CONDA_NAMES = {
     "seaborn": "seaborn-base",
     "nbconvert": "nbconvert-core",
     "dask": "dask-core",
+    "playwright": "playwright-python",
 }
 
 

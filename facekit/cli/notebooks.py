@@ -29,6 +29,9 @@ def add_notebooks(commands) -> None:
     parser.add_argument("--name", help="of the folder in runs/ (default: the plan's name, or batch)")
     add(commands, "lab", lab, passes_on=True)
     add(commands, "app", app, passes_on=True)
+    student = add(commands, "student", student_copies)
+    student.add_argument("names", nargs="*", help="such as 01; all unless named")
+    student.add_argument("--out", type=Path, help="the folder (default: in runs/)")
     notebooks = group(commands, "notebooks", "for their authors: execute them in place")
     add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
 
@@ -90,6 +93,16 @@ def app(arguments: argparse.Namespace) -> int:
     page = write_app(runs_home() / "app" / "emotion_sliders.ipynb")
     command = [sys.executable, "-m", "voila", str(page), "--Voila.ip=127.0.0.1", *arguments.rest]
     return subprocess.call(command)
+
+
+def student_copies(arguments: argparse.Namespace) -> int:
+    """Students' copies of the notebooks, without solutions, and the instructor's."""
+    from facekit.batch.course import write_copies
+    from facekit.batch.notebooks import find_notebooks
+
+    for path in write_copies(find_notebooks(arguments.names), arguments.out or runs_home() / "course"):
+        print(path)
+    return 0
 
 
 def notebooks_execute(arguments: argparse.Namespace) -> int:

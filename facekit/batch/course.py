@@ -1,0 +1,61 @@
+"""Copies of the notebooks for a course: the students', without solutions, and the instructor's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat.v4 import new_markdown_cell
+from traitlets.config import Config
+
+from facekit.files import write_text
+
+STUDENT, INSTRUCTOR = "student", "instructor"
+"""The two folders of copies."""
+
+_WITHOUT_SOLUTIONS = Config(
+    {
+        "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": ["solution"]},
+        "ClearOutputPreprocessor": {"enabled": True},
+    }
+)
+
+
+def write_copies(notebooks: Iterable[Path], out: Path) -> list[Path]:
+    """Write both copies of notebooks into `out/student` and `out/instructor`; returns their paths.
+
+    A student's copy has neither solutions nor outputs. Its check cells stay, and may fail without stopping what comes
+    after. The instructor's is the notebook itself, and after each check the wrong answers that it is known to refuse.
+    """
+    written = []
+    for path in notebooks:
+        for folder, made in ((STUDENT, for_students(path)), (INSTRUCTOR, for_instructors(path))):
+            written.append(out / folder / path.name)
+            write_text(written[-1], nbformat.writes(made) + "\n")
+    return written
+
+
+def for_students(path: Path) -> nbformat.NotebookNode:
+    """A notebook without solutions, outputs, and the wrong answers that its checks are tested with."""
+    text, _ = NotebookExporter(config=_WITHOUT_SOLUTIONS).from_filename(str(path))
+    notebook = nbformat.reads(text, as_version=4)
+    for cell in _checks(notebook):
+        cell.metadata.pop("facekit", None)
+        cell.metadata.tags = [*cell.metadata.tags, "raises-exception"]  # what Jupyter calls a cell that may fail
+    return notebook
+
+
+def for_instructors(path: Path) -> nbformat.NotebookNode:
+    """A notebook with, after each check, the plausible wrong answers that it refuses."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in _checks(notebook):
+        answers = "\n\n".join(f"```python\n{answer}\n```" for answer in cell.metadata.facekit["wrong_answers"])
+        said = new_markdown_cell(f"**Refused by this check:**\n\n{answers}", id=f"{cell.id}-refused"[:64])
+        notebook.cells.insert(notebook.cells.index(cell) + 1, said)
+    return notebook
+
+
+def _checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", ())]

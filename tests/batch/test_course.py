@@ -1,0 +1,76 @@
+"""Copies for a course: what is taken out, what stays, and that the rest of a student's copy still runs."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from facekit.batch.course import for_instructors, for_students, write_copies
+from facekit.batch.notebooks import kernel_environment
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
+
+
+@each_notebook
+def test_a_students_copy_has_exercises_and_checks_and_nothing_that_gives_the_answer_away(path):
+    whole, copy = nbformat.read(path, as_version=4), for_students(path)
+    assert not tagged(copy, "solution")
+    assert len(tagged(copy, "exercise")) == len(tagged(copy, "check")) == len(tagged(whole, "solution"))
+    assert all("facekit" not in cell.metadata for cell in copy.cells)
+    assert not any(cell.get("outputs") for cell in copy.cells)
+    text = nbformat.writes(copy)
+    assert not any(cell.source in text for cell in tagged(whole, "solution"))
+    assert copy.cells[0].attachments == whole.cells[0].attachments  # the cover stays
+
+
+@each_notebook
+def test_the_instructors_copy_shows_solutions_and_what_checks_refuse(path):
+    whole, copy = nbformat.read(path, as_version=4), for_instructors(path)
+    text = "\n".join(cell.source for cell in copy.cells)
+    for check in tagged(whole, "check"):
+        assert all(answer in text for answer in check.metadata.facekit["wrong_answers"])
+    assert all(cell.source in text for cell in tagged(whole, "solution"))
+    nbformat.validate(copy)
+
+
+def defined(source):
+    """The names that a cell gives a meaning, wherever in it."""
+    tree = ast.parse(source)
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    named = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    return stored | named | {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
+
+
+@each_notebook
+def test_nothing_but_its_check_needs_an_answer(path):
+    """Else a student who has not solved an exercise could not go on."""
+    answers = set()
+    for cell in for_students(path).cells:
+        if cell.cell_type != "code" or "check" in cell.metadata.get("tags", ()):
+            continue
+        if "exercise" in cell.metadata.get("tags", ()):
+            answers |= defined(cell.source)
+            continue
+        tree = ast.parse(cell.source)
+        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        assert not used & answers - defined(cell.source), f"{cell.id} needs the answer to an exercise"
+
+
+def test_a_students_copy_runs_to_its_end_with_every_exercise_empty(tmp_path):
+    written = write_copies(NOTEBOOKS[:1], tmp_path)
+    assert [path.parent.name for path in written] == ["student", "instructor"]
+    copy = nbformat.read(written[0], as_version=4)
+    with kernel_environment() as environment:
+        NotebookClient(copy, kernel_name="python3", timeout=300).execute(
+            env={**environment, "FACEKIT_RUN_DIR": str(tmp_path)}
+        )
+    failed = [cell.id for cell in copy.cells if any(o.output_type == "error" for o in cell.get("outputs", ()))]
+    assert failed == [cell.id for cell in tagged(copy, "check")]
+    assert all(cell.execution_count for cell in copy.cells if cell.cell_type == "code")
