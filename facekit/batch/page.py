@@ -16,6 +16,11 @@ from facekit.files import read_json, write_text
 
 _PICTURES = 12  # at most so many of a run
 _LOG_TAIL = 20  # lines
+_ABOUT = (
+    "A course on generating facial expressions, taught from its parts: on drawn faces, so that the true answer "
+    "to every edit is known. Each card is a notebook, and below stand its pictures and what it measured."
+)
+_LEADERBOARD = "leaderboard"  # the metric by which a notebook publishes one: candidate -> measure -> number
 _ORDER = ("failed", "skipped", "done")
 
 # nbconvert's own template without what it would fetch.
@@ -41,6 +46,8 @@ def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
         runs=[_shown(record, folder) for record in records],
         counts={status: sum(record.status == status for record in records) for status in _ORDER},
         total=total,
+        about=_ABOUT,
+        leaderboards=_leaderboards(records, folder),
         comparisons=_comparisons(records, folder),
         machine=machine.describe(),
     )
@@ -53,11 +60,37 @@ def _shown(record: Record, folder: Path) -> Mapping[str, object]:
     notebook = executed_notebook(own)
     return {
         "record": record,
+        **(_opening(notebook) if notebook else {}),
         "pictures": _spread(_pictures(notebook), _PICTURES) if notebook else [],
-        "metrics": flat(_metrics(own)),
+        "metrics": flat({name: value for name, value in _metrics(own).items() if name != _LEADERBOARD}),
         "log": log_tail(own, _LOG_TAIL),
         "html": _notebook_html(own, notebook) if notebook else None,
     }
+
+
+def _opening(notebook) -> Mapping[str, str]:
+    """A notebook's title, its first paragraph, and the picture between them, where it has these."""
+    cell = notebook.cells[0] if notebook.cells else None
+    if cell is None or cell.cell_type != "markdown":
+        return {}
+    blocks = [block.strip() for block in cell.source.split("\n\n")]
+    titles = [block.removeprefix("# ") for block in blocks if block.startswith("# ")]
+    leads = [block for block in blocks if not block.startswith(("#", "!", "**", "1.", "*"))]
+    cover = next(iter(cell.get("attachments", {}).values()), {}).get("image/png")
+    plain = leads[0].replace("*", "").replace("`", "") if leads else ""
+    return {"title": titles[0] if titles else "", "lead": plain, "cover": cover}
+
+
+def _leaderboards(records: Sequence[Record], folder: Path) -> list[Mapping[str, object]]:
+    """The leaderboards that runs have published, with their columns."""
+    boards = []
+    for record in records:
+        rows = _metrics(folder / record.id).get(_LEADERBOARD)
+        if isinstance(rows, Mapping) and rows:
+            heads = list(dict.fromkeys(name for row in rows.values() for name in row))
+            told = {name: [row.get(head, "") for head in heads] for name, row in rows.items()}
+            boards.append({"run": record.id, "heads": heads, "rows": told})
+    return boards
 
 
 def _metrics(own: Path) -> Mapping[str, object]:

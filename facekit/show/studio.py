@@ -127,7 +127,8 @@ class Side(widgets.VBox):
         self._warn()
         if at_once:
             self._edits.now()
-            self._judging.now()
+            if self.answer is not None:
+                self._judging.now()
         else:
             self._edits.soon()
 
@@ -181,6 +182,8 @@ class Side(widgets.VBox):
         self._judging.soon()
 
     def _show_judged(self, judged: tuple[str, Image.Image | None]) -> None:
+        if self.answer is None:  # meanwhile there is nothing to judge any more
+            return
         self.said.value, inside = judged
         self.inside.layout.display = "none" if inside is None else ""
         if inside is not None:
@@ -282,10 +285,8 @@ class Studio(widgets.VBox):
         self._allow()
         side.follow()
 
-    def judged(self, answer: Answer | None) -> tuple[str, Image.Image | None]:
+    def judged(self, answer: Answer) -> tuple[str, Image.Image | None]:
         """What judges say of an answer, as HTML, and its generator's maps, where it has some."""
-        if answer is None:
-            return "", None
         question, after = answer.question, Faces(answer.after)
         kind = "synthetic" if question.subject.drawn else "fer2013"
         judge = self._judge(EmotionJudge, f"emotion_resnet-{kind}")

@@ -8,8 +8,10 @@ import sys
 import time
 
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from facekit.batch import BadPlan, Entry, plan_runs, run_batch
+from facekit.batch.page import _opening
 
 # A red dot, as a notebook would show a figure.
 PICTURE = """
@@ -22,6 +24,7 @@ PUBLISH = """
 import json, os, pathlib
 folder = pathlib.Path(os.environ["FACEKIT_RUN_DIR"])
 metrics = {"accuracy": 0.123456789, "f1": {"<b>happy</b>": SEED + 0.5}, "threads": os.environ["OMP_NUM_THREADS"]}
+metrics["leaderboard"] = {"an <editor>": {"kept_and_changed": 0.75, "fid": 1.5}, "copy": {"kept_and_changed": 0.0}}
 (folder / "metrics.json").write_text(json.dumps(metrics))
 print("cells say <script>alert(1)</script>")
 """
@@ -89,10 +92,23 @@ def test_the_page_shows_failures_first_and_everything_that_a_reader_needs(batch)
     assert "f1 / &lt;b&gt;happy&lt;/b&gt;" in html
     assert "an &lt;odd&gt; value" in html
     assert "needs 02_failing--SEED-3" in html
+    board = html[html.index("Leaderboard") :]
+    assert "<th>kept and changed</th><th>fid</th>" in board
+    assert '<td>an &lt;editor&gt;</td><td class="number">0.75</td><td class="number">1.5</td>' in board
+    assert '<td>copy</td><td class="number">0</td><td class="number"></td>' in board
+    assert "leaderboard /" not in html  # not among the metrics a second time
     assert 'href="01_good--SEED-3/notebook.html"' in html
     assert 'name="viewport"' in html
     assert "prefers-color-scheme: dark" in html
     assert "PyTorch" in html
+
+
+def test_a_card_says_what_a_notebook_is_about_and_shows_its_cover(tmp_path):
+    opening = new_markdown_cell("# 07 · Title\n\n![alt](attachment:cover.png)\n\nWhat *you* make.\n\n**After this**")
+    opening.attachments = {"cover.png": {"image/png": "aGVsbG8="}}
+    shown = _opening(new_notebook(cells=[opening]))
+    assert shown == {"title": "07 · Title", "lead": "What you make.", "cover": "aGVsbG8="}
+    assert _opening(new_notebook()) == {}
 
 
 def test_the_page_holds_all_that_it_shows_and_nothing_of_a_notebook_runs_in_it(batch):
