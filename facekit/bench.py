@@ -9,7 +9,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -18,13 +18,17 @@ from facekit.datasets.base import FaceDataset, loader
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.expression import Expression
 from facekit.faces import Faces
+from facekit.models.cyclegan import CycleGAN
 from facekit.models.diffusion_autoencoder import DiffusionAutoencoder
 from facekit.models.diffusion_editor import DiffusionEditor
 from facekit.models.emotion_resnet import EmotionResNet
 from facekit.models.label_diffusion import LabelDiffusion
 from facekit.models.load import load_system
+from facekit.models.mma_gan import MMAGAN
+from facekit.models.stargan import StarGAN
 from facekit.models.system import Generator, Preset, System, system_class
 from facekit.shipped import SHIPPED
+from facekit.show.studio import Side, Studio
 from facekit.training.loop import fit
 from facekit.training.profiles import PROFILES, Profile
 
@@ -44,11 +48,13 @@ def measure() -> dict[str, object]:
             "loading 64 x 64 in colour": _loading(Path(folder)),
             "training emotion_resnet at 48 x 48": _training(EmotionResNet, EmotionResNet.presets["laptop"]),
             "training diffusion at 48 x 48": _diffusion_training(),
+            "training GANs at 48 x 48": _gan_training(),
             "training generators at 64 x 64": _generator_training(),
             "edits at 48 x 48, 64 at once": _edits(64),
             "edits at 48 x 48, one by one": _edits(1),
             "edits at 64 x 64 by the weights that ship, 64 at once": _shipped_edits(64),
             "edits at 64 x 64 by the weights that ship, one by one": _shipped_edits(1),
+            "from a slider to the picture on the screen, by the weights that ship": _slider_moves(),
         }
         return {"machine": machine.describe(), "speeds": {group: _in_turns(ways) for group, ways in groups.items()}}
 
@@ -109,6 +115,17 @@ def _diffusion_training() -> dict[str, Callable[[], float]]:
     return {"P1's size, float32": its_own} | {f"laptop preset, {way}": rate for way, rate in ours.items()}
 
 
+def _gan_training() -> dict[str, Callable[[], float]]:
+    """StarGAN's own size, losses and precision first, then the laptop presets of the adversarial line."""
+    layers = 4  # its five would halve 48 pixels once too often
+    published = dataclasses.replace(StarGAN.presets["paper"], size=48, discriminator_layers=layers)
+    ways = {"StarGAN's own size, float32": _training(StarGAN, published)["float32, contiguous"]}
+    for kind in (StarGAN, MMAGAN, CycleGAN):
+        fast = _training(kind, kind.presets["laptop"])["bfloat16, channels_last"]
+        ways[f"{kind.name}, laptop preset, bfloat16, channels_last"] = fast
+    return ways
+
+
 def _generator_training() -> dict[str, Callable[[], float]]:
     """P1's network first, then every generator of which weights ship, plain and fast, at their size."""
     published = dataclasses.replace(LabelDiffusion.presets["paper"], size=64)
@@ -124,14 +141,28 @@ def _generator_training() -> dict[str, Callable[[], float]]:
 def _edits(batch: int) -> dict[str, Callable[[], float]]:
     """Of P1's network and sampler, and of laptop presets that need no other weights."""
     kinds = (LabelDiffusion, DiffusionAutoencoder, DiffusionEditor)
-    return _edits_of([kind(kind.presets["laptop"]) for kind in kinds], 48, batch)
+    return _edits_of({kind.name: kind(kind.presets["laptop"]) for kind in kinds}, 48, batch)
 
 
 def _shipped_edits(batch: int) -> dict[str, Callable[[], float]]:
-    return _edits_of([load_system(name) for name in _shipped_generators()], 64, batch)
+    own_size = {"StarGAN's own size": StarGAN(StarGAN.presets["paper"])}
+    shipped = {system.name: system for system in map(load_system, _shipped_generators())}
+    return _edits_of(own_size | shipped, 64, batch)
 
 
-def _edits_of(generators: Sequence[Generator], size: int, batch: int) -> dict[str, Callable[[], float]]:
+def _slider_moves() -> dict[str, Callable[[], float]]:
+    """All that the studio does from one position of a slider to the picture: the edit, laying out, and the PNG."""
+    sides = {name: Studio(name, units=()).sides[0] for name in _shipped_generators()}
+    return {name: lambda side=side: _rate(lambda: _pictures(side)) for name, side in sides.items()}
+
+
+def _pictures(side: Side, count: int = 4) -> int:
+    for _ in range(count):
+        side.question().answer()
+    return count
+
+
+def _edits_of(generators: Mapping[str, Generator], size: int, batch: int) -> dict[str, Callable[[], float]]:
     """Edits a second, counting all that an edit runs; P1's by two of its thousand steps, as it takes minutes."""
     faces = SyntheticFaces(people=max(1, batch // 8), faces_per_person=min(8, batch), size=size).faces(range(batch))
     share = 500
@@ -140,7 +171,7 @@ def _edits_of(generators: Sequence[Generator], size: int, batch: int) -> dict[st
         dataclasses.replace(paper, size=size, sample_steps=paper.sample_steps // share, strength=1.0)
     ).eval()
     ways = {"P1's network and sampler": lambda: _edit(published, faces) / share}
-    return ways | {each.name: lambda each=each: _edit(each.eval(), faces) for each in generators}
+    return ways | {name: lambda each=each: _edit(each.eval(), faces) for name, each in generators.items()}
 
 
 def _shipped_generators() -> list[str]:

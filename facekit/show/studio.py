@@ -30,6 +30,7 @@ from facekit.show.pictures import difference, grid, stacked, to_png, with_heat
 from facekit.show.sliders import UNITS, ExpressionSliders
 from facekit.show.style import compact, emotion_color
 from facekit.show.subjects import Subject, Truth
+from facekit.weights import WeightsError
 
 TRUTH = "the true answer"
 """The renderer's name among the generators: of a drawn person it knows what the others guess."""
@@ -56,14 +57,30 @@ class Question:
         """Its answer, to this expression where one is given."""
         return self.generator.edit(self.faces, expression or self.expression, source=self.subject.shown)
 
+    def answer(self) -> Answer:
+        """Its answer as it is shown."""
+        started = time.perf_counter()
+        before, after = self.faces.images, self.edit()
+        sheet = grid(
+            [before, after, difference(before, after)],
+            columns=["before", "after", "what changed"],
+            size=_SHOWN,
+            full_color=True,
+        )
+        return Answer(self, after, sheet, to_png(sheet, fast=True), time.perf_counter() - started)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A question, the picture (1, C, H, W) that came of it, and the seconds from the one to the other."""
+    """What came of a question: a picture (1, C, H, W), and the sheet that shows it, also as a PNG.
+
+    seconds  from the question to the PNG
+    """
 
     question: Question
     after: Tensor
     sheet: Image.Image
+    png: bytes
     seconds: float
 
 
@@ -88,7 +105,7 @@ class Side(widgets.VBox):
         self.answer: Answer | None = None
         self._offered = chosen  # by the button
         self.animation: Animation | None = None
-        self._edits = Latest(self.question, _answered, self._show, self._fail)
+        self._edits = Latest(self.question, lambda asked: asked and asked.answer(), self._show, self._fail)
         self._judging = Latest(lambda: self.answer, studio.judged, self._show_judged, self._fail)
         self._filming = Latest(self.question, _filmed, self._show_film, self._fail)
         self.load()
@@ -97,14 +114,19 @@ class Side(widgets.VBox):
         self.other.on_click(lambda _: setattr(self.menu, "value", self._offered))
 
     def load(self) -> None:
-        """Load the generator that the menu names."""
+        """Load the generator that the menu names; why its weights cannot be used, if so, is said when it is asked."""
         name = self.menu.value
-        self.generator = None if name in (TRUTH, NOBODY) else load_system(name)
+        self.generator, self._unusable = None, None
+        if name not in (TRUTH, NOBODY):
+            try:
+                self.generator = load_system(name)
+            except WeightsError as error:
+                self._unusable = error
 
     @property
     def understands(self) -> frozenset[str]:
         """Parts of an expression that count for this side."""
-        if self.menu.value == NOBODY:
+        if self.menu.value == NOBODY or self._unusable:
             return frozenset()
         return Truth.understands if self.generator is None else self.generator.understands
 
@@ -112,6 +134,8 @@ class Side(widgets.VBox):
         """What it is asked now; None where it is nobody."""
         if self.menu.value == NOBODY:
             return None
+        if self._unusable:
+            raise self._unusable
         subject, generator = self._studio.faces.subject, self.generator
         if generator is None:
             if subject.truth is None:
@@ -122,15 +146,20 @@ class Side(widgets.VBox):
         asked = self._studio.sliders.expression_for(self.understands)
         return Question(generator, subject, subject.at(size, channels), asked)
 
-    def follow(self, at_once: bool = False) -> None:
-        """The face, the sliders or the generator have changed."""
+    def follow(self) -> None:
+        """The face, the sliders or the generator have changed: show what comes of it soon."""
         self._warn()
-        if at_once:
-            self._edits.now()
-            if self.answer is not None:
-                self._judging.now()
-        else:
-            self._edits.soon()
+        self._edits.soon()
+
+    def show_now(self) -> None:
+        """Show what is asked for now, at once; what judges say of it comes later."""
+        self._warn()
+        self._edits.now()
+
+    def judge_now(self) -> None:
+        """Have the judges say at once what they make of what is shown."""
+        if self.answer is not None:
+            self._judging.now()
 
     def play(self) -> None:
         """Show the way from a face at rest to the expression."""
@@ -158,7 +187,8 @@ class Side(widgets.VBox):
         self.other.layout.display = "none"
         card = getattr(self.generator, "card", None)
         if card and not subject.drawn and _of_drawings(card):
-            said.append(f"{self.menu.value} has seen drawn faces only, and this is a photograph: expect little.")
+            name = html.escape(self.menu.value)
+            said.append(f"{name} has seen drawn faces only, and this is a photograph: expect little.")
             own = [name for name in self.menu.options if name in self._studio.of_photographs]
             if own:
                 self._offered = own[0]
@@ -178,7 +208,7 @@ class Side(widgets.VBox):
         if answer is None:
             self.said.value, self.inside.layout.display = "", "none"
             return
-        self.picture.value = to_png(answer.sheet, fast=True)
+        self.picture.value = answer.png
         self._judging.soon()
 
     def _show_judged(self, judged: tuple[str, Image.Image | None]) -> None:
@@ -256,13 +286,16 @@ class Studio(widgets.VBox):
         self.refresh()
 
     def reset(self) -> None:
-        """Every slider back to a face at rest."""
-        self.set(**dict.fromkeys([*self.sliders.emotions, *self.sliders.units], 0.0), intensity=1.0)
+        """Every slider back to a face at rest; that is shown soon."""
+        for slider in (*self.sliders.emotions.values(), *self.sliders.units.values()):
+            slider.value = 0.0
+        self.sliders.intensity.value = 1.0
 
     def refresh(self) -> None:
         """Show what is asked for now, at once."""
         for side in self.sides:
-            side.follow(at_once=True)
+            side.show_now()
+            side.judge_now()
 
     def follow(self) -> None:
         """Show it soon."""
@@ -310,7 +343,8 @@ class Studio(widgets.VBox):
         """Let the sliders count that one of the sides understands."""
         asked = [side for side in self.sides if side.understands]
         self.sliders.allow(
-            frozenset().union(*(side.understands for side in asked)), " and ".join(side.menu.value for side in asked)
+            frozenset().union(*(side.understands for side in asked)),
+            " and ".join(side.menu.value for side in asked) or NOBODY,
         )
 
     def _save(self) -> None:
@@ -323,20 +357,6 @@ class Studio(widgets.VBox):
         sheets = [side.answer.sheet for side in self.sides if side.answer]
         shown = b64encode(to_png(compact(stacked(sheets)))).decode() if sheets else ""
         return bundle | {"image/png": shown, "text/plain": "Studio"}
-
-
-def _answered(question: Question | None) -> Answer | None:
-    if question is None:
-        return None
-    started = time.perf_counter()
-    before, after = question.faces.images, question.edit()
-    sheet = grid(
-        [before, after, difference(before, after)],
-        columns=["before", "after", "what changed"],
-        size=_SHOWN,
-        full_color=True,
-    )
-    return Answer(question, after, sheet, time.perf_counter() - started)
 
 
 def _filmed(question: Question | None) -> Animation | None:

@@ -48,7 +48,7 @@ def browser():
 @pytest.fixture
 def page(browser):
     page = browser.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(60_000)
     yield page
     page.close()
 
@@ -68,6 +68,8 @@ def serve(command, address, environment, folder):
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=5)
+            return server
+        except urllib.error.HTTPError:  # an answer, too
             return server
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.3)

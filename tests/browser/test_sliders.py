@@ -8,7 +8,6 @@ from facekit.show.subjects import drawn_person
 
 BUSY = "Array.from(document.querySelectorAll('.jp-InputPrompt')).some(e => e.textContent.includes('*'))"
 IDLE = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
-STUDIO = ".widget-image:visible"
 
 
 def run_all(page, address, seconds=300):
@@ -22,10 +21,9 @@ def run_all(page, address, seconds=300):
 
 
 def panel(page):
-    """The last widget in the page with sliders and a picture, scrolled into view."""
-    boxes = page.locator(".widget-hbox:has(.noUi-handle):has(img)")
-    boxes.first.wait_for(state="attached")
-    box = boxes.first
+    """The first widget in the page with sliders and a picture, scrolled into view."""
+    box = page.locator(".widget-hbox:has(.noUi-handle):has(img)").first
+    box.wait_for(state="attached")
     box.scroll_into_view_if_needed()
     return box
 
@@ -35,21 +33,27 @@ def picture(box):
 
 
 def push(box, slider, times=6):
-    """Move a slider by the keyboard, and wait until the picture is another. Returns the seconds that it took."""
+    """Move a slider by the keyboard, and wait until the picture is another."""
     before = picture(box)
     handle = box.locator(f".widget-hslider:has(label:text-is('{slider}')) .noUi-handle")
     handle.focus()
-    started = time.monotonic()
     for _ in range(times):
         handle.press("ArrowRight")
+    changed(box, before, f"{slider} was moved")
+
+
+def changed(box, before, after_what):
+    """Wait until the picture is another."""
+    started = time.monotonic()
     while picture(box) == before:
-        assert time.monotonic() - started < 30, f"{slider} was moved, and the picture stayed"
+        assert time.monotonic() - started < 30, f"{after_what}, and the picture stayed"
         time.sleep(0.02)
-    return time.monotonic() - started
 
 
-def upload(page, name, content, kind="image/png"):
-    page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": kind, "buffer": content})
+def upload(page, name, content):
+    with page.expect_file_chooser() as asked:
+        page.locator(".widget-upload:visible").first.click()
+    asked.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
 
 
 def portrait(number):
@@ -68,7 +72,7 @@ def try_studio(page, box):
     before = picture(box)
     upload(page, "me.png", portrait(20))
     page.get_by_text("has seen drawn faces only").first.wait_for()
-    page.wait_for_function("([a, b]) => a !== b", arg=[before, picture(box)])
+    changed(box, before, "a portrait was brought")
     push(box, "sad")
 
 

@@ -91,6 +91,27 @@ def test_weights_of_photographs_that_the_reader_trained_are_found_and_offered(tm
     assert studio.sides[0].note.value == ""
 
 
+def test_weights_that_cannot_be_used_are_told_in_place_of_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path))
+    system = load_system(EMOTIONAL)
+    (tmp_path / "mine").mkdir()
+    path = tmp_path / "mine" / "weights.safetensors"
+    save_weights(path, system.weights(), system.card)
+    studio = Studio(EDITOR, units=())
+    path.write_bytes(path.read_bytes()[:-1])
+    studio.set(generator="runs/mine")
+    assert "is not the file that its card describes" in studio.sides[0].said.value
+    studio.set(generator=EDITOR)
+    assert "same person" in studio.sides[0].said.value
+
+
+def test_at_rest_again(studio):
+    studio.set(happy=1.0, AU4=0.5, intensity=0.5)
+    studio.reset()
+    assert repr(studio.sliders.expression) == "Expression(1 face: neutral)"
+    assert repr(studio.sides[0].answer.question.expression) == "Expression(1 face: neutral)"
+
+
 def test_an_upload_that_is_no_picture_is_a_sentence_and_the_face_before_stays(studio):
     before = studio.faces.subject
     studio.faces.way.value = "upload"
