@@ -7,6 +7,7 @@ import pytest
 from facekit.datasets import open_dataset
 from facekit.emotions import ACTION_UNIT_COLUMNS
 from facekit.evaluation.protocol import Panel, evaluate, synthetic_exam
+from facekit.model_cards import page
 from facekit.models.load import load_system
 from facekit.models.system import system_class
 from facekit.runs import checkout
@@ -36,6 +37,13 @@ def test_each_is_small_and_made_as_its_recipe_says(name):
 
 def test_nothing_ships_that_no_recipe_makes():
     assert {path.stem for path in (checkout() / "data" / "weights").iterdir()} == set(SHIPPED)
+
+
+def test_the_page_of_model_cards_is_of_these_weights():
+    written = (checkout() / "docs" / "model_cards.md").read_text(encoding="utf-8")
+    assert written == page(), "docs/model_cards.md is of other weights: python -m facekit weights-cards"
+    assert all(f"## {name}\n" in written for name in SHIPPED)
+    assert "the people in it were not asked" in written  # FER-2013's terms
 
 
 def test_e1_reads_drawn_people_that_it_has_not_seen():

@@ -39,6 +39,7 @@ def add_training(commands) -> None:
     parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
     parser.add_argument("--pictures", type=count, default=2000, help="that each sampler draws (default 2000)")
     add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
+    add(commands, "weights-cards", weights_cards)
     add(commands, "bench", bench)
 
 
@@ -193,6 +194,18 @@ def weights(arguments: argparse.Namespace) -> int:
         known(name, SHIPPED, "set of weights that ships")
     for name in names:
         print(retrain(name))
+    return 0
+
+
+def weights_cards(arguments: argparse.Namespace) -> int:
+    """Write docs/model_cards.md from the cards of the weights that ship."""
+    from facekit.files import write_text
+    from facekit.model_cards import page
+    from facekit.runs import checkout
+
+    path = checkout() / "docs" / "model_cards.md"
+    write_text(path, page())
+    print(path)
     return 0
 
 

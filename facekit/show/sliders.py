@@ -62,12 +62,13 @@ class ExpressionSliders(widgets.VBox):
         """Grey the sliders that do not count, and say why: `who` understands the others only."""
         self.understands = frozenset(understands)
         known = ", ".join(sorted(self.understands)).replace("_", " ")
+        because = f"{who} understands {known} only" if known else f"{who} understands it"
         for part, controls in self._of_part.items():
             for control in controls:
                 control.disabled = part not in self.understands
         for part, reason in self._reasons.items():
             words = part.replace("_", " ")
-            said = f"<small>{words}: greyed, because {who} understands {known} only</small>"
+            said = f"<small>{words}: greyed, because {because}</small>"
             reason.value = "" if part in self.understands else said
             reason.layout.display = "none" if part in self.understands else ""
         self.domain.layout.display = "" if "domain" in self.understands else "none"

@@ -27,7 +27,7 @@ def missing(what):
     pytest.skip(f"{what}: make browser-test says how to get it")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, no other test in this process can run a loop of its own
 def browser():
     try:
         from playwright.sync_api import Error, sync_playwright
@@ -82,7 +82,7 @@ def stop(server):
     server.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with kernel_environment() as environment:
@@ -95,7 +95,7 @@ def environment(tmp_path_factory):
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(environment, tmp_path_factory):
     """`lab(name)`: the address of a notebook in JupyterLab, which serves a copy."""
     folder = tmp_path_factory.mktemp("lab")
@@ -111,7 +111,7 @@ def lab(environment, tmp_path_factory):
     stop(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sliders(environment, tmp_path_factory):
     """The address of the page of sliders."""
     port = free_port()
