@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from facekit.layers.adaptive import GroupNorm
 
+_EMBEDDED = 32  # numbers of an embedded label
+
 
 class PatchDiscriminator(nn.Module):
     """Pictures (N, C, size, size) to scores of their patches (N, 1, h, w) and, with classes, logits (N, classes).
@@ -19,7 +21,9 @@ class PatchDiscriminator(nn.Module):
     width    channels of the first layer, doubled by each that follows, up to `widest`
     classes  that the second head tells apart, from the whole picture; 0 for no such head
     labels   numbers of the label with which a picture is judged: the scores are then of the two together, by a
-             projection (Miyato & Koyama 2018, eq. 4) in every patch; 0 judges pictures by themselves
+             projection on the embedded label (Miyato & Koyama 2018, eq. 4) in every patch; 0 judges pictures alone.
+             A small network embeds labels, which may be blends: of weak faces, whose labels are mostly neutral, a
+             linear one would learn that neutral faces may show a little of anything
     slope    of the rectifiers below 0
     norm     instance norm after all layers but the first (CycleGAN); not together with a penalty on slopes, for which
              it cannot be differentiated twice
@@ -48,7 +52,8 @@ class PatchDiscriminator(nn.Module):
         before = (channels, *widths[:-1])
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(before, widths, strict=True))
         self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
-        self.source = nn.Conv2d(widths[-1], 1 + labels, 3, padding=1, bias=False)
+        self.source = nn.Conv2d(widths[-1], 1 + (_EMBEDDED if labels else 0), 3, padding=1, bias=False)
+        self.embedding = nn.Sequential(nn.Linear(labels, 64), nn.SiLU(), nn.Linear(64, _EMBEDDED)) if labels else None
         self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
 
     def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
@@ -68,4 +73,6 @@ class PatchDiscriminator(nn.Module):
 
     def _scores(self, h: Tensor, label: Tensor | None) -> Tensor:
         alone, of_labels = self.source(h).tensor_split([1], dim=1)
-        return alone if label is None else alone + torch.einsum("nlhw,nl->nhw", of_labels, label)[:, None]
+        if label is None:
+            return alone
+        return alone + torch.einsum("nlhw,nl->nhw", of_labels, self.embedding(label).to(of_labels))[:, None]

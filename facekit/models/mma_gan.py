@@ -59,7 +59,7 @@ class MMAGAN(StarGAN):
     presets: ClassVar = {
         "smoke": MMAGANPreset(**OURS | SMOKE, scales=2),
         "laptop": MMAGANPreset(**OURS, batch=32, steps=1200),
-        "gpu": MMAGANPreset(**OURS, size=64, batch=32, steps=5000),
+        "gpu": MMAGANPreset(**OURS, size=64, batch=32, steps=3000),
         # P3: 128 pixels and an input of N + 3 channels; all else as StarGAN's for that size.
         "paper": MMAGANPreset(
             **PAPER | {"size": 128, "skips": "global", "discriminator_layers": 6, "targets": "drawn"}, blended=False

@@ -178,7 +178,7 @@ class StarGAN(AdversarialGenerator):
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
         "laptop": StarGANPreset(**OURS, batch=32, steps=1200),
-        "gpu": StarGANPreset(**OURS, size=64, batch=32, steps=5000),
+        "gpu": StarGANPreset(**OURS, size=64, batch=32, steps=3000),
         "paper": StarGANPreset(**PAPER),
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def serve(command, address, environment, folder):
 
 
 def stop(server):
-    os.killpg(server.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
     server.wait(20)
 
 
@@ -117,6 +119,6 @@ def sliders(environment, tmp_path_factory):
     port = free_port()
     command = ["facekit", "app", "--no-browser", f"--port={port}"]
     folder = tmp_path_factory.mktemp("app")
-    server = serve(command, f"http://127.0.0.1:{port}/static/favicons/favicon.ico", environment, folder)
+    server = serve(command, f"http://127.0.0.1:{port}/static/", environment, folder)  # the page would start a kernel
     yield f"http://127.0.0.1:{port}/"
     stop(server)

@@ -90,10 +90,14 @@ def test_with_a_label_patches_are_judged_by_a_projection():
     alone, judged = network.scores(images), network.scores(images, label)
     assert judged.shape == alone.shape == (2, 1, 8, 8)
     torch.testing.assert_close(network(images, label)[0], judged)
-    torch.testing.assert_close(network.scores(images, torch.zeros(2, 3)), alone)
-    torch.testing.assert_close(network.scores(images, 2 * label) - alone, 2 * (judged - alone))  # linear in the label
-    by_part = [network.scores(images, one.expand(2, -1)) - alone for one in torch.eye(3)]
-    torch.testing.assert_close(judged[1] - alone[1], (by_part[1] + by_part[2])[1] / 2)
+    # What the label adds is a product with its embedding, place by place.
+    of_labels = network.source(network.maps(images)[-1])[:, 1:]
+    added = (of_labels * network.embedding(label)[:, :, None, None]).sum(1, keepdim=True)
+    torch.testing.assert_close(judged - alone, added)
+    assert not torch.allclose(network.scores(images, label.roll(1, 0)), judged, atol=1e-4)
+    assert network.embedding[0].weight.grad is None
+    judged.sum().backward()
+    assert network.embedding[0].weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("start", ["uniform", "normal", "he"])
