@@ -22,7 +22,7 @@ class AdversarialPreset(Preset):
 
     learning_rate: float = 1e-3
     discriminator_rate: float | None = None  # None: the same; another one balances the two (Heusel 2017)
-    optimiser: str = "adam"  # or "muon", which learns in half as many steps
+    optimiser: str = "adam"  # or "muon" (Jordan 2024; see `facekit.optimisers`)
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam; the first is Muon's momentum too
     schedule: str = "linear"
     ema: float | None = 0.999
