@@ -55,6 +55,7 @@ def test_what_is_no_picture_ends_in_a_sentence(content, said):
         uploaded(content)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_picture_without_a_face_or_of_too_many_pixels_is_refused():
     for size, said in (((200, 200), "no face"), ((10_000, 10_000), "10000 x 10000")):
         buffer = io.BytesIO()
