@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import jinja2
 import torch
 
 import facekit
@@ -23,6 +22,7 @@ from facekit.evaluation.judges import EmotionJudge
 from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.faces import Faces
 from facekit.files import write_json, write_text
+from facekit.pages import rendered
 
 PEOPLE, FACES_PER_PERSON, SIZE, INTENSITY = 200, 7, 64, (0.8, 1.0)
 """The drawn faces that are measured: held-out people, each with all seven emotions, grey."""
@@ -266,16 +266,10 @@ def write_card(card: Mapping[str, object], path: Path) -> Path:
 
 def to_markdown(card: Mapping[str, object]) -> str:
     """A card to be read: tables, and what each measure means."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("facekit", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= FORMS
-    return environment.get_template("card.md.j2").render(
-        card,
+    return rendered(
+        "card.md.j2",
+        FORMS,
+        **card,
         FORMS=FORMS,
         emotions=PROTOCOL_EMOTIONS,
         aligned={"apart": drawn.EYES_APART, "down": drawn.EYES_DOWN},

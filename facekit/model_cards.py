@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import inspect
 
-import jinja2
-
 from facekit.models.system import system_class
+from facekit.pages import rendered
 from facekit.shipped import SHIPPED
 from facekit.weights import find_weights, read_card
 
 
 def page() -> str:
     """The page as Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("facekit", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("model_cards.md.j2").render(cards=[_card(name) for name in SHIPPED])
+    return rendered("model_cards.md.j2", {}, cards=[_card(name) for name in SHIPPED])
 
 
 def _card(name: str) -> dict[str, object]:
