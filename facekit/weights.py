@@ -54,6 +54,11 @@ class WeightsCard:
     sha256: str = ""  # of the .safetensors file
 
     @property
+    def name(self) -> str:
+        """As which they would ship: the system's and the data's."""
+        return "-".join(filter(None, (self.system, self.data.get("name"))))
+
+    @property
     def size(self) -> int:
         """Height and width in pixels of the pictures that the system takes."""
         return self.preset["size"]

@@ -209,17 +209,18 @@ def test_every_recipe_of_weights_names_what_exists():
             "profile": type(profile_named(recipe.profile)),
             "data": dataset_class(recipe.data),
         }
-        for field, value in recipe.overrides.items():
+        for field, value in {**recipe.overrides, **(recipe.then or {})}.items():
             part, _, field = field.rpartition(".")
             checked(parts[part], {field: value})
         assert name == f"{recipe.system}-{recipe.data}"
 
 
 def test_retrained_weights_ship_with_their_card(monkeypatch, tmp_path):
-    def train(system, *, out, **asked):
+    def train(system, *, out, start=None, **asked):
         out.mkdir(parents=True)
+        start = {"start": str(start)}
         (out / "weights.safetensors").write_bytes(b"numbers")
-        write_json(out / "weights.json", {"system": system, **asked, "overrides": dict(asked["overrides"])})
+        write_json(out / "weights.json", {"system": system, **asked, "overrides": dict(asked["overrides"])} | start)
         return out / "weights.safetensors"
 
     monkeypatch.setattr("facekit.training.run.train", train)
@@ -229,6 +230,12 @@ def test_retrained_weights_ship_with_their_card(monkeypatch, tmp_path):
     assert path == tmp_path / "data/weights/emotion_resnet-fer2013.safetensors"
     assert path.read_bytes() == b"numbers"
     assert read_json(path.with_suffix(".json"))["data"] == "fer2013"
+
+    path = shipped.retrain("diffusion_editor-synthetic")
+    first = shipped.runs_home() / "weights" / "diffusion_editor-synthetic" / "weights.safetensors"
+    card = read_json(path.with_suffix(".json"))
+    assert (card["start"], card["overrides"]["steps"], card["overrides"]["varied"]) == (str(first), 900, True)
+    assert read_json(first.with_suffix(".json"))["overrides"]["varied"] is False
 
 
 def test_a_folder_of_pictures_is_prepared_as_asked(tmp_path, capsys):

@@ -31,7 +31,8 @@ def test_each_is_small_and_made_as_its_recipe_says(name):
         recipe.data,
     )
     preset = system_class(recipe.system).presets[recipe.profile]
-    fields = {name: value for name, value in recipe.overrides.items() if "." not in name}
+    overrides = {**recipe.overrides, **(recipe.then or {})}
+    fields = {name: value for name, value in overrides.items() if "." not in name}
     assert system.preset == dataclasses.replace(preset, **fields)
 
 

@@ -44,6 +44,7 @@ RECIPES: dict[str, Recipe] = {
     "affine": _AFFINE,
     "faces": dataclasses.replace(_AFFINE, light=0.15),
     "affine_erase": dataclasses.replace(_AFFINE, erase=0.5),
+    "camera": Recipe(blur=1.0, noise=0.02),
     # What photographs do to a face and drawings do not: for networks that learn from the one and read the other.
     "photo": dataclasses.replace(_AFFINE, scale=0.2, light=0.12, shade=0.3, blur=1.8, noise=0.03, erase=0.5),
 }

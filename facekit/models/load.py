@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from facekit.models.system import Generator, Preset, System, system_class
 from facekit.weights import WeightsCard, WeightsError, available_weights, find_weights, load_weights, read_card
@@ -51,18 +54,37 @@ def start_from(system: System, source: str | os.PathLike) -> int:
     """Put other weights into a system that is not trained yet, wherever a tensor has the same name and shape.
 
     Of a system of another kind that is what both have: the denoiser of `label_diffusion` in a `vae_diffusion`, but for
-    the embedding of codes (P1 §7). Remembered in `system.started_from`.
+    the embedding of codes (P1 §7). A grey U-Net takes those of a colour one (`grey_unet`). Remembered in
+    `system.started_from`.
 
     Returns how many tensors were put in place. Raises `WeightsError` where none fits, or there are none.
     """
     tensors, card = load_weights(source)
+    if system.channels < card.channels:
+        tensors = grey_unet(tensors, card.preset.get("factor", 1))
     own = system.state_dict()
     fitting = {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise WeightsError(f"none of the {len(tensors)} tensors of {source} fits {system.name}: nothing to start from")
     system.load_state_dict(fitting, strict=False)
-    system.started_from = {str(source): card.sha256}
+    system.started_from = {card.name: card.sha256}
     return len(fitting)
+
+
+def grey_unet(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
+    """The weights of a `UNet` of colour pictures, by name, as they act on grey ones, whose three channels are alike;
+    what it answers is the mean of the three it would have. Other tensors are returned as they are.
+
+    factor  of its `PixelUnshuffle`, which puts the places of a channel side by side
+    """
+    cells, grey = factor**2, {}
+    for name, value in tensors.items():
+        if name.endswith("unet.stem.weight"):
+            value = value.unflatten(1, (-1, 3, cells)).sum(2).flatten(1, 2)
+        elif name.endswith(("unet.head.weight", "unet.head.bias")):
+            value = value.unflatten(0, (-1, 3, cells)).mean(1).flatten(0, 1)
+        grey[name] = value
+    return grey
 
 
 def _check_required(card: WeightsCard) -> None:

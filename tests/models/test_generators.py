@@ -8,11 +8,12 @@ import torch
 
 from facekit.datasets import open_dataset
 from facekit.expression import Expression, UnsupportedExpression
+from facekit.models import diffusion_editor
 from facekit.models.label import label_weights
 from facekit.models.load import load_system, start_from
 from facekit.models.system import Clock, system_class
 from facekit.training import train
-from facekit.weights import WeightsCard, WeightsError, find_weights, read_card, save_weights
+from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
 EDITORS = ("completion_editor", "diffusion_editor")
@@ -232,7 +233,8 @@ def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, fac
 
 def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"], self_taught_from=0.5))
+    chosen = {**stood_on["diffusion_editor"], "self_taught_from": 0.5, "varied": False}
+    system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
     with torch.no_grad():  # untrained, it answers 0 whatever it is told
         for parameter in system.denoiser.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -258,6 +260,40 @@ def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on,
     assert not any(name.startswith("predecessor.") for name in system.weights())
 
 
+def test_varied_the_teachers_take_turns_in_disguise(stood_on, faces, monkeypatch):
+    kind = system_class("diffusion_editor")
+    chosen = {**stood_on["diffusion_editor"], "self_taught_from": 0.0}
+    system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
+    with torch.no_grad():  # as weights that the training begins with
+        for parameter in system.denoiser.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    asked, disguised = [], []
+    by_teacher, by_itself, disguise = system.turned, system._by_predecessor, diffusion_editor.augment
+
+    def note(images, wanted, guidance):
+        asked.append(guidance)
+        return by_itself(images, wanted, guidance)
+
+    monkeypatch.setattr(system, "turned", lambda given: asked.append("teacher") or by_teacher(given))
+    monkeypatch.setattr(system, "_by_predecessor", note)
+    monkeypatch.setattr(
+        diffusion_editor, "augment", lambda *given: disguised.append(given[0].images) or disguise(*given)
+    )
+    ways, shown = set(), []
+    monkeypatch.setattr(system, "denoising", lambda *given: shown.append(given[2]) or torch.zeros(()))
+    for step in range(12):
+        asked.clear()
+        torch.manual_seed(step)
+        list(system.training_step(faces, Clock(step, 12)))
+        ways.add(tuple("itself" if isinstance(who, float) else who for who in asked))
+        assert all(who == "teacher" or 0.8 <= who <= 1.7 for who in asked)
+        apart = (shown[-1] - disguised[-1]).abs().mean()
+        assert 0.001 < apart < 0.1
+    assert ways == {("teacher",), ("teacher", "itself"), ("itself", "itself")}
+    for name, value in system.denoiser.state_dict().items():
+        assert torch.equal(system.predecessor.denoiser.state_dict()[name], value)
+
+
 def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known(stood_on, faces):
     kind = system_class("diffusion_editor")
     system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
@@ -272,6 +308,65 @@ def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known
             parameter.add_(0.05 * torch.randn_like(parameter))
     smile = system.edit(faces, Expression.from_action_units({"AU12": 1.0}))
     assert not torch.allclose(smile, system.edit(faces, Expression.neutral()), atol=1e-3)
+
+
+@pytest.fixture
+def drawn_editor(stood_on, tmp_path):
+    """The path of weights of an editor of colour pictures that answers something."""
+    kind = system_class("diffusion_editor")
+    torch.manual_seed(0)
+    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return saved(tmp_path, system)
+
+
+def test_a_grey_editor_begins_as_the_colour_one_of_the_same_weights(drawn_editor, stood_on, faces):
+    colour, kind = load_system(drawn_editor), system_class("diffusion_editor")
+    grey = kind(colour.preset, channels=1)
+    assert start_from(grey, drawn_editor) == len(load_weights(drawn_editor)[0])
+    pictures = faces.gray().images
+    noise, step = torch.randn(pictures.shape), torch.full((len(faces),), 500)
+    told, label = torch.ones(len(faces), dtype=torch.bool), colour.label(Expression.of("happy"))
+    seen = {}
+    for system in (colour, grey):
+        repeated = (x.expand(-1, system.channels, -1, -1) for x in (noise, pictures))
+        noisy, shown = repeated
+        seen[system.channels] = system.denoiser(noisy, step, told, label.expand(len(faces), -1), shown)
+    torch.testing.assert_close(seen[1], seen[3].mean(1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
+def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
+    drawn_editor, stood_on, faces, tmp_path, monkeypatch
+):
+    kind = system_class("diffusion_editor")
+    reader = saved(tmp_path, untrained("emotion_cnn"))
+    chosen = {**stood_on["diffusion_editor"], "reader": str(reader)}
+    system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
+    assert system.requires == {"reader": str(reader)}
+    with pytest.raises(ValueError, match="--start-from"):
+        next(system.training_step(faces, Clock(0, 4)))
+    start_from(system, drawn_editor)
+    photographs = dataclasses.replace(faces, action_units=None, intensity=None)
+    learned, denoising = [], system.denoising
+    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or denoising(*given))
+    optimiser, before = system.optimisers()["denoiser"], load_system(drawn_editor)
+    for step in range(2):
+        torch.manual_seed(step)
+        [(name, loss, scalars)] = system.training_step(photographs, Clock(step, 4))
+        assert name == "denoiser"
+        torch.testing.assert_close(loss, scalars["near"] + system.preset.reading * scalars["read"])
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert all(parameter.grad is None for parameter in system.advisers[0].parameters())
+    for images, _, shown in learned:
+        assert torch.equal(shown, photographs.images)
+        assert not torch.allclose(images, shown, atol=1e-2)
+    for name, value in before.denoiser.state_dict().items():  # what edits are to stay near to stays
+        assert torch.equal(system.predecessor.denoiser.state_dict()[name], value)
+    assert not torch.equal(system.denoiser.unet.stem.weight, before.denoiser.unet.stem.weight)
 
 
 def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
