@@ -28,6 +28,7 @@ def _card(name: str) -> dict[str, object]:
         "channels": card.channels,
         "steps": f"{card.steps:,}",
         "requires": list(card.requires),
+        "began": [f"weights {digest[:12]}… of {other}" for other, digest in card.started_from.items()],
         "bytes": f"{path.stat().st_size / 1e6:.1f}",
         # By emotion and by unit, numbers are in the JSON.
         "metrics": [f"{metric} {value:.3g}" for metric, value in card.metrics.items() if "/" not in metric],

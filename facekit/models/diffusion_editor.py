@@ -66,7 +66,7 @@ class DiffusionEditorPreset(EditorPreset):
     varied: bool = True  # from then on: by turns with the teacher, in disguise; False: it alone, as it is
     reader: str | None = None  # name or path of E1's weights, for photographs; it then teaches alone
     reading: float = 0.01  # weight of what it reads. More of it, or for long, and edits become what pleases E1
-    kept: float = 1.75  # how decidedly the edits are asked for that edits are to stay near to
+    kept: float = 1.75  # guidance of the edits, by the weights of the beginning, to which edits are to stay near
     sample_steps: int = 1  # the mean of all that may be meant
     label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
 
@@ -75,6 +75,7 @@ class DiffusionEditor(DenoisingEditor):
     """Shown is the face. What it shows now need not be known. An emotion is asked for as its prototype."""
 
     name = "diffusion_editor"
+    advised_by = frozenset({"teacher", "reader"})
     helpers = frozenset({"predecessor"})
     stands_on: ClassVar = {"teacher": "completion_editor"}
     understands = frozenset({"emotion", "intensity", "action_units"})

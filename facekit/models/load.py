@@ -24,7 +24,7 @@ def load_system(source: str | os.PathLike) -> System:
     try:
         cls = system_class(card.system)
         system = cls(preset_from(cls, card.preset), channels=card.channels)
-        _check_required(card)
+        _check_required(system, card)
         system.take_weights(tensors)
     except WeightsError:
         raise
@@ -87,10 +87,11 @@ def grey_unet(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
     return grey
 
 
-def _check_required(card: WeightsCard) -> None:
-    """Raise `WeightsError` where weights that others stand on are not those that these were trained with."""
+def _check_required(system: System, card: WeightsCard) -> None:
+    """Raise `WeightsError` where weights that a system stands on, also in use, are not those it was trained with."""
+    in_use = {name for field, name in system.requires.items() if field not in system.advised_by}
     for name, digest in card.requires.items():
-        if (found := read_card(find_weights(name)).sha256) != digest:
+        if name in in_use and (found := read_card(find_weights(name)).sha256) != digest:
             raise WeightsError(
                 f"these weights of {card.system} were trained with {name} of SHA-256 {digest[:12]}…, and the one here "
                 f"is {found[:12]}…: put the old one back, or train {card.system} again"

@@ -65,6 +65,7 @@ class System(nn.Module):
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
     stands_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
+    advised_by: ClassVar[frozenset[str]] = frozenset()  # fields of `requires` whose weights training alone asks
     helpers: ClassVar[frozenset[str]] = frozenset()  # networks that training needs and use does not: they do not ship
     card: WeightsCard | None = None  # of the weights that it was loaded with
     started_from: Mapping[str, str] = MappingProxyType({})  # weights that its training began with: name -> SHA-256

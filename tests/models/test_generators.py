@@ -367,6 +367,10 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
     for name, value in before.denoiser.state_dict().items():  # what edits are to stay near to stays
         assert torch.equal(system.predecessor.denoiser.state_dict()[name], value)
     assert not torch.equal(system.denoiser.unet.stem.weight, before.denoiser.unet.stem.weight)
+    path = saved(tmp_path, system)
+    for suffix in (".safetensors", ".json"):
+        reader.with_suffix(suffix).unlink()
+    assert load_system(path).card.requires.keys() == {str(reader)}  # only training asks it
 
 
 def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
