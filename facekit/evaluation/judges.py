@@ -110,15 +110,20 @@ class ActionUnitJudge(_SystemJudge):
 
 
 def may_judge(judge: Judge | Recogniser, generator: WeightsCard, others: Iterable[WeightsCard] = ()) -> bool:
-    """Whether a generator was made without a judge's help: none of what it requires is the judge.
+    """Whether a generator was made without a judge's help: none of what it requires or began with is the judge.
 
-    others  cards of the weights that it requires, which are looked through in the same way
+    others  cards of those weights, which are looked through in the same way
     """
     cards = {card.sha256: card for card in others}
-    seen, waiting = set(), set(generator.requires.values())
+    seen, waiting = set(), _made_of(generator)
     while waiting:
         digest = waiting.pop()
         seen.add(digest)
         if digest in cards:
-            waiting |= set(cards[digest].requires.values()) - seen
+            waiting |= _made_of(cards[digest]) - seen
     return judge.sha256 not in seen
+
+
+def _made_of(card: WeightsCard) -> set[str]:
+    """SHA-256 of the weights that others were made with."""
+    return {*card.requires.values(), *card.started_from.values()}

@@ -52,7 +52,7 @@ from facekit.models.load import load_system
 from facekit.models.system import Clock, Step, System
 
 _PREDECESSOR_DECAY = 0.998  # of the average of weights that teaches
-_GUIDANCES = (0.8, 1.7)  # how decidedly that edits, at least and at most, varied
+_GUIDANCES = (0.8, 1.7)  # least and most guidance of that one's edits, varied
 _DISGUISE = RECIPES["camera"]  # what is laid over the teachers' pictures, varied
 
 

@@ -75,6 +75,9 @@ def test_who_may_judge(shipped):
     assert may_judge(e2, guided)
     assert not may_judge(e1, upon, others=[free, guided])
     assert may_judge(e2, upon, others=[guided, upon])
+    after = dataclasses.replace(CARD, system="after", started_from={"guided": "guided"}, sha256="after")
+    assert not may_judge(e1, after, others=[guided])
+    assert may_judge(e2, after, others=[guided])
 
 
 def test_cards_that_require_each_other_come_to_an_end(shipped):

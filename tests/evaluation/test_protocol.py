@@ -382,7 +382,10 @@ def test_who_was_made_with_a_judge_is_refused_by_it(exam, panel, out, towards):
     towards.card = WeightsCard("towards", "smoke", {}, 3, {}, 0, requires={"classifier": digest})
     with pytest.raises(CannotEvaluate, match="leads to emotion_resnet-synthetic"):
         evaluate(towards, exam, panel, out)
-    towards.card = dataclasses.replace(towards.card, requires={"encoder": "some other network"})
+    towards.card = dataclasses.replace(towards.card, requires={}, started_from={"classifier": digest})
+    with pytest.raises(CannotEvaluate, match="made with classifier, which leads to emotion_resnet-synthetic"):
+        evaluate(towards, exam, panel, out)
+    towards.card = dataclasses.replace(towards.card, requires={"encoder": "some other network"}, started_from={})
     panel.check_impartial(towards)
 
 

@@ -100,12 +100,13 @@ class Panel:
     def check_impartial(self, generator: Editor) -> None:
         """Raise `CannotEvaluate` where a generator was made with the help of one of these judges, by its card."""
         card: WeightsCard | None = getattr(generator, "card", None)
-        if card is None or not card.requires:
+        if card is None:
             return
         for judge in self._all():
             if not may_judge(judge, card, _known_cards()):
+                others = ", ".join({**card.requires, **card.started_from})
                 raise CannotEvaluate(
-                    f"{generator.name} requires {', '.join(card.requires)}, which leads to {judge.name}: what a "
+                    f"{generator.name} was made with {others}, which leads to {judge.name}: what a "
                     f"generator was made with cannot judge it. Train the generator without it; E1 may guide"
                 )
 
