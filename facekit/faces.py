@@ -164,6 +164,10 @@ class Faces:
         masks = None if self.mask is None else resize(self.mask, size).clamp(0, 1)
         return dataclasses.replace(self, images=resize(self.images, size).clamp(-1, 1), mask=masks)
 
+    def fitted(self, size: int, channels: int) -> Faces:
+        """The same as a network takes them: at size x size pixels, in one channel or three."""
+        return (self.gray() if channels == 1 else self.rgb()).resized(size)
+
     def flatten_time(self) -> Faces:
         """Every frame as a picture of its own: (N, T, ...) becomes (N * T, ...)."""
         if self.frames is None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def describe() -> dict[str, str]:
@@ -26,6 +30,16 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
     }
+
+
+def fastest_device() -> torch.device:
+    """The GPU where there is one, else the CPU. ACCELERATE_USE_CPU=1 leaves a GPU unused, as in training."""
+    import torch
+    from accelerate.utils import parse_flag_from_env
+
+    if parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available():
+        return torch.device("cpu")
+    return torch.accelerator.current_accelerator()
 
 
 def _processor() -> str:

@@ -59,6 +59,7 @@ SHIPPED: dict[str, Recipe] = {
         overrides=_PEOPLE | {"varied": False},
         then={"varied": True, "self_taught_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
     ),
+    "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, which G15 teaches
 }
 """By the name that `load_system` takes, in an order in which what others stand on comes first."""
 

@@ -170,10 +170,11 @@ def few_steps(arguments: argparse.Namespace) -> int:
     from facekit.datasets import open_dataset
     from facekit.evaluation.few_steps import BLOCK, compare
     from facekit.evaluation.judges import EmotionJudge
+    from facekit.machine import fastest_device
     from facekit.models.diffusion import DiffusionGenerator
     from facekit.models.load import load_system
 
-    generator = load_system(arguments.name)
+    generator = load_system(arguments.name).to(fastest_device())
     if not isinstance(generator, DiffusionGenerator):
         raise Mistake(f"{arguments.name} is {generator.name}, which does not draw from noise: give a diffusion model's")
     if arguments.pictures < 2 * BLOCK:

@@ -60,7 +60,7 @@ class StoredFaces(FaceDataset):
             attributes={name: value[index] for name, value in self._attributes.items()},
             **{name: value[index] for name, value in self._known.items()},
         )
-        return (faces.gray() if self.channels == 1 else faces.rgb()).resized(self.size)
+        return faces.fitted(self.size, self.channels)
 
     def bytes(self, indices: Tensor) -> np.ndarray:
         """The pictures at these indices as they are stored, (N, C, H, W) or (N, T, C, H, W) uint8."""

@@ -29,7 +29,7 @@ FEW, MANY = Sampler("dpm++", 20), Sampler("ddpm", 1000)
 """What is compared unless asked otherwise: the suite's own, and ancestral sampling over all timesteps."""
 
 BLOCK = 100  # pictures that KID is taken over
-_BATCH = 50
+_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _features_of_drawn(
                 tell(f"{sampler.method}, {sampler.steps} steps: pictures {rows[0]} to {rows[-1]}")
                 pictures = generator.sample(asked[rows], seed=rows.tolist())
                 with atomic_path(path) as draft:
-                    safetensors.torch.save_file({"features": judge.features(Faces(pictures)).contiguous()}, draft)
+                    safetensors.torch.save_file({"features": judge.features(Faces(pictures)).cpu().contiguous()}, draft)
             parts.append(safetensors.torch.load_file(path)["features"])
     finally:
         generator.preset = usual

@@ -27,6 +27,13 @@ def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> 
     return weights[..., _columns(emotions)]
 
 
+def label_expression(weights: Tensor, emotions: Sequence[str]) -> Expression:
+    """The expression that weights (N, K) over some of the emotions say: the way back from `label_weights`."""
+    every = weights.new_zeros(len(weights), len(EMOTIONS))
+    every[:, _columns(emotions)] = weights
+    return Expression(emotion=every).weights_to_intensity()
+
+
 def unit_levels(expression: Expression) -> Tensor:
     """An expression as action units (N, A), or (N, T, A): those that it says, else its emotions' prototypes."""
     if expression.action_units is None:

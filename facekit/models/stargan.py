@@ -6,9 +6,9 @@ and for what was asked, and what it has changed it has to be able to change back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import ClassVar
 
 import torch
@@ -26,7 +26,9 @@ from facekit.losses.adversarial import maker_loss
 from facekit.losses.perceptual import feature_distance
 from facekit.models.adversarial import AdversarialGenerator, AdversarialPreset, CollapseWatch
 from facekit.models.joint_label import JointLabels
-from facekit.models.system import Clock, Step, check_choices
+from facekit.models.label import label_expression
+from facekit.models.load import load_system
+from facekit.models.system import Clock, Step, System, check_choices
 
 TARGETS = ("permuted", "drawn")
 """What a face is turned into while training: what another face of its batch shows (Choi 2018); any expression, each as
@@ -120,6 +122,8 @@ class StarGANPreset(TranslatorPreset):
     targets: str = "drawn"  # one of `TARGETS`
     partial: float = 0.5  # share of drawn targets that are weaker than in full
     neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
+    teacher: str | None = None  # name or path of the weights of another generator, whose edits it also learns to make
+    imitation: float = 0.0  # weight of the mean squared difference from its edits
 
 
 # Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
@@ -174,6 +178,7 @@ class StarGAN(AdversarialGenerator):
 
     name = "stargan"
     helpers = frozenset({"discriminator", "watch"})
+    advised_by = frozenset({"teacher"})
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
@@ -196,6 +201,15 @@ class StarGAN(AdversarialGenerator):
             channels, self.heads, labels=self.columns if preset.conditional else 0
         )
         self.watch = CollapseWatch()
+
+    @property
+    def requires(self) -> dict[str, str]:
+        return {"teacher": self.preset.teacher} if self.preset.teacher else {}
+
+    @cached_property
+    def advisers(self) -> Sequence[System]:
+        """The teacher, if there is one, in a list, by which it is no part of this system."""
+        return [load_system(name).requires_grad_(False) for name in self.requires.values()]
 
     @property
     def columns(self) -> int:
@@ -292,6 +306,8 @@ class StarGAN(AdversarialGenerator):
         pixels, distance = self._reconstruction(images, self.way_back(images, made, shown), clock)
         change = F.l1_loss(made, images)
         further = self.maker_terms(logits, target)
+        if self.advisers:
+            further |= {"imitation": preset.imitation * F.mse_loss(made, self.taught(images, target))}
         weight = preset.classes if preset.classes_in_maker is None else preset.classes_in_maker
         loss = adversarial + weight * classes + preset.reconstruction * distance + preset.residual * change
         told = {
@@ -303,6 +319,14 @@ class StarGAN(AdversarialGenerator):
             **{f"generator/{name}": value for name, value in further.items()},
         }
         return "generator", sum(further.values(), loss), told
+
+    def taught(self, images: Tensor, target: Labels) -> Tensor:
+        """The teacher's edits of faces (N, C, H, W), which it is shown in the size and colour that it knows."""
+        teacher = self.advisers[0]
+        known = Faces(images).fitted(teacher.preset.size, teacher.channels)
+        seeds = torch.randint(2**31, (len(images),)).tolist()
+        edited = teacher.edit(known, label_expression(target[0], self.labels.emotions), seed=seeds)
+        return Faces(edited).fitted(self.preset.size, self.channels).images
 
     def _judged_with(self, label: Labels) -> Tensor | None:
         """A label as the discriminator is told it: (N, columns), or None where it judges faces by themselves."""

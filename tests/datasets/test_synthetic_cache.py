@@ -11,6 +11,7 @@ import torch
 from facekit.datasets import synthetic
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.datasets.synthetic import dataset as module
+from facekit.datasets.synthetic import split
 from facekit.expression import Expression
 
 OPTIONS = {"people": 3, "faces_per_person": 4, "size": 32}
@@ -43,7 +44,7 @@ def test_cached_faces_are_the_drawn_ones(home, extra):
 
 def test_drawn_once(home, monkeypatch):
     SyntheticFaces(cache=True, **OPTIONS)
-    monkeypatch.setattr(SyntheticFaces, "_write_cache", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr(module, "write_split", lambda *_: pytest.fail("drawn again"))
     SyntheticFaces(cache=True, **OPTIONS)
     assert len(folders(home)) == 1
 
@@ -79,13 +80,11 @@ def test_a_damaged_cache_is_made_again_with_a_notice(home, damage, caplog):
 
 
 def test_a_build_that_stops_half_way_leaves_nothing_to_trust(home, monkeypatch):
-    draw = SyntheticFaces._write_cache
-
-    def stopped(self, folder):
-        draw(self, folder)
+    def stopped(dataset, folder):
+        split.write_split(dataset, folder)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SyntheticFaces, "_write_cache", stopped)
+    monkeypatch.setattr(module, "write_split", stopped)
     with pytest.raises(KeyboardInterrupt):
         SyntheticFaces(cache=True, **OPTIONS)
     assert folders(home) == []
@@ -102,3 +101,25 @@ def test_two_processes_build_at_once(home):
     assert all(run.returncode == 0 for run in runs)
     assert said[0] == said[1]
     assert len(folders(home)) == 1
+
+
+def test_several_processes_draw_the_same_faces_as_one(tmp_path, monkeypatch):
+    dataset, alone, shared = SyntheticFaces(people=300, faces_per_person=2, size=16), tmp_path / "1", tmp_path / "2"
+    alone.mkdir()
+    shared.mkdir()
+    split.write_split(dataset, alone)
+    monkeypatch.setattr(split, "_WORTH", 100)
+    monkeypatch.setattr(split.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(split, "_write", lambda *_: pytest.fail("drawn by this process"))
+    split.write_split(dataset, shared)
+    for name in ("images", "mask", "landmarks"):
+        assert np.array_equal(np.load(alone / f"{name}.npy"), np.load(shared / f"{name}.npy")), name
+
+
+def test_a_drawing_process_that_fails_says_why(tmp_path, monkeypatch):
+    dataset = SyntheticFaces(people=300, faces_per_person=2, size=16)
+    monkeypatch.setattr(split, "_WORTH", 100)
+    monkeypatch.setattr(split.os, "cpu_count", lambda: 2)
+    dataset.options = {**dataset.options, "domain": "marble"}
+    with pytest.raises(RuntimeError, match="'marble' is no domain"):
+        split.write_split(dataset, tmp_path)

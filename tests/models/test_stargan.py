@@ -1,6 +1,7 @@
 """StarGAN: the papers' sizes and steps, labels of two domains, P2's variants, and what training does."""
 
 import dataclasses
+import shutil
 from functools import partial
 
 import pytest
@@ -8,16 +9,20 @@ import torch
 from gans import awake
 from torch import nn
 
-from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.faces import Faces
 from facekit.losses.perceptual import feature_distance
+from facekit.models import stargan as module
 from facekit.models.adversarial import Collapsed
 from facekit.models.joint_label import JointLabels
+from facekit.models.label import label_weights
+from facekit.models.load import load_system
 from facekit.models.stargan import VARIANTS, StarGAN
 from facekit.models.system import Clock
-from facekit.training import fit
+from facekit.training import fit, train
 from facekit.training.machine import ForwardPrecision
+from facekit.weights import read_card
 
 TINY = {"width": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
 
@@ -341,6 +346,66 @@ def test_the_domain_is_told_apart_where_faces_cross_over(joint):
     assert told["generator/classes"] > 0
     with pytest.raises(ValueError, match="cross_domain needs cartoon_emotions"):
         build(cross_domain=True)
+
+
+# ------------------------------------------------------------------------------------------------------- a teacher
+
+
+class Darkener(StarGAN):
+    """Knows grey faces of 32 pixels, and darkens them as strongly as it is asked for happy ones."""
+
+    def _edit(self, faces, expression, source, seed):
+        self.asked = expression
+        happy = expression.intensity_to_weights().emotion[:, EMOTIONS.index("happy")]
+        return faces.images - happy[:, None, None, None]
+
+
+@pytest.fixture
+def darkener(monkeypatch):
+    teacher = Darkener(dataclasses.replace(StarGAN.presets["smoke"], **TINY | {"size": 32}), channels=1)
+    monkeypatch.setattr(module, "load_system", lambda name: {"a darkener": teacher}[name])
+    return teacher
+
+
+def test_a_teacher_is_asked_for_the_targets_in_its_own_size_and_colour(darkener):
+    system = build(teacher="a darkener", imitation=2.0)
+    images = torch.full((3, 3, 48, 48), 0.5)
+    asked = Expression.of(["happy", "happy", "sad"], [1.0, 0.4, 1.0])
+    taught = system.taught(
+        images, (label_weights(asked, PROTOCOL_EMOTIONS, "a test"), torch.zeros(3, dtype=torch.long))
+    )
+    assert taught.shape == images.shape
+    torch.testing.assert_close(taught[:, 0, 0, 0], torch.tensor([-0.5, 0.1, 0.5]), atol=1e-5, rtol=0)
+    assert darkener.asked.intensity.tolist() == pytest.approx([1.0, 0.4, 1.0])
+
+
+def test_what_the_teacher_makes_is_learned(drawn, darkener):
+    system = build(teacher="a darkener", imitation=100.0, width=8, batch=16, steps=60)
+    missed = [record.scalars["generator/imitation"] for record in fit(system, drawn, profile="smoke")]
+    assert sum(missed[-5:]) < 0.5 * sum(missed[:5])
+    assert not any("advisers" in name for name in system.state_dict())
+
+
+def test_imitation_is_weighed_as_the_preset_says(darkener):
+    losses, told = [], []
+    for weight in (1.0, 3.0):
+        system = build(teacher="a darkener", imitation=weight)
+        torch.manual_seed(3)
+        *_, (_, loss, terms) = system.training_step(noise(8), Clock(1, 10))
+        losses.append(loss)
+        told.append(terms["generator/imitation"])
+    torch.testing.assert_close(told[1], 3 * told[0])
+    torch.testing.assert_close(losses[1] - losses[0], told[1] - told[0])
+
+
+def test_weights_name_their_teacher_and_do_without_it(tmp_path):
+    shared = {"profile": "smoke", "progress": False}
+    path = train("stargan", **shared, out=tmp_path / "teacher", overrides=TINY | {"steps": 1})
+    taught = TINY | {"steps": 1, "teacher": str(path), "imitation": 1.0}
+    learned = train("stargan", **shared, out=tmp_path / "pupil", overrides=taught)
+    assert read_card(learned).requires == {str(path): read_card(path).sha256}
+    shutil.rmtree(path.parent)
+    load_system(learned)
 
 
 # ------------------------------------------------------------------------------------------------- P2's six variants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.draws import chance, shuffled, uniform
 from facekit.datasets.synthetic.people import Identity
 from facekit.datasets.synthetic.render import RENDERER_VERSION, check_size, render
+from facekit.datasets.synthetic.split import write_split
 from facekit.datasets.synthetic.units import emotional_units, free_units
 from facekit.datasets.synthetic.view import View
 from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, PROTOCOL_EMOTIONS, emotion_index
@@ -194,7 +196,7 @@ class SyntheticFaces(FaceDataset):
         index = self._index(indices)
         if self._pixels is not None:
             return self._from_cache(index)
-        return self._record(index, self._draw(index))
+        return self._record(index, self.draw(index))
 
     def counterfactual(self, indices: Sequence[int] | Tensor, expression: Expression) -> Faces:
         """The same people, view, light, background and noise with another expression: the true answer to an edit.
@@ -246,7 +248,8 @@ class SyntheticFaces(FaceDataset):
         rising = peak[:, None] * turn.sin().square().round(decimals=6)
         return torch.where(self._true[index, None] == NEUTRAL, 1.0, rising)
 
-    def _draw(self, index: Tensor) -> Faces:
+    def draw(self, index: Tensor) -> Faces:
+        """Faces at indices (N,) of 0 or more as `render` draws them, whether or not there is a cache."""
         return self._render(index, self._own_units(index), self._domain[index])
 
     def _render(self, index: Tensor, units: Tensor, domain: Tensor) -> Faces:
@@ -287,26 +290,7 @@ class SyntheticFaces(FaceDataset):
             return None
         key = {**self.options, "renderer": RENDERER_VERSION}
         home = None if cache is True else Path(cache)
-        return cached_arrays(f"synthetic-{self.split}", key, self._write_cache, home)
-
-    def _write_cache(self, folder: Path) -> None:
-        """Draw the whole split into `.npy` files, a few hundred faces at a time."""
-        files: dict[str, np.ndarray] = {}
-        for start in range(0, len(self), 256):
-            drawn = self._draw(torch.arange(start, min(start + 256, len(self))))
-            columns = {
-                "images": to_uint8(drawn.images),
-                "mask": (drawn.mask * 255).round().to(torch.uint8),
-                "landmarks": drawn.landmarks,
-            }
-            for name, value in columns.items():
-                value = value.cpu().numpy()
-                if name not in files:
-                    shape = (len(self), *value.shape[1:])
-                    files[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape)
-                files[name][start : start + len(value)] = value
-        for file in files.values():
-            file.flush()
+        return cached_arrays(f"synthetic-{self.split}", key, partial(write_split, self), home)
 
     def _from_cache(self, index: Tensor) -> Faces:
         stored = {name: torch.from_numpy(array[index.numpy()]) for name, array in self._pixels.items()}

@@ -18,6 +18,8 @@ from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.evaluation.protocol.exam import CannotEvaluate, Editor, Exam, full_questions
 from facekit.faces import Faces, from_uint8, to_uint8
 from facekit.files import atomic_path
+from facekit.machine import fastest_device
+from facekit.models.load import load_system
 from facekit.weights import WeightsCard, WeightsError, available_weights, read_card
 
 Reading = dict[str, Tensor]
@@ -44,11 +46,15 @@ class Panel:
     @classmethod
     def load(cls, outside: Path | None = None, *, photographs: bool = False) -> Panel:
         """The judges that ship, and those in a folder of outside judges (see `OUTSIDE_JUDGES`), where it is given.
+        Ours compute on the GPU, where there is one.
 
         photographs  judges of these, in place of those of drawn faces
 
         Raises `FileNotFoundError` for a judge that the folder does not hold.
         """
+
+        def ours(kind: type, name: str):
+            return kind(load_system(name).to(fastest_device()), name)
 
         def outsiders(kind: str) -> list:
             if outside is None:
@@ -58,14 +64,14 @@ class Panel:
 
         if photographs:
             return cls(
-                emotion=[EmotionJudge.load("emotion_resnet-fer2013"), *outsiders("emotion")],
+                emotion=[ours(EmotionJudge, "emotion_resnet-fer2013"), *outsiders("emotion")],
                 identity=[OvalRecogniser(judge) for judge in outsiders("identity")],
                 action_units=None,
             )
         return cls(
-            emotion=[EmotionJudge.load("emotion_resnet-synthetic"), *outsiders("emotion")],
-            identity=[IdentityJudge.load("identity-synthetic"), *outsiders("identity")],
-            action_units=ActionUnitJudge.load("action_units-synthetic"),
+            emotion=[ours(EmotionJudge, "emotion_resnet-synthetic"), *outsiders("emotion")],
+            identity=[ours(IdentityJudge, "identity-synthetic"), *outsiders("identity")],
+            action_units=ours(ActionUnitJudge, "action_units-synthetic"),
         )
 
     @property

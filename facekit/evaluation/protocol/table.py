@@ -24,6 +24,7 @@ from facekit.evaluation.protocol.panel import Panel
 from facekit.evaluation.protocol.run import evaluate
 from facekit.evaluation.protocol.summary import flat
 from facekit.files import atomic_path
+from facekit.machine import fastest_device
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 
@@ -119,7 +120,7 @@ def _generator(name: str) -> Generator:
         raise CannotEvaluate(
             f"{name} is no generator but {type(system).__name__}, which reads faces: name one that edits"
         )
-    return system
+    return system.to(fastest_device())
 
 
 def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
