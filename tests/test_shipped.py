@@ -91,6 +91,8 @@ EDITS = {
     "paired_oracle-synthetic_pairs": (0.95, 0.25),
     "completion_editor-synthetic": (0.85, 0.75),
     "diffusion_editor-synthetic": (0.92, 0.55),
+    "stargan-synthetic": (0.8, 0.85),
+    "mma_gan-synthetic": (0.9, 0.55),
 }
 """The least share of edits that are read as asked and keep the person, and the most error over that of copying. G12
 has none, as it keeps nobody."""

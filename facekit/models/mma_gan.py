@@ -11,7 +11,7 @@ Where P3 is silent or contradicts itself:
 * Neither weights nor a gradient penalty are given: those of StarGAN, and 1 for what StarGAN does not have.
 
 None of the eight losses says how far a mouth is to open, and by them alone it opens a little. So the `gpu` preset,
-whose weights ship, also learns to make a teacher's edits, those of G15 (adversarial diffusion distillation, Sauer 2023).
+whose weights ship, also learns to make the edits of a teacher, G15 (adversarial diffusion distillation, Sauer 2023).
 """
 
 from __future__ import annotations

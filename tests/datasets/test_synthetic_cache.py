@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from facekit.datasets import synthetic
-from facekit.datasets.synthetic import SyntheticFaces
+from facekit.datasets.synthetic import SyntheticFaces, split
 from facekit.datasets.synthetic import dataset as module
-from facekit.datasets.synthetic import split
 from facekit.expression import Expression
 
 OPTIONS = {"people": 3, "faces_per_person": 4, "size": 32}

@@ -1,4 +1,4 @@
-"""A whole split of drawn faces in files: drawn by as many processes as there are cores, where it is large."""
+"""A whole split of drawn faces, written to files: by as many processes as there are cores, where it is large."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_split(dataset: SyntheticFaces, folder: Path) -> None:
     first = _columns(dataset.draw(torch.arange(1)))
     for name, value in first.items():
         shape = (len(dataset), *value.shape[1:])
-        np.lib.format.open_memmap(_file(folder, name), "w+", value.dtype, shape).flush()
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape).flush()
     on_cpu = dataset.device.type == "cpu"
     processes = max(1, min(os.cpu_count() or 1, len(dataset) // _WORTH)) if on_cpu else 1
     if processes == 1:
@@ -46,7 +46,7 @@ def _write_by(processes: int, options: Mapping[str, object], folder: Path) -> No
     try:
         for part in range(processes):
             process = subprocess.Popen(
-                [sys.executable, "-m", "facekit.datasets.synthetic.split"],
+                [sys.executable, "-c", f"from {__name__} import draw_share; draw_share()"],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
@@ -84,17 +84,10 @@ def _columns(drawn: Faces) -> dict[str, np.ndarray]:
     return {name: value.cpu().numpy() for name, value in kept.items()}
 
 
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.npy"
-
-
-def _main() -> None:
+def draw_share() -> None:
+    """What one of several processes does: the standard input says of which dataset, where to, and which share."""
     from facekit.datasets.synthetic.dataset import SyntheticFaces
 
     options, folder, part, parts = json.load(sys.stdin)
     dataset = SyntheticFaces(**options)
     _write(dataset, Path(folder), range(part * _ROWS, len(dataset), parts * _ROWS))
-
-
-if __name__ == "__main__":
-    _main()
