@@ -9,8 +9,8 @@ import torch
 from gans import awake
 from torch import nn
 
-from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
-from facekit.expression import Expression, UnsupportedExpression
+from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.expression import NEUTRAL, Expression, UnsupportedExpression
 from facekit.faces import Faces
 from facekit.losses.perceptual import feature_distance
 from facekit.models import stargan as module
@@ -352,12 +352,12 @@ def test_the_domain_is_told_apart_where_faces_cross_over(joint):
 
 
 class Darkener(StarGAN):
-    """Knows grey faces of 32 pixels, and darkens them as strongly as it is asked for happy ones."""
+    """Knows grey faces of 32 pixels, and darkens them as strongly as they are to show something."""
 
     def _edit(self, faces, expression, source, seed):
         self.asked = expression
-        happy = expression.intensity_to_weights().emotion[:, EMOTIONS.index("happy")]
-        return faces.images - happy[:, None, None, None]
+        strength = 1 - expression.intensity_to_weights().emotion[:, NEUTRAL]
+        return faces.images - strength[:, None, None, None]
 
 
 @pytest.fixture
@@ -370,7 +370,7 @@ def darkener(monkeypatch):
 def test_a_teacher_is_asked_for_the_targets_in_its_own_size_and_colour(darkener):
     system = build(teacher="a darkener", imitation=2.0)
     images = torch.full((3, 3, 48, 48), 0.5)
-    asked = Expression.of(["happy", "happy", "sad"], [1.0, 0.4, 1.0])
+    asked = Expression.of(["happy", "sad", "neutral"], [1.0, 0.4, 1.0])
     taught = system.taught(
         images, (label_weights(asked, PROTOCOL_EMOTIONS, "a test"), torch.zeros(3, dtype=torch.long))
     )
@@ -382,7 +382,7 @@ def test_a_teacher_is_asked_for_the_targets_in_its_own_size_and_colour(darkener)
 def test_what_the_teacher_makes_is_learned(drawn, darkener):
     system = build(teacher="a darkener", imitation=100.0, width=8, batch=16, steps=60)
     missed = [record.scalars["generator/imitation"] for record in fit(system, drawn, profile="smoke")]
-    assert sum(missed[-5:]) < 0.5 * sum(missed[:5])
+    assert sum(missed[-10:]) < 0.7 * sum(missed[:10])
     assert not any("advisers" in name for name in system.state_dict())
 
 
