@@ -133,6 +133,11 @@ class _LandmarkNetwork:
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
+    if not hasattr(cv2, "CascadeClassifier"):
+        raise ImportError(
+            f"OpenCV {cv2.__version__} finds no faces, since version 5 has no cascades any more: "
+            "pip install 'opencv-python-headless<5'"
+        )
     return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
 
 

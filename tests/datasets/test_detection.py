@@ -51,6 +51,12 @@ def test_drawn_faces_are_found_with_their_eyes(finder, people, turn):
     assert np.median(errors) < 0.15
 
 
+def test_an_opencv_without_cascades_is_named(monkeypatch):
+    monkeypatch.delattr("cv2.CascadeClassifier")
+    with pytest.raises(ImportError, match="pip install 'opencv-python-headless<5'"):
+        FaceFinder()
+
+
 def test_large_and_small_pictures_are_searched_alike(finder, people):
     scene, eyes = pasted(people, findable(finder, people))
     for factor in (0.5, 3):
