@@ -28,8 +28,7 @@ from facekit.models.diffusion import DiffusionGenerator
 FEW, MANY = Sampler("dpm++", 20), Sampler("ddpm", 1000)
 """What is compared unless asked otherwise: the suite's own, and ancestral sampling over all timesteps."""
 
-BLOCK = 100  # pictures that KID is taken over
-_BATCH = 100
+BLOCK = 100  # pictures that KID is taken over, and that are drawn at once
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _features_of_drawn(
     usual, parts = generator.preset, []
     generator.preset = dataclasses.replace(usual, method=sampler.method, sample_steps=sampler.steps, label_guidance=1.0)
     try:
-        for rows in torch.arange(len(asked)).split(_BATCH):
+        for rows in torch.arange(len(asked)).split(BLOCK):
             path = folder / f"{rows[0]:06d}.safetensors"
             if not path.exists():
                 tell(f"{sampler.method}, {sampler.steps} steps: pictures {rows[0]} to {rows[-1]}")

@@ -56,9 +56,7 @@ ABLATION: Mapping[str, Mapping[str, object]] = {
 
 # The teacher is followed closely: at a weight of 50, the other losses hold the generator back. It then bears a higher
 # learning rate, and learns faster with norms over groups of channels.
-TAUGHT = {
-    "teacher": "diffusion_editor-synthetic", "imitation": 400.0, "groups": 8, "learning_rate": 1.6e-2, "warmup": 50,
-}  # fmt: skip
+TAUGHT = {"teacher": "diffusion_editor-synthetic", "groups": 8, "learning_rate": 1.6e-2, "warmup": 50}
 
 
 class MMAGAN(StarGAN):

@@ -123,7 +123,7 @@ class StarGANPreset(TranslatorPreset):
     partial: float = 0.5  # share of drawn targets that are weaker than in full
     neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
     teacher: str | None = None  # name or path of the weights of another generator, whose edits it also learns to make
-    imitation: float = 0.0  # weight of the mean squared difference from its edits
+    imitation: float = 400.0  # weight of the mean squared difference from its edits, where there is a teacher
 
 
 # Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
@@ -179,6 +179,7 @@ class StarGAN(AdversarialGenerator):
     name = "stargan"
     helpers = frozenset({"discriminator", "watch"})
     advised_by = frozenset({"teacher"})
+    stands_on: ClassVar = {"teacher": "diffusion_editor"}
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
@@ -201,10 +202,6 @@ class StarGAN(AdversarialGenerator):
             channels, self.heads, labels=self.columns if preset.conditional else 0
         )
         self.watch = CollapseWatch()
-
-    @property
-    def requires(self) -> dict[str, str]:
-        return {"teacher": self.preset.teacher} if self.preset.teacher else {}
 
     @cached_property
     def advisers(self) -> Sequence[System]:

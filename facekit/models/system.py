@@ -85,8 +85,9 @@ class System(nn.Module):
 
     @property
     def requires(self) -> dict[str, str]:
-        """Names or paths of the weights that it stands on, by the field of the preset that says so."""
-        return {field: getattr(self.preset, field) for field in self.stands_on}
+        """Names or paths of the weights that it stands on, by the field of the preset that says so; a field of None
+        names nothing."""
+        return {field: name for field in self.stands_on if (name := getattr(self.preset, field)) is not None}
 
     @property
     def device(self) -> torch.device:

@@ -71,6 +71,8 @@ def train(
         began = time.monotonic()
         shared = {name: value for name, value in (overrides or {}).items() if "." in name} | {"size": preset.size}
         for part, other in kind.stands_on.items():
+            if getattr(preset, part) is None:
+                continue
             again = {"profile": profile, "data": data, "seed": seed, "overrides": shared, "progress": progress}
             path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_nothing=True)
             if path is None:

@@ -408,6 +408,13 @@ def test_weights_name_their_teacher_and_do_without_it(tmp_path):
     load_system(learned)
 
 
+def test_from_nothing_trains_no_teacher_that_nobody_asked_for(tmp_path):
+    overrides = TINY | {"steps": 1}
+    train("stargan", profile="smoke", progress=False, from_nothing=True, out=tmp_path, overrides=overrides)
+    assert not (tmp_path / "teacher").exists()
+    assert read_card(tmp_path / "weights.safetensors").requires == {}
+
+
 # ------------------------------------------------------------------------------------------------- P2's six variants
 
 
