@@ -37,7 +37,7 @@ def all_tests(arguments: Sequence[str]) -> int:
     Unit tests, docstring examples and the committed notebooks run on two processes with a thread each. A notebook's
     cells share a kernel, so a file stays on one process. Returns 0 where all passed.
     """
-    notebooks = ["--nbval-lax", "--nbval-current-env", "--ignore=notebooks/drafts"]  # whose weights are not there yet
+    notebooks = ["--nbval-lax", "--nbval-current-env"]
     return _all(
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
-from facekit.evaluation.protocol import Panel, evaluate
+from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.evaluation.protocol import Exam, Panel, evaluate
 from facekit.evaluation.protocol.summary import flat
 from facekit.evaluation.protocol.table import exam_of
+from facekit.expression import Expression
 from facekit.files import atomic_path
+from facekit.machine import fastest_device
 from facekit.models.adversarial import Collapsed
 from facekit.models.load import load_system
 from facekit.models.mma_gan import ABLATION
 from facekit.models.stargan import VARIANTS
+from facekit.models.system import Generator
+from facekit.runs import checkout
+from facekit.show.pictures import grid
 from facekit.training.run import train
 
 
@@ -66,7 +73,7 @@ def run_experiment(
 
     Returns one row a variant, in the papers' order: how many runs there were and how many of them `collapsed`, and of
     those that did not, for each of `COMPARED` the mean over seeds, the least and the most. `runs.csv` has a row a run,
-    with intervals over people, and `table.csv` what is returned.
+    with intervals over people, `table.csv` what is returned, and `sheet.png` is the `sheet` of the first seed.
 
     Raises `ValueError` for a name that does not exist and for overrides of what the variants differ in, and what
     `train` raises but for `Collapsed`.
@@ -74,6 +81,7 @@ def run_experiment(
     if name not in EXPERIMENTS:
         raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
     experiment, rows, overrides = EXPERIMENTS[name], [], dict(overrides or {})
+    shown: dict[str, Generator] = {}
     if taken := experiment.fields & set(overrides):
         raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
     for variant, fields in experiment.variants.items():
@@ -95,7 +103,9 @@ def run_experiment(
                 tell(f"{run}: {error}")
                 rows.append(row | {"collapsed": True})
                 continue
-            generator = load_system(path)
+            generator = load_system(path).to(fastest_device())
+            if seed == seeds[0]:
+                shown[variant] = generator
             exam = exam_of(data, faces, generator.preset.size, generator.channels)
             rows.append(row | flat(evaluate(generator, exam, panel, out / "evaluation", name=run, tell=tell)))
     runs = pd.DataFrame(rows)
@@ -103,7 +113,28 @@ def run_experiment(
     for each, file in ((runs, "runs.csv"), (table, "table.csv")):
         with atomic_path(out / file) as draft:
             each.to_csv(draft, index=False)
+    if shown:
+        with atomic_path(out / "sheet.png") as draft:
+            sheet(shown, exam).save(draft, format="PNG", optimize=True)
     return table
+
+
+def sheet(systems: Mapping[str, Generator], exam: Exam) -> Image.Image:
+    """The lightest and the darkest face of an exam with every emotion, by each of some generators, two rows each."""
+    brightness = exam.faces.images.mean((1, 2, 3))
+    pair = exam.faces[[int(brightness.argmax()), int(brightness.argmin())]]
+    pictures, names = [], []
+    for name, system in systems.items():
+        edits = [system.edit(pair, Expression.of(emotion), seed=0) for emotion in PROTOCOL_EMOTIONS]
+        pictures += [[pair.images[row], *(edit[row] for edit in edits)] for row in range(2)]
+        names += [name, ""]
+    return grid(pictures, columns=["input", *PROTOCOL_EMOTIONS], rows=names, size=64)
+
+
+def at_length(name: str) -> pd.DataFrame:
+    """The runs of an experiment in the `laptop` profile with three seeds, a row each as in `runs.csv`, whose results
+    come with the project: `data/experiments/NAME.csv`. The sheet of its first seed is `NAME.png` beside it."""
+    return pd.read_csv(checkout() / "data" / "experiments" / f"{name}.csv")
 
 
 def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:

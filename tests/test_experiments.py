@@ -4,9 +4,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from facekit import cli, experiments
-from facekit.experiments import EXPERIMENTS, over_seeds, run_experiment, to_text
+from facekit.evaluation.protocol import synthetic_exam
+from facekit.experiments import EXPERIMENTS, at_length, over_seeds, run_experiment, sheet, to_text
+from facekit.faces import Faces
 from facekit.models.adversarial import Collapsed
 from facekit.models.system import system_class
 from facekit.training.overrides import overridden
@@ -32,7 +35,9 @@ def trained(monkeypatch):
     monkeypatch.setattr(experiments, "evaluate", evaluate)
     monkeypatch.setattr(experiments, "exam_of", lambda data, faces, size, channels: (data, faces, size, channels))
     generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3)
+    generator.to = lambda device: generator
     monkeypatch.setattr(experiments, "load_system", lambda path: generator)
+    monkeypatch.setattr(experiments, "sheet", lambda systems, exam: Image.new("RGB", (10 * len(systems), 8)))
     return runs
 
 
@@ -62,6 +67,32 @@ def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):
     assert "skips-1: step 7 of stargan: the generator has collapsed" in told
     assert len(pd.read_csv(tmp_path / "runs.csv")) == 12
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv").set_index("variant"), table, check_dtype=False)
+    assert Image.open(tmp_path / "sheet.png").width == 60
+
+
+def test_the_sheet_shows_the_lightest_and_the_darkest_face():
+    asked = []
+
+    class Brighter:
+        def edit(self, faces, expression, *, seed):
+            asked.append(Faces(faces.images))
+            return faces.images
+
+    exam = synthetic_exam(6, size=32)
+    shown = sheet({"one": Brighter(), "other": Brighter()}, exam)
+    means = exam.faces.images.mean((1, 2, 3))
+    assert asked[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
+    assert shown.height > 4 * 64
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_seeds(name):
+    runs = at_length(name)
+    assert runs.groupby("variant", sort=False).seed.apply(list).to_dict() == {
+        variant: [0, 1, 2] for variant in EXPERIMENTS[name].variants
+    }
+    assert set(runs.faces) == {256}
+    assert not over_seeds(runs)[["kept_and_changed", "relative_error"]].isna().any(axis=None)
 
 
 def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path):

@@ -1,4 +1,4 @@
-"""The protocol on photographs, of which no true answer is known. Drawn faces stand in for them."""
+"""The protocol on photographs, of which no true answer is known but those of pairs. Drawn faces stand in for them."""
 
 import csv
 import dataclasses
@@ -16,14 +16,19 @@ from facekit.evaluation.protocol import (
     Panel,
     evaluate,
     evaluate_weights,
+    pairs_exam,
     photograph_exam,
     references,
     to_text,
 )
+from facekit.evaluation.protocol.exam import full_questions
 from facekit.evaluation.protocol.run import read_rows
+from facekit.expression import Expression
 from facekit.faces import Faces, to_uint8
+from facekit.show import to_image
 
 FACES = 8
+PEOPLE = 12  # of the pairs
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +43,12 @@ def data_home(tmp_path_factory):
             drawn = SyntheticFaces(split, people=people, faces_per_person=1, size=48, channels=1).faces(range(people))
             for image, emotion in zip(to_uint8(drawn.images), drawn.emotion.tolist(), strict=True):
                 rows.writerow([emotion, " ".join(map(str, image.flatten().tolist())), usage])
+    drawn = SyntheticFaces("test", people=PEOPLE, faces_per_person=1, size=64, channels=1)
+    for name in ("neutral", "happy"):
+        shown = drawn.counterfactual(range(PEOPLE), Expression.of(name)).images
+        for person, image in enumerate(shown):
+            (home / "pairs" / f"{person:02d}").mkdir(parents=True, exist_ok=True)
+            to_image(image).save(home / "pairs" / f"{person:02d}" / f"{name}.png")
     return home
 
 
@@ -122,6 +133,47 @@ def test_without_a_recogniser_emotions_alone_are_measured(tmp_path):
     assert table.kept_and_changed.isna().all()
     assert table.accuracy.is_monotonic_decreasing
     assert "as asked" in to_text(table)
+
+
+# ------------------------------------------------------------------------------- pairs: photographs with a true answer
+
+
+def test_everybody_is_asked_for_both_and_the_answer_is_their_other_picture():
+    exam = pairs_exam()
+    assert len(exam.faces) == 8
+    assert [PROTOCOL_EMOTIONS[i] for i in exam.faces.emotion] == ["neutral", "happy"] * 4
+    assert sorted(exam.others.person.tolist()) == sorted([*range(8, PEOPLE)] * 2)
+    questions = full_questions(exam)
+    assert len(questions) == 16
+    assert torch.equal(questions.answers, torch.arange(16))
+    truth = exam.truth(questions.rows, questions.expression)
+    same = questions.asked == exam.faces.emotion[questions.rows]
+    assert torch.equal(truth[same], exam.faces.images)
+    other = dataclasses.replace(exam.faces, images=truth[~same])
+    assert ((other.images - exam.faces.images).abs().mean((1, 2, 3)) > 0.005).all()
+
+
+def test_true_answers_of_pairs_are_measured_against(panel, tmp_path):
+    tables = evaluate_weights([], tmp_path, panel=panel, data="pairs")
+    ((name, table),) = tables.items()
+    table = table.set_index("name")
+    assert name == "pairs-48px-grey-8"
+    assert list(table.index) == ["true counterfactual", "copy", "noise"]
+    assert table.relative_error["true counterfactual"] < 0.02
+    assert table.relative_error["copy"] == pytest.approx(1)
+    assert table.relative_error["noise"] > 2
+    assert table.verified[["true counterfactual", "copy"]].min() > 0.5
+    assert table.accuracy["copy"] <= 0.5  # of two questions, one asked for what it is read as
+    assert {name for name in table if name.startswith("f1_by_emotion")} == {
+        "f1_by_emotion_neutral", "f1_by_emotion_happy"
+    }  # fmt: skip
+    with pytest.raises(CannotEvaluate, match="leave the intensities out"):
+        evaluate_weights([], tmp_path, panel=panel, data="pairs", intensities=True)
+
+
+def test_some_people_have_to_be_left_to_measure_the_threshold_on():
+    with pytest.raises(CannotEvaluate, match=r"12 people.*--faces"):
+        pairs_exam(PEOPLE)
 
 
 def test_hair_and_background_are_hidden_from_the_recogniser():

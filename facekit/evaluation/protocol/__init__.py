@@ -5,7 +5,15 @@ What is measured, and how, is said where it is done: the questions in `exam`, wh
 of each edit in `measures`, of all edits in `summary`.
 """
 
-from facekit.evaluation.protocol.exam import CannotEvaluate, Editor, Exam, Questions, photograph_exam, synthetic_exam
+from facekit.evaluation.protocol.exam import (
+    CannotEvaluate,
+    Editor,
+    Exam,
+    Questions,
+    pairs_exam,
+    photograph_exam,
+    synthetic_exam,
+)
 from facekit.evaluation.protocol.panel import AnswerKey, Panel
 from facekit.evaluation.protocol.run import evaluate, read_rows
 from facekit.evaluation.protocol.table import evaluate_weights, leaderboard, references, to_text
@@ -20,6 +28,7 @@ __all__ = [
     "evaluate",
     "evaluate_weights",
     "leaderboard",
+    "pairs_exam",
     "photograph_exam",
     "read_rows",
     "references",

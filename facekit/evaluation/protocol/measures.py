@@ -12,6 +12,7 @@ from torch import Tensor
 from facekit.emotions import EMOTIONS
 from facekit.evaluation.counterfactual import changed_psnr, relative_error
 from facekit.evaluation.identity import cosine
+from facekit.evaluation.judges import IdentityJudge
 from facekit.evaluation.motion import action_unit_error, expression_change
 from facekit.evaluation.protocol.exam import Exam, Questions
 from facekit.evaluation.protocol.panel import AnswerKey, Panel, Reading
@@ -37,7 +38,7 @@ def edit_rows(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, im
         likeness, threshold, verified        cosine to the input, the cosine at 1 % false accepts, and whether above
         stranger                             cosine to the next face's input, who is somebody else
         kept_and_changed                     `right` and `verified`, of edits that ask for another emotion
-    and, where the truth is known,
+    and, where the truth is known and, for some, a judge of the suite's own that measures it,
         mse, mse_copy, relative_error        to the truth, of the edit and of the input; their ratio (E8)
         changed_psnr, psnr, ssim, distance   to the truth: decibels where it should change and over all, SSIM, and
                                              distance in the identity network's maps, which stands in for LPIPS (E5)
@@ -53,7 +54,9 @@ def edit_rows(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, im
         kept = columns["right"] & columns["verified"]
         columns["kept_and_changed"] = torch.where(asked_change, kept.double(), torch.nan)
     if exam.truth is not None:
-        columns |= _pictured(exam, key, panel, questions, images) | _moved(key, questions, said)
+        columns |= _pictured(exam, key, panel, questions, images)
+        if panel.action_units:
+            columns |= _moved(key, questions, said)
     return _frame(columns | _known(exam, questions)), said
 
 
@@ -124,6 +127,7 @@ def _column(measure: str, judge, place: int) -> str:
 
 def _pictured(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, images: Tensor) -> dict[str, Tensor]:
     parts = []
+    maps = next((judge.system for judge in panel.identity[:1] if isinstance(judge, IdentityJudge)), None)
     for part in torch.arange(len(questions)).split(_BATCH):
         edit, truth = images[part], key.images[questions.answers[part]]
         source = exam.faces.images[questions.rows[part]]
@@ -134,8 +138,9 @@ def _pictured(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, im
             "changed_psnr": changed_psnr(edit, truth, source).clamp(max=BEST_PSNR),
             "psnr": psnr(edit, truth).clamp(max=BEST_PSNR),
             "ssim": ssim(edit, truth),
-            "distance": judge_distance(edit, truth, panel.identity[0].system),
         }
+        if maps is not None:
+            measured["distance"] = judge_distance(edit, truth, maps)
         parts.append(measured)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -80,10 +80,10 @@ def evaluate(
     intensities of faces whose true answers are not known.
     """
     name = name or generator.name
-    if intensities and exam.truth is None:
+    if intensities and (exam.truth is None or panel.action_units is None):
         raise CannotEvaluate(
-            f"how far a face went to an expression is measured between its true pictures, which {exam.name} does not "
-            "have: leave the intensities out"
+            "how far a face went to an expression is measured by its action units, between its true pictures: of "
+            f"photographs such as {exam.name}'s, there is no judge of these: leave the intensities out"
         )
     panel.check_impartial(generator)
     folder = _folder(out, exam, name)

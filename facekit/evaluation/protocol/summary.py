@@ -69,8 +69,9 @@ def ratio_of_means(errors: Tensor, of_copying: Tensor) -> Tensor:
 
 
 def mean_f1(asked: Tensor, judged: Tensor) -> Tensor:
-    """The mean over emotions of F1, of what was asked and what a judge read, as indices into `EMOTIONS`."""
-    return multiclass_f1_score(judged, asked, len(PROTOCOL_EMOTIONS), average="macro")
+    """The mean of F1 over the emotions that were asked for, of what was asked and what a judge read, as indices into
+    `EMOTIONS`."""
+    return multiclass_f1_score(judged, asked, len(PROTOCOL_EMOTIONS), average=None)[asked.unique()].mean()
 
 
 EDIT_MEASURES = (
@@ -104,7 +105,8 @@ def edits_summary(rows: pd.DataFrame) -> Numbers:
     numbers["recall"] = rows.groupby("asked", sort=False).right.mean().to_dict()
     for suffix in ("", *_suffixes(rows, "judged")):
         scores = emotion_scores(_numbers(rows[f"judged{suffix}"]), _numbers(rows.asked))
-        numbers[f"f1_by_emotion{suffix}"] = scores.f1_by_emotion
+        asked = rows.asked.unique()
+        numbers[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in asked}
     return numbers
 
 

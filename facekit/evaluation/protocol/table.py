@@ -17,6 +17,7 @@ from facekit.evaluation.protocol.exam import (
     CannotEvaluate,
     Editor,
     Exam,
+    pairs_exam,
     photograph_exam,
     synthetic_exam,
 )
@@ -108,9 +109,11 @@ def evaluate_weights(
 
 
 def exam_of(data: str, faces: int | None, size: int, channels: int) -> Exam:
-    """The exam on drawn faces, or on a dataset of photographs; the arguments are those of `evaluate_weights`."""
+    """The exam on drawn faces, on pairs, or on a dataset of photographs; arguments are those of `evaluate_weights`."""
     if data == "synthetic":
         return synthetic_exam(faces or FACES, size, channels)
+    if data == "pairs":
+        return pairs_exam(faces, size, channels)
     return photograph_exam(data, faces or PHOTOGRAPHS, size, channels)
 
 
