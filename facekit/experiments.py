@@ -128,7 +128,7 @@ def sheet(systems: Mapping[str, Generator], exam: Exam) -> Image.Image:
         edits = [system.edit(pair, Expression.of(emotion), seed=0) for emotion in PROTOCOL_EMOTIONS]
         pictures += [[pair.images[row], *(edit[row] for edit in edits)] for row in range(2)]
         names += [name, ""]
-    return grid(pictures, columns=["input", *PROTOCOL_EMOTIONS], rows=names, size=64)
+    return grid(pictures, columns=["input", *PROTOCOL_EMOTIONS], rows=names, size=48)
 
 
 def at_length(name: str) -> pd.DataFrame:

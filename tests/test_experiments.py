@@ -82,7 +82,7 @@ def test_the_sheet_shows_the_lightest_and_the_darkest_face():
     shown = sheet({"one": Brighter(), "other": Brighter()}, exam)
     means = exam.faces.images.mean((1, 2, 3))
     assert asked[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
-    assert shown.height > 4 * 64
+    assert shown.height > 4 * 48
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
