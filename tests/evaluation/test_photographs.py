@@ -160,7 +160,7 @@ def test_true_answers_of_pairs_are_measured_against(panel, tmp_path):
     assert name == "pairs-48px-grey-8"
     assert list(table.index) == ["true counterfactual", "copy", "noise"]
     assert table.relative_error["true counterfactual"] < 0.02
-    assert table.relative_error["copy"] == pytest.approx(1)
+    assert table.relative_error["copy"] == pytest.approx(1, abs=1e-3)  # pictures are rounded to 8 bits
     assert table.relative_error["noise"] > 2
     assert table.verified[["true counterfactual", "copy"]].min() > 0.5
     assert table.accuracy["copy"] <= 0.5  # of two questions, one asked for what it is read as

@@ -112,7 +112,7 @@ class Questions:
         return self._places(torch.full_like(self.asked, NEUTRAL))
 
     def _places(self, emotions: Tensor) -> Tensor:
-        return self.rows * len(self.kinds) + torch.searchsorted(torch.tensor(self.kinds), emotions)
+        return self.rows * len(self.kinds) + torch.searchsorted(torch.tensor(self.kinds), emotions.contiguous())
 
 
 def full_questions(exam: Exam) -> Questions:
