@@ -77,6 +77,8 @@ class Translator(nn.Module):
                 raise ValueError(f"a translator's {name} is {value!r}; known are {', '.join(known)}")
         if block == "mixed_attention" and dropout == "blocks":
             raise ValueError("blocks with attention have no dropout: give 'none' or 'ends'")
+        if groups is not None and width % groups:
+            raise ValueError(f"a translator's width is {width}, which its {groups} groups do not divide: change either")
         self.slope, self.skips, self.dropout = slope, skips, dropout
         self.planes = labels if condition == "planes" else 0
         adaptive = labels if condition == "adaptive" else 0

@@ -63,6 +63,8 @@ def test_what_does_not_exist_is_refused():
         with pytest.raises(ValueError, match=f"{name} is 'odd'; known are"):
             Translator(3, 3, **{name: "odd"})
     assert "blocks" in DROPOUTS
+    with pytest.raises(ValueError, match="width is 12, which its 8 groups do not divide"):
+        Translator(3, 3, width=12, groups=8)
     with pytest.raises(ValueError, match="48 pixels cannot be halved 5 times"):
         PatchDiscriminator(3, 48, 7, layers=5)
 

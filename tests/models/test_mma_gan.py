@@ -14,7 +14,7 @@ from facekit.models.mma_gan import ABLATION, MMAGAN
 from facekit.models.system import Clock
 from facekit.training import fit
 
-TINY = {"width": 4, "blocks": 1, "scales": 2, "discriminator_width": 4, "batch": 8}
+TINY = {"width": 4, "groups": 4, "blocks": 1, "scales": 2, "discriminator_width": 4, "batch": 8}
 HAPPY = PROTOCOL_EMOTIONS.index("happy")
 
 

@@ -24,7 +24,7 @@ from facekit.training import fit, train
 from facekit.training.machine import ForwardPrecision
 from facekit.weights import read_card
 
-TINY = {"width": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
+TINY = {"width": 4, "groups": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
 
 
 def build(profile="smoke", **fields):
