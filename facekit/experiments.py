@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,8 +148,10 @@ def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
-def to_text(table: pd.DataFrame) -> str:
+def to_text(table: pd.DataFrame, measures: Collection[str] = COMPARED) -> str:
     """The table of an experiment, to be read in a terminal: each mean with the least and the most over seeds.
+
+    measures  which of `COMPARED` are shown
 
     >>> row = {"variant": "skips", "runs": 3, "collapsed": 0, "fid": 2.0, "fid_least": 1.5, "fid_most": 2.5}
     >>> print(to_text(pd.DataFrame([row])))
@@ -158,7 +160,7 @@ def to_text(table: pd.DataFrame) -> str:
     """
     shown = table[["variant", "runs", "collapsed"]].copy()
     for measure in COMPARED:
-        if measure in table:
+        if measure in table and measure in measures:
             columns = [table[measure], table[f"{measure}_least"], table[f"{measure}_most"]]
             shown[measure] = [
                 f"{mean:.2f} ({least:.2f}-{most:.2f})" for mean, least, most in zip(*columns, strict=True)

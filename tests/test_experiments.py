@@ -102,6 +102,7 @@ def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path)
     assert (row.fid, row.fid_least, row.fid_most) == (2, 1, 3)
     assert "relative_error" not in table
     assert "0.60 (0.50-0.70)" in to_text(table.reset_index())
+    assert to_text(table.reset_index(), ["fid"]).split("\n")[0].split() == ["variant", "runs", "collapsed", "fid"]
 
 
 def test_where_all_have_collapsed_there_is_still_a_table():

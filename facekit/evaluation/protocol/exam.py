@@ -214,7 +214,7 @@ def pairs_exam(faces: int | None = None, size: int = 64, channels: int = 1) -> E
         raise CannotEvaluate(
             f"pairs holds {people} people, and {faces} with two others at least are needed: ask for fewer by --faces"
         )
-    rest, smile = PROTOCOL_EMOTIONS.index("neutral"), PROTOCOL_EMOTIONS.index("happy")
+    smile = PROTOCOL_EMOTIONS.index("happy")
     inputs = dataset.faces([2 * i + i % 2 for i in range(faces)])
     return Exam(
         name=_name(dataset, faces),
@@ -223,7 +223,7 @@ def pairs_exam(faces: int | None = None, size: int = 64, channels: int = 1) -> E
         others=dataset.faces(range(2 * faces, len(dataset))),
         training=None,
         truth=lambda rows, asked: dataset.faces(2 * rows + (asked.emotion.argmax(1) == smile)).images,
-        kinds=tuple(sorted((rest, smile))),
+        kinds=tuple(sorted((smile, NEUTRAL))),
     )
 
 

@@ -38,7 +38,7 @@ def edit_rows(exam: Exam, key: AnswerKey, panel: Panel, questions: Questions, im
         likeness, threshold, verified        cosine to the input, the cosine at 1 % false accepts, and whether above
         stranger                             cosine to the next face's input, who is somebody else
         kept_and_changed                     `right` and `verified`, of edits that ask for another emotion
-    and, where the truth is known and, for some, a judge of the suite's own that measures it,
+    and, where the truth is known (`distance` and the action units only by judges of our own, where they are),
         mse, mse_copy, relative_error        to the truth, of the edit and of the input; their ratio (E8)
         changed_psnr, psnr, ssim, distance   to the truth: decibels where it should change and over all, SSIM, and
                                              distance in the identity network's maps, which stands in for LPIPS (E5)
