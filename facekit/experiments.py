@@ -1,25 +1,30 @@
-"""Comparisons of one system's variants, each trained for as many steps as the others: P2's table 2, P3's ablation."""
+"""Comparisons of one system's variants, each trained for as many steps as the others: P2's table 2 and its joint
+training on two domains, P3's ablation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import torch
 from PIL import Image
+from torch import Tensor
 
 from facekit.emotions import PROTOCOL_EMOTIONS
-from facekit.evaluation.protocol import Exam, Panel, evaluate
+from facekit.evaluation.protocol import Exam, Panel, evaluate, synthetic_exam
+from facekit.evaluation.protocol.exam import FACES
 from facekit.evaluation.protocol.summary import flat
 from facekit.evaluation.protocol.table import exam_of
-from facekit.expression import Expression
+from facekit.expression import DOMAINS, Expression, UnsupportedExpression
+from facekit.faces import Faces
 from facekit.files import atomic_path
 from facekit.machine import fastest_device
 from facekit.models.adversarial import Collapsed
 from facekit.models.load import load_system
 from facekit.models.mma_gan import ABLATION
-from facekit.models.stargan import VARIANTS
+from facekit.models.stargan import JOINT, VARIANTS
 from facekit.models.system import Generator
 from facekit.runs import checkout
 from facekit.show.pictures import grid
@@ -28,10 +33,14 @@ from facekit.training.run import train
 
 @dataclass(frozen=True)
 class Experiment:
-    """A system, and what each of its variants sets in the preset."""
+    """A system, and what each of its variants sets in the preset.
+
+    drawn  options of `SyntheticFaces`, where that is what all of them learn from
+    """
 
     system: str
     variants: Mapping[str, Mapping[str, object]]
+    drawn: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def fields(self) -> set[str]:
@@ -41,6 +50,7 @@ class Experiment:
 
 EXPERIMENTS: dict[str, Experiment] = {
     "table2": Experiment("stargan", VARIANTS),  # P2, table 2: G2 and G4 to G7
+    "joint": Experiment("stargan", JOINT, {"domain": "both"}),  # P2, figure 10: G3
     "ablation": Experiment("mma_gan", ABLATION),  # P3, figure 4: G10
 }
 
@@ -82,6 +92,8 @@ def run_experiment(
         raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
     experiment, rows, overrides = EXPERIMENTS[name], [], dict(overrides or {})
     shown: dict[str, Generator] = {}
+    if data == "synthetic":
+        overrides |= {f"data.{option}": value for option, value in experiment.drawn.items()}
     if taken := experiment.fields & set(overrides):
         raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
     for variant, fields in experiment.variants.items():
@@ -106,8 +118,10 @@ def run_experiment(
             generator = load_system(path).to(fastest_device())
             if seed == seeds[0]:
                 shown[variant] = generator
-            exam = exam_of(data, faces, generator.preset.size, generator.channels)
-            rows.append(row | flat(evaluate(generator, exam, panel, out / "evaluation", name=run, tell=tell)))
+            exams = dict(_exams(data, faces, generator))
+            for way, exam in exams.items():
+                measured = evaluate(generator, exam, panel, out / "evaluation", name=run, tell=tell)
+                rows.append(row | {"variant": f"{variant}{way}"} | flat(measured))
     runs = pd.DataFrame(rows)
     table = over_seeds(runs)
     for each, file in ((runs, "runs.csv"), (table, "table.csv")):
@@ -115,20 +129,54 @@ def run_experiment(
             each.to_csv(draft, index=False)
     if shown:
         with atomic_path(out / "sheet.png") as draft:
-            sheet(shown, exam).save(draft, format="PNG", optimize=True)
+            sheet(shown, list(exams.values())).save(draft, format="PNG", optimize=True)
     return table
 
 
-def sheet(systems: Mapping[str, Generator], exam: Exam) -> Image.Image:
-    """The lightest and the darkest face of an exam with every emotion, by each of some generators, two rows each."""
-    brightness = exam.faces.images.mean((1, 2, 3))
-    pair = exam.faces[[int(brightness.argmax()), int(brightness.argmin())]]
+def _exams(data: str, faces: int | None, generator: Generator) -> Iterator[tuple[str, Exam]]:
+    """The exams of a generator, each with what is added to a variant's name: one, or, of one that knows drawn faces of
+    two domains, one for each that faces may be of and, where they cross over, for each that answers are asked in."""
+    look = {"size": generator.preset.size, "channels": generator.channels}
+    if data != "synthetic" or "domain" not in generator.understands:
+        yield "", exam_of(data, faces, **look)
+        return
+    for domain in DOMAINS:
+        for goal in DOMAINS if generator.preset.cross_domain else (None,):
+            exam = synthetic_exam(faces or FACES, **look, domain=domain, towards=goal)
+            yield f": {domain} to {goal or domain}", exam
+
+
+def sheet(systems: Mapping[str, Generator], exams: Sequence[Exam]) -> Image.Image:
+    """Two faces with every emotion, by each of some generators, two rows each: the lightest and the darkest of an exam
+    or, where there are exams of two domains, a photograph and a cartoon with every emotion of either (P2, figure 10).
+    What a generator has not learned is left blank.
+    """
+    first, last = exams[0].faces, exams[-1].faces
+    pair = _extremes(first) if len(exams) == 1 else Faces.cat([_extremes(first)[:1], _extremes(last)[:1]])
+    goals = [Expression.of(emotion) for emotion in PROTOCOL_EMOTIONS]
+    if len(exams) > 1:
+        goals = [goal.with_domain(domain) for domain in DOMAINS for goal in goals]
     pictures, names = [], []
     for name, system in systems.items():
-        edits = [system.edit(pair, Expression.of(emotion), seed=0) for emotion in PROTOCOL_EMOTIONS]
+        edits = [_edits(system, pair, goal) for goal in goals]
         pictures += [[pair.images[row], *(edit[row] for edit in edits)] for row in range(2)]
         names += [name, ""]
-    return grid(pictures, columns=["input", *PROTOCOL_EMOTIONS], rows=names, size=48)
+    columns = PROTOCOL_EMOTIONS * (len(goals) // len(PROTOCOL_EMOTIONS))
+    return grid(pictures, columns=["input", *columns], rows=names, size=48)
+
+
+def _extremes(faces: Faces) -> Faces:
+    """The lightest and the darkest."""
+    brightness = faces.images.mean((1, 2, 3))
+    return faces[[int(brightness.argmax()), int(brightness.argmin())]]
+
+
+def _edits(system: Generator, faces: Faces, goal: Expression) -> Tensor:
+    """Edits (N, C, H, W), or blanks."""
+    try:
+        return system.edit(faces, goal, seed=0)
+    except UnsupportedExpression:
+        return torch.ones_like(faces.images)
 
 
 def at_length(name: str) -> pd.DataFrame:

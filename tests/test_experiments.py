@@ -9,6 +9,7 @@ from PIL import Image
 from facekit import cli, experiments
 from facekit.evaluation.protocol import synthetic_exam
 from facekit.experiments import EXPERIMENTS, at_length, over_seeds, run_experiment, sheet, to_text
+from facekit.expression import DOMAINS, UnsupportedExpression
 from facekit.faces import Faces
 from facekit.models.adversarial import Collapsed
 from facekit.models.system import system_class
@@ -34,7 +35,7 @@ def trained(monkeypatch):
     monkeypatch.setattr(experiments, "train", train)
     monkeypatch.setattr(experiments, "evaluate", evaluate)
     monkeypatch.setattr(experiments, "exam_of", lambda data, faces, size, channels: (data, faces, size, channels))
-    generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3)
+    generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3, understands=frozenset({"emotion"}))
     generator.to = lambda device: generator
     monkeypatch.setattr(experiments, "load_system", lambda path: generator)
     monkeypatch.setattr(experiments, "sheet", lambda systems, exam: Image.new("RGB", (10 * len(systems), 8)))
@@ -79,13 +80,57 @@ def test_the_sheet_shows_the_lightest_and_the_darkest_face():
             return faces.images
 
     exam = synthetic_exam(6, size=32)
-    shown = sheet({"one": Brighter(), "other": Brighter()}, exam)
+    shown = sheet({"one": Brighter(), "other": Brighter()}, [exam])
     means = exam.faces.images.mean((1, 2, 3))
     assert asked[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
     assert shown.height > 4 * 48
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_on_the_sheet_of_two_domains_a_face_of_each_gets_every_emotion_of_either():
+    asked = []
+
+    class Photographer:
+        def edit(self, faces, expression, *, seed):
+            asked.append((faces.domain.tolist(), repr(expression)))
+            if "cartoon" in repr(expression):
+                raise UnsupportedExpression("cartoons were not learned")
+            return faces.images
+
+    exams = [synthetic_exam(2, size=32, domain=domain) for domain in DOMAINS]
+    shown = sheet({"one": Photographer()}, exams)
+    assert len({said for _, said in asked}) == 14
+    assert all(domains == [0, 1] for domains, _ in asked)
+    assert shown.width > 15 * 48
+
+
+def test_of_two_domains_every_way_is_an_exam(trained, tmp_path, monkeypatch):
+    sat = []
+
+    def evaluate(generator, exam, panel, out, *, name, tell):
+        sat.append((name, exam.faces.domain[0].item(), exam.domain))
+        return {"name": name, "kept_and_changed": 0.5}
+
+    def load(path):
+        crossing = "parts" not in str(path)
+        preset = SimpleNamespace(size=32, cross_domain=crossing)
+        generator = SimpleNamespace(preset=preset, channels=3, understands=frozenset({"emotion", "domain"}))
+        generator.to = lambda device: generator
+        return generator
+
+    monkeypatch.setattr(experiments, "evaluate", evaluate)
+    monkeypatch.setattr(experiments, "load_system", load)
+    table = run_experiment("joint", tmp_path, panel=None, seeds=(0,), faces=2)
+    assert all(run["overrides"]["data.domain"] == "both" for run in trained)
+    ways = ["photo to photo", "photo to cartoon", "cartoon to photo", "cartoon to cartoon"]
+    assert table.variant.tolist()[:4] == [f"stargan: {way}" for way in ways]
+    assert table.variant.tolist()[8:] == [
+        f"skips with labels in parts: {way}" for way in ("photo to photo", "cartoon to cartoon")
+    ]
+    crossing = [(0, "photo"), (0, "cartoon"), (1, "photo"), (1, "cartoon")]
+    assert [exam for _, *exam in sat] == [list(way) for way in [*crossing, *crossing, (0, None), (1, None)]]
+
+
+@pytest.mark.parametrize("name", ["table2", "ablation"])
 def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_seeds(name):
     runs = at_length(name)
     assert runs.groupby("variant", sort=False).seed.apply(list).to_dict() == {
@@ -119,10 +164,10 @@ def test_every_variant_can_be_built(name):
 
 
 def test_a_name_that_does_not_exist_is_refused(tmp_path, capsys):
-    with pytest.raises(ValueError, match="known are table2, ablation"):
+    with pytest.raises(ValueError, match="known are table2, joint, ablation"):
         run_experiment("table3", tmp_path, panel=None)
     assert cli.main(["experiment", "table3"]) == 2
-    assert "'table3' is no experiment; known are table2, ablation" in capsys.readouterr().err
+    assert "'table3' is no experiment; known are table2, joint, ablation" in capsys.readouterr().err
 
 
 def test_the_command_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):

@@ -27,11 +27,16 @@ def add_training(commands) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
     parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
     _add_exam(parser)
+    parser.add_argument(
+        "--emotions",
+        type=lambda text: text.split(","),
+        help="that faces show and are asked for, such as happy,neutral, for generators that know no others",
+    )
     parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
     parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
     parser = add(commands, "experiment", experiment)
-    parser.add_argument("name", help="table2 (P2) or ablation (P3)")
+    parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
     _add_run(parser)
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
     _add_exam(parser)
@@ -118,6 +123,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         panel=_judges_of(arguments),
         data=arguments.data,
         faces=arguments.faces,
+        emotions=arguments.emotions,
         intensities=arguments.intensities,
         again=arguments.again,
         tell=line,

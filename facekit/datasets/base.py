@@ -26,6 +26,7 @@ DATASETS: dict[str, str] = {
     "synthetic_pairs": "facekit.datasets.synthetic.pairs:SyntheticPairs",
     "pairs": "facekit.datasets.pairs:NeutralHappyPairs",
     "folder": "facekit.datasets.folder:PictureFolder",
+    "joint": "facekit.datasets.joint:JointFaces",
 }
 
 

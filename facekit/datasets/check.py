@@ -17,6 +17,7 @@ from facekit.datasets.stored import StoredFaces
 from facekit.emotions import EMOTIONS
 
 _DRAWN = ("synthetic", "synthetic_pairs")  # need no file
+_OF_OTHERS = ("joint",)  # whose files are those of datasets that are looked at themselves
 _MOST_SHOWN = 10  # problems of one dataset in the printed text
 
 
@@ -92,7 +93,7 @@ def check_data(home: str | os.PathLike | None = None) -> DataReport:
     Every picture is read, as when the dataset is opened for the first time; a second check takes seconds.
     """
     home = data_home() if home is None else Path(home).expanduser()
-    return DataReport(home, tuple(check_dataset(name, home / name) for name in DATASETS))
+    return DataReport(home, tuple(check_dataset(name, home / name) for name in DATASETS if name not in _OF_OTHERS))
 
 
 def check_dataset(name: str, root: str | os.PathLike) -> DatasetReport:

@@ -49,8 +49,9 @@ PAPER = {
 }  # fmt: skip
 
 OURS = {
-    "augment": "flip", "r1": 0.01, "learning_rate": 1e-3, "balanced": True, "warmup": 100, "width": 32,
-    "discriminator_width": 24, "discriminator_widest": 96, "batch": 64, "steps": 2000, "pool": 32,
+    "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 1.6e-2, "discriminator_rate": 6e-3,
+    "warmup": 50, "balanced": True, "reconstruction": 3.0, "width": 48, "groups": 8, "discriminator_width": 48,
+    "discriminator_widest": 192, "batch": 112, "steps": 800, "pool": 32,
 }  # fmt: skip
 
 SMOKE = OURS | {

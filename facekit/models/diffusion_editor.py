@@ -38,7 +38,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.averages import follow
@@ -47,7 +46,7 @@ from facekit.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.models.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import drawn_levels, label_weights, labelled, unit_levels
+from facekit.models.label import drawn_levels, labelled, unit_levels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step, System
 
@@ -136,8 +135,7 @@ class DiffusionEditor(DenoisingEditor):
         last = torch.full((n,), self.preset.timesteps - 1, device=label.device)
         told = torch.ones(n, dtype=torch.bool, device=label.device)
         edited = self.clean_estimate(torch.randn_like(faces.images), last, told, told, label, faces.images)
-        logits = self.advisers[0](augment(Faces(edited), torch.default_generator, RECIPES["affine"]).images)
-        read = F.cross_entropy(logits, label_weights(asked, self.advisers[0].emotions, self.name).to(logits))
+        read = self.advisers[0].reading_loss(edited, asked)
         return "denoiser", near + self.preset.reading * read, {"near": near, "read": read}
 
     def turned(self, faces: Faces) -> Tensor:

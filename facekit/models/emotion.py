@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from facekit.datasets.augment import RECIPES, augment
 from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.losses.attribute import emotion_loss
+from facekit.models.label import label_weights
 from facekit.models.reader import FaceReader
 from facekit.models.system import Clock, Preset, Step
 
@@ -46,6 +50,15 @@ class EmotionClassifier(FaceReader):
     def probabilities(self, images: Tensor) -> Tensor:
         """How likely each of `emotions` is, (N, 7) summing to 1, averaged over the picture and its mirror image."""
         return self.read(images).softmax(1)
+
+    def reading_loss(self, images: Tensor, asked: Expression) -> Tensor:
+        """How far edits (N, C, H, W), of any size and colour, are from being read as asked: the mean cross-entropy.
+
+        They are moved a little first, so that it takes more to please the network than a few right pixels.
+        """
+        seen = Faces(images).fitted(self.preset.size, self.channels)
+        logits = self(augment(seen, torch.default_generator, RECIPES["affine"]).images).float()
+        return F.cross_entropy(logits, label_weights(asked, self.emotions, self.name).to(logits))
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         preset = self.preset

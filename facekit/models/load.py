@@ -54,14 +54,14 @@ def start_from(system: System, source: str | os.PathLike) -> int:
     """Put other weights into a system that is not trained yet, wherever a tensor has the same name and shape.
 
     Of a system of another kind that is what both have: the denoiser of `label_diffusion` in a `vae_diffusion`, but for
-    the embedding of codes (P1 §7). A grey U-Net takes those of a colour one (`grey_unet`). Remembered in
+    the embedding of codes (P1 §7). A network of grey pictures takes those of a colour one (`greyed`). Remembered in
     `system.started_from`.
 
     Returns how many tensors were put in place. Raises `WeightsError` where none fits, or there are none.
     """
     tensors, card = load_weights(source)
     if system.channels < card.channels:
-        tensors = grey_unet(tensors, card.preset.get("factor", 1))
+        tensors = greyed(tensors, card.preset.get("factor", 1))
     own = system.state_dict()
     fitting = {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
     if not fitting:
@@ -71,17 +71,22 @@ def start_from(system: System, source: str | os.PathLike) -> int:
     return len(fitting)
 
 
-def grey_unet(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
-    """The weights of a `UNet` of colour pictures, by name, as they act on grey ones, whose three channels are alike;
-    what it answers is the mean of the three it would have. Other tensors are returned as they are.
+_TAKE_PICTURES = ("unet.stem.weight", "generator.down.0.conv.weight")
+_GIVE_PICTURES = ("unet.head.weight", "unet.head.bias", "generator.last.weight")
+
+
+def greyed(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
+    """The weights of a `UNet` or a `Translator` of colour pictures, by name, as they act on grey ones, whose three
+    channels are alike; what the last layer says is the mean of the three it would have. Other tensors are returned as
+    they are.
 
     factor  of its `PixelUnshuffle`, which puts the places of a channel side by side
     """
     cells, grey = factor**2, {}
     for name, value in tensors.items():
-        if name.endswith("unet.stem.weight"):
+        if name.endswith(_TAKE_PICTURES):
             value = value.unflatten(1, (-1, 3, cells)).sum(2).flatten(1, 2)
-        elif name.endswith(("unet.head.weight", "unet.head.bias")):
+        elif name.endswith(_GIVE_PICTURES):
             value = value.unflatten(0, (-1, 3, cells)).mean(1).flatten(0, 1)
         grey[name] = value
     return grey

@@ -124,6 +124,8 @@ class StarGANPreset(TranslatorPreset):
     neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
     teacher: str | None = None  # name or path of the weights of another generator, whose edits it also learns to make
     imitation: float = 400.0  # weight of the mean squared difference from its edits, where there is a teacher
+    reader: str | None = None  # name or path of the weights of an emotion network (E1), which is to read edits as asked
+    reading: float = 1.0  # weight of what it reads
 
 
 # Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
@@ -171,6 +173,21 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
 }
 """P2's table 2, rows (d) to (i): what each sets in a preset of StarGAN, all else being equal (G4 to G7)."""
 
+_BOTH = {"cartoon_emotions": PROTOCOL_EMOTIONS, "cross_domain": True}
+
+JOINT: Mapping[str, Mapping[str, object]] = {
+    "stargan": {**_BOTH, "skips": "none"},
+    "skips": {**_BOTH},
+    "skips with labels in parts": {
+        "emotions": ("happy", "sad", "surprise", "neutral"),
+        "cartoon_emotions": ("angry", "disgust", "fear", "neutral"),
+        "cross_domain": False,
+    },
+}
+"""G3, on photographs and cartoons at once: with the same labels in both, and faces that cross over (P2, figure 10);
+and with labels of which each domain has its part, where no face crosses over, but may be asked for what only the other
+domain is labelled with (Choi 2018, §3.3)."""
+
 
 class StarGAN(AdversarialGenerator):
     """A face and the label that it should have to the same face with it.
@@ -182,8 +199,8 @@ class StarGAN(AdversarialGenerator):
 
     name = "stargan"
     helpers = frozenset({"discriminator", "watch"})
-    advised_by = frozenset({"teacher"})
-    stands_on: ClassVar = {"teacher": "diffusion_editor"}
+    advised_by = frozenset({"teacher", "reader"})
+    stands_on: ClassVar = {"teacher": "diffusion_editor", "reader": "emotion_cnn"}
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
@@ -209,8 +226,12 @@ class StarGAN(AdversarialGenerator):
 
     @cached_property
     def advisers(self) -> Sequence[System]:
-        """The teacher, if there is one, in a list, by which it is no part of this system."""
+        """The teacher and the reader, as far as there are any, in a list, by which they are no part of this system."""
         return [load_system(name).requires_grad_(False) for name in self.requires.values()]
+
+    def adviser(self, part: str) -> System:
+        """The one of `advisers` that a field of the preset names."""
+        return self.advisers[list(self.requires).index(part)]
 
     @property
     def columns(self) -> int:
@@ -307,8 +328,11 @@ class StarGAN(AdversarialGenerator):
         pixels, distance = self._reconstruction(images, self.way_back(images, made, shown), clock)
         change = F.l1_loss(made, images)
         further = self.maker_terms(logits, target)
-        if self.advisers:
+        if preset.teacher is not None:
             further |= {"imitation": preset.imitation * F.mse_loss(made, self.taught(images, target))}
+        if preset.reader is not None:
+            asked = label_expression(target[0], self.labels.emotions)
+            further |= {"reading": preset.reading * self.adviser("reader").reading_loss(made, asked)}
         weight = preset.classes if preset.classes_in_maker is None else preset.classes_in_maker
         loss = adversarial + weight * classes + preset.reconstruction * distance + preset.residual * change
         told = {
@@ -323,7 +347,7 @@ class StarGAN(AdversarialGenerator):
 
     def taught(self, images: Tensor, target: Labels) -> Tensor:
         """The teacher's edits of faces (N, C, H, W), which it is shown in the size and colour that it knows."""
-        teacher = self.advisers[0]
+        teacher = self.adviser("teacher")
         known = Faces(images).fitted(teacher.preset.size, teacher.channels)
         seeds = torch.randint(2**31, (len(images),)).tolist()
         edited = teacher.edit(known, label_expression(target[0], self.labels.emotions), seed=seeds)

@@ -44,8 +44,9 @@ def _read(value: object, hint: object, name: str) -> object:
 
 
 def _options(hint: object) -> tuple:
+    """The types that a hint allows; None before text, so that "none" is it."""
     union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return typing.get_args(hint) if union else (hint,)
+    return tuple(sorted(typing.get_args(hint), key=lambda option: option is not type(None))) if union else (hint,)
 
 
 def _as(value: object, hint: object) -> object:

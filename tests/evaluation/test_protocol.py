@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from facekit.datasets.synthetic import SyntheticFaces
 from facekit.emotions import EMOTIONS
 from facekit.evaluation import baselines
 from facekit.evaluation.identity import kept_and_changed
@@ -25,7 +26,7 @@ from facekit.evaluation.protocol import (
 from facekit.evaluation.protocol.exam import LEVELS, answer, full_questions, self_questions, spoken, sweep_questions
 from facekit.evaluation.protocol.measures import BEST_PSNR, edit_rows, measured_level
 from facekit.evaluation.protocol.summary import edits_summary
-from facekit.expression import Expression
+from facekit.expression import DOMAINS, Expression
 from facekit.models.system import Generator, Preset
 from facekit.weights import WeightsCard
 
@@ -121,6 +122,53 @@ def test_each_person_is_asked_once_with_emotions_in_turn(exam):
 def test_what_a_face_shows_already_has_itself_as_the_answer(exam):
     questions = self_questions(exam)
     assert torch.equal(exam.truth(questions.rows, questions.expression), exam.faces.images)
+
+
+def test_an_exam_may_ask_for_some_emotions_of_faces_that_show_them():
+    exam = synthetic_exam(6, size=32, emotions=("happy", "neutral", "surprise"))
+    named = [EMOTIONS.index(name) for name in ("happy", "surprise", "neutral")]
+    assert torch.bincount(exam.faces.emotion)[named].tolist() == [2, 2, 2]
+    assert exam.name == "synthetic-32px-6-happy-surprise-neutral"
+    questions = full_questions(exam)
+    assert questions.asked.tolist() == named * 6
+    assert torch.equal(questions.answers, torch.arange(18))
+    assert questions[questions.rest].asked.eq(EMOTIONS.index("neutral")).all()
+    for wrong in (("happy", "sad"), ("neutral",), ("neutral", "contempt")):
+        with pytest.raises(CannotEvaluate, match=f"named were {', '.join(wrong)}"):
+            synthetic_exam(6, size=32, emotions=wrong)
+
+
+def test_an_exam_may_be_of_cartoons_and_ask_for_photographs():
+    names = set()
+    for domain, towards in (("photo", None), ("cartoon", None), ("cartoon", "photo"), ("photo", "photo")):
+        exam = synthetic_exam(3, size=32, domain=domain, towards=towards)
+        names.add(exam.name)
+        goal = towards or domain
+        assert exam.faces.domain.eq(DOMAINS.index(domain)).all()
+        asked = Expression.of("happy")
+        drawn = SyntheticFaces("test", people=300, faces_per_person=7, size=32, domain=domain)
+        index = [int((drawn.persons == person).nonzero()[0]) for person in exam.faces.person]
+        wanted = drawn.counterfactual(index, asked.with_domain(goal)).images
+        seen = exam.truth(torch.arange(3), asked.for_faces(3))
+        assert (seen - wanted).abs().mean() < 0.25  # of the same people in the same look, from another view
+        other = drawn.counterfactual(index, asked.with_domain(DOMAINS[1 - DOMAINS.index(goal)])).images
+        assert (seen - other).abs().mean() > (seen - wanted).abs().mean()
+        if towards is None:
+            questions = self_questions(exam)
+            assert torch.equal(exam.truth(questions.rows, questions.expression), exam.faces.images)
+    assert len(names) == 3  # that of a photograph as a photograph is the usual one
+    told = []
+
+    class Told(baselines.Copy):
+        understands = frozenset({"emotion", "domain"})
+
+        def edit(self, faces, expression, *, source=None, seed=0):
+            told.append(expression.domain)
+            return faces.images
+
+    answer(Told(), exam, full_questions(exam))
+    answer(baselines.Copy(), exam, full_questions(exam))
+    assert told[0].tolist() == [DOMAINS.index("photo")] * 21
 
 
 def test_the_sweep_asks_every_level_of_every_emotion(exam):

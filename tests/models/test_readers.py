@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from facekit.datasets.synthetic import SyntheticFaces
 from facekit.emotions import mirrored_columns
+from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.models.load import load_system
 from facekit.models.system import Clock, system_class
@@ -147,3 +149,15 @@ def test_the_encoding_of_p1_is_the_second_last_layer(drawn):
     encoding = system.features(images)
     assert encoding.shape == (3, 128)
     torch.testing.assert_close(F.linear(encoding, system.head.weight, system.head.bias), system(images))
+
+
+def test_the_reading_loss_is_small_where_faces_are_read_as_asked_whatever_their_size_and_colour():
+    reader = load_system("emotion_cnn-synthetic")
+    shown = SyntheticFaces("test", people=16, faces_per_person=1, size=reader.preset.size).faces(range(16))
+    own, other = shown.expression.only("emotion"), Expression.from_labels((shown.emotion + 1) % 7)
+    for pictures in (shown.images, shown.resized(40).gray().images):
+        torch.manual_seed(0)
+        pictures.requires_grad_()
+        as_asked, not_so = (reader.reading_loss(pictures, asked) for asked in (own, other))
+        assert as_asked < 0.5 * not_so
+        assert torch.autograd.grad(not_so, pictures)[0].abs().max() > 0

@@ -17,12 +17,12 @@ from facekit.models import stargan as module
 from facekit.models.adversarial import Collapsed
 from facekit.models.joint_label import JointLabels
 from facekit.models.label import label_weights
-from facekit.models.load import load_system
+from facekit.models.load import load_system, start_from
 from facekit.models.stargan import VARIANTS, StarGAN
 from facekit.models.system import Clock
 from facekit.training import fit, train
 from facekit.training.machine import ForwardPrecision
-from facekit.weights import read_card
+from facekit.weights import WeightsCard, read_card, save_weights
 
 TINY = {"width": 4, "groups": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
 
@@ -406,6 +406,37 @@ def test_weights_name_their_teacher_and_do_without_it(tmp_path):
     assert read_card(learned).requires == {str(path): read_card(path).sha256}
     shutil.rmtree(path.parent)
     load_system(learned)
+
+
+def test_a_reader_says_how_far_edits_are_from_being_read_as_asked(tmp_path):
+    shared = {"profile": "smoke", "progress": False}
+    path = train("emotion_cnn", **shared, out=tmp_path, overrides={"steps": 1})
+    losses, told = [], []
+    for weight in (1.0, 3.0):
+        system = awake(build(reader=str(path), reading=weight))
+        torch.manual_seed(3)
+        *_, (_, loss, terms) = system.training_step(noise(8), Clock(1, 10))
+        losses.append(loss)
+        told.append(terms["generator/reading"])
+    torch.testing.assert_close(told[1], 3 * told[0])
+    torch.testing.assert_close(losses[1] - losses[0], told[1] - told[0])
+    told[0].backward()
+    assert system.adviser("reader").name == "emotion_cnn"
+    assert not any("advisers" in name for name in system.state_dict())
+
+
+def test_a_grey_generator_begins_as_the_colour_one_of_the_same_weights(tmp_path):
+    colour = awake(build())
+    path, preset = tmp_path / "weights.safetensors", dataclasses.asdict(colour.preset)
+    card = WeightsCard(colour.name, "smoke", preset, channels=3, data={}, steps=0)
+    save_weights(path, colour.weights(), card, half=False)
+    grey = StarGAN(colour.preset, channels=1)
+    assert start_from(grey, path) == len(colour.weights())
+    faces, label = noise(3).gray(), torch.eye(7)[:3]
+    with torch.no_grad():
+        change = grey.generator(faces.images, label) - faces.images
+        by_channel = colour.generator(faces.rgb().images, label) - faces.rgb().images
+    torch.testing.assert_close(change.atanh(), by_channel.atanh().mean(1, keepdim=True), atol=1e-5, rtol=1e-3)
 
 
 def test_from_nothing_trains_no_teacher_that_nobody_asked_for(tmp_path):

@@ -10,6 +10,7 @@ import toys
 from facekit.datasets.base import DATASETS
 from facekit.files import read_json
 from facekit.models.load import load_system, start_from
+from facekit.models.mma_gan import MMAGAN
 from facekit.models.system import SYSTEMS
 from facekit.training import PROFILES, train
 from facekit.training.config import ConfigDiffers
@@ -114,6 +115,8 @@ def test_text_stands_for_what_it_reads_as():
     changed = {"learning_rate": 3e-4, "batch": 16, "ema": 0.5, "clip_norm": 1.0, "balanced": True, "widths": (8, 16)}
     assert preset == replace(toys.ToyPreset(), **changed)
     assert overridden(preset, {"widths": [4], "ema": "none"}) == replace(preset, widths=(4,), ema=None)
+    taught = replace(MMAGAN.presets["smoke"], teacher="a teacher")
+    assert overridden(taught, {"teacher": "none", "skips": "none"}) == replace(taught, teacher=None, skips="none")
     assert checked(toys.Squares, {"count": "9"}) == {"count": 9}
     with pytest.raises(ValueError, match="widths"):
         overridden(preset, {"widths": "8, x"})

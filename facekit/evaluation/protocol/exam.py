@@ -69,6 +69,7 @@ class Exam:
     truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits; None of
               photographs but those of `pairs_exam`, as nobody knows it
     kinds     the emotions that every face is asked for, as places in `PROTOCOL_EMOTIONS`, in rising order
+    domain    one of `DOMAINS` that answers are asked in, of generators that know it; None: none is asked for
     """
 
     name: str
@@ -78,6 +79,7 @@ class Exam:
     training: FaceDataset | None
     truth: Callable[[Tensor, Expression], Tensor] | None
     kinds: Sequence[int] = tuple(range(_KINDS))
+    domain: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,34 +139,54 @@ def sweep_questions(exam: Exam) -> Questions:
     return Questions(rows, asked, torch.tensor(LEVELS)[step], exam.kinds)
 
 
-def synthetic_exam(faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test") -> Exam:
+def synthetic_exam(
+    faces: int = FACES,
+    size: int = 64,
+    channels: int = 3,
+    split: str = "test",
+    emotions: Sequence[str] = PROTOCOL_EMOTIONS,
+    domain: str = "photo",
+    towards: str | None = None,
+) -> Exam:
     """The exam on drawn faces: held-out people, their own emotions in turn, so that all occur alike.
 
     faces           how many people, one face each
     size, channels  of the pictures, as the generator takes them
     split           "test", or "valid" for whoever still chooses between settings
+    emotions        that faces show and are asked for, some of `PROTOCOL_EMOTIONS`, for generators that know no others
+    domain          one of `DOMAINS` that the faces are of
+    towards         the domain that answers are asked in; None: the faces' own, which goes without saying
     """
     look = {"size": size, "channels": channels, "faces_per_person": _KINDS}
-    dataset = SyntheticFaces(split, people=faces + _OTHERS, **look)
-    # Every person shows every emotion once: the i-th person is taken with emotion i.
+    dataset = SyntheticFaces(split, people=faces + _OTHERS, domain=domain, **look)
+    kinds = _kinds(emotions)
+    # Every person shows every emotion once: the i-th person is taken with the i-th of those asked for.
     shown = dataset.labels.view(-1, _KINDS)
-    wanted = torch.arange(len(shown))[:, None] % _KINDS
+    wanted = torch.tensor(kinds)[torch.arange(len(shown)) % len(kinds)][:, None]
     index = (shown == wanted).nonzero()[:, 1] + torch.arange(len(shown)) * _KINDS
     second = index // _KINDS * _KINDS + (index + 1) % _KINDS  # the same person with another emotion
     own, others = index[:faces], torch.cat([index[faces:], second[faces:]])
     inputs = dataset.faces(own)
+    goal = towards or domain
     return Exam(
-        name=_name(dataset, faces),
-        config=_config(dataset, inputs) | {"renderer": RENDERER_VERSION},
+        name=_name(dataset, faces, kinds) + ("" if (domain, goal) == ("photo", "photo") else f"-{domain}-to-{goal}"),
+        config=_config(dataset, inputs) | {"renderer": RENDERER_VERSION} | ({"towards": towards} if towards else {}),
         faces=inputs,
         others=dataset.faces(others),
-        training=SyntheticFaces("train", **look),
-        truth=lambda rows, expression: dataset.counterfactual(own[rows], expression).images,
+        training=SyntheticFaces("train", domain=goal, **look),
+        truth=lambda rows, expression: dataset.counterfactual(own[rows], expression.with_domain(goal)).images,
+        kinds=kinds,
+        domain=towards,
     )
 
 
 def photograph_exam(
-    data: str, faces: int = PHOTOGRAPHS, size: int = 48, channels: int = 1, split: str = "test"
+    data: str,
+    faces: int = PHOTOGRAPHS,
+    size: int = 48,
+    channels: int = 1,
+    split: str = "test",
+    emotions: Sequence[str] = PROTOCOL_EMOTIONS,
 ) -> Exam:
     """The exam on photographs: labelled faces of a dataset, drawn by chance but always the same ones.
 
@@ -174,10 +196,10 @@ def photograph_exam(
     Pictures of which it is not known who they show count as one person each. Raises `DatasetMissing` where the dataset
     is not there, and `CannotEvaluate` where it holds fewer labelled people.
     """
-    dataset = open_dataset(data, split, size=size, channels=channels)
+    dataset, kinds = open_dataset(data, split, size=size, channels=channels), _kinds(emotions)
     persons = torch.arange(len(dataset)) if dataset.persons is None else dataset.persons
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
-    order = order[torch.isin(dataset.labels[order], torch.arange(_KINDS))]
+    order = order[torch.isin(dataset.labels[order], torch.tensor(kinds))]
     first = torch.from_numpy(np.unique(persons[order].numpy(), return_index=True)[1]).sort().values
     own, others = order[first[:faces]], order[first[faces:][:PHOTOGRAPHS]]  # one face a person
     if len(own) < faces or len(others) < 2:
@@ -187,12 +209,13 @@ def photograph_exam(
         )
     inputs, held_out = (dataclasses.replace(dataset.faces(index), person=persons[index]) for index in (own, others))
     return Exam(
-        name=_name(dataset, faces),
+        name=_name(dataset, faces, kinds),
         config=_config(dataset, inputs),
         faces=inputs,
         others=held_out,
         training=_training(data, size, channels),
         truth=None,
+        kinds=kinds,
     )
 
 
@@ -234,10 +257,22 @@ def _training(data: str, size: int, channels: int) -> FaceDataset | None:
         return None
 
 
-def _name(dataset: FaceDataset, faces: int) -> str:
+def _kinds(emotions: Sequence[str]) -> tuple[int, ...]:
+    """Places in `PROTOCOL_EMOTIONS`, in rising order; raises `CannotEvaluate` for what is no exam's."""
+    others = set(emotions) - {"neutral"}
+    if not others or others == set(emotions) or others - set(PROTOCOL_EMOTIONS):
+        raise CannotEvaluate(
+            f"an exam asks for neutral, which strengths are measured from, and for others of "
+            f"{', '.join(PROTOCOL_EMOTIONS)}; named were {', '.join(emotions)}"
+        )
+    return tuple(i for i, name in enumerate(PROTOCOL_EMOTIONS) if name in emotions)
+
+
+def _name(dataset: FaceDataset, faces: int, kinds: Sequence[int] = range(_KINDS)) -> str:
     """Of an exam's folder."""
     grey, held_out = "-grey" if dataset.channels == 1 else "", "" if dataset.split == "test" else f"-{dataset.split}"
-    return f"{dataset.name}{held_out}-{dataset.size}px{grey}-{faces}"
+    asked = "" if len(kinds) == _KINDS else "".join(f"-{PROTOCOL_EMOTIONS[i]}" for i in kinds)
+    return f"{dataset.name}{held_out}-{dataset.size}px{grey}-{faces}{asked}"
 
 
 def _config(dataset: FaceDataset, inputs: Faces) -> dict[str, object]:
@@ -273,9 +308,12 @@ def answer(generator: Editor, exam: Exam, questions: Questions) -> Tensor:
     faces = exam.faces[questions.rows]
     shown = Expression.from_labels(faces.emotion, faces.intensity)
     given = Faces(faces.images, person=faces.person, domain=faces.domain)
+    asked = spoken(questions.expression, generator.understands)
+    if exam.domain is not None and "domain" in generator.understands:
+        asked = asked.with_domain(exam.domain)
     edited = generator.edit(
         given,
-        spoken(questions.expression, generator.understands),
+        asked,
         source=spoken(shown, generator.understands),
         seed=questions.rows.tolist(),
     ).cpu()

@@ -73,6 +73,7 @@ def evaluate_weights(
     panel: Panel,
     data: str = "synthetic",
     faces: int | None = None,
+    emotions: Sequence[str] | None = None,
     intensities: bool = False,
     again: bool = False,
     tell: Callable[[str], None] = lambda line: None,
@@ -82,6 +83,8 @@ def evaluate_weights(
     panel   whose judges know such faces
     data    drawn faces, or the key of a dataset of photographs
     faces   of each exam; by default `FACES`, or `PHOTOGRAPHS`
+    emotions
+            that faces show and are asked for; by default all of the protocol's
     names   as `facekit.weights.find_weights` takes them. Pictures of different sizes cannot be compared, so that
             generators that take different ones sit different exams; without a name there is the usual one
 
@@ -95,7 +98,7 @@ def evaluate_weights(
     kinds = {(g.preset.size, g.channels) for g in generators.values()} or {usual}
     tables = {}
     for size, channels in sorted(kinds):
-        exam = exam_of(data, faces, size, channels)
+        exam = exam_of(data, faces, size, channels, emotions)
         sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
         sitting |= {reference.name: reference for reference in references(exam)}
         rows = [
@@ -108,13 +111,16 @@ def evaluate_weights(
     return tables
 
 
-def exam_of(data: str, faces: int | None, size: int, channels: int) -> Exam:
+def exam_of(data: str, faces: int | None, size: int, channels: int, emotions: Sequence[str] | None = None) -> Exam:
     """The exam on drawn faces, on pairs, or on a dataset of photographs; arguments are those of `evaluate_weights`."""
+    chosen = {} if emotions is None else {"emotions": emotions}
     if data == "synthetic":
-        return synthetic_exam(faces or FACES, size, channels)
-    if data == "pairs":
-        return pairs_exam(faces, size, channels)
-    return photograph_exam(data, faces or PHOTOGRAPHS, size, channels)
+        return synthetic_exam(faces or FACES, size, channels, **chosen)
+    if data != "pairs":
+        return photograph_exam(data, faces or PHOTOGRAPHS, size, channels, **chosen)
+    if chosen:
+        raise CannotEvaluate("pairs show a face at rest and smiling, and are asked for no other emotions")
+    return pairs_exam(faces, size, channels)
 
 
 def _generator(name: str) -> Generator:
