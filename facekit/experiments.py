@@ -180,8 +180,8 @@ def _edits(system: Generator, faces: Faces, goal: Expression) -> Tensor:
 
 
 def at_length(name: str) -> pd.DataFrame:
-    """The runs of an experiment in the `laptop` profile with three seeds, a row each as in `runs.csv`, whose results
-    come with the project: `data/experiments/NAME.csv`. The sheet of its first seed is `NAME.png` beside it."""
+    """The runs of an experiment whose results come with the project, a row each as in `runs.csv`:
+    `data/experiments/NAME.csv`. The sheet of its first seed is `NAME.png` beside it; README says how they were made."""
     return pd.read_csv(checkout() / "data" / "experiments" / f"{name}.csv")
 
 

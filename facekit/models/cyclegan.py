@@ -19,7 +19,7 @@ from facekit.expression import Expression, UnsupportedExpression
 from facekit.faces import Faces, from_uint8, to_uint8
 from facekit.losses.adversarial import maker_loss
 from facekit.models.adversarial import AdversarialGenerator, CollapseWatch
-from facekit.models.label import label_weights
+from facekit.models.label import NOTHING, label_weights
 from facekit.models.stargan import TranslatorPreset
 from facekit.models.system import Clock, Step
 
@@ -187,33 +187,31 @@ class CycleGAN(AdversarialGenerator):
     # ---------------------------------------------------------------------------------------------- in use
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
-        """Nothing is drawn at random, so that `seed` changes nothing."""
+        """Nothing is drawn at random, so that `seed` changes nothing. A face that shows what is asked for, however
+        weakly, stays as it is."""
         if source is None:
             raise ValueError(
                 f"{self.name} needs to know what the faces show, one of neutral, {', '.join(self.preset.pairs)}: give "
                 "source=Expression.of(...), or that of the faces' labels, source=faces.expression.only('emotion')"
             )
-        now, then = self._emotions(source, "a source for"), self._emotions(expression, "")
+        names = ("neutral", *self.preset.pairs)
+        shown, asked = (label_weights(each, names, self.name) for each in (source, expression))
+        moved = (shown - asked).abs().amax(1) > NOTHING
+        # A face may show an emotion weakly, in part neutral: it is what it is.
+        shown[:, 0] = shown[:, 0].where((shown[:, 1:] <= NOTHING).all(1), 0.0)
+        now, then = ([names[i] for i in weights.argmax(1)] for weights in (shown, asked))
+        if ((torch.stack([shown, asked]) > NOTHING).sum(2) > 1)[:, moved].any():
+            raise UnsupportedExpression(
+                f"{self.name} goes all the way from neutral to {', '.join(self.preset.pairs)} or back: a face shows "
+                "one of them, and is asked for one in full"
+            )
         edited = faces.images.clone()
         for direction, side, other in (("back", now, then), ("there", then, now)):
             for emotion in self.preset.pairs:
-                rows = [i for i, (a, b) in enumerate(zip(side, other, strict=True)) if a == emotion != b]
+                rows = [i for i, m in enumerate(moved) if m and side[i] == emotion != other[i]]
                 if rows:
                     edited[rows] = self.generators[f"{emotion}_{direction}"](edited[rows])
         return edited
-
-    def _emotions(self, expression: Expression, what: str) -> list[str]:
-        """The emotion of each row; raises `UnsupportedExpression` for one that is blended, weak, or not of a pair."""
-        names = ("neutral", *self.preset.pairs)
-        if expression.intensity is not None and what:  # a source may be weak: it is what it is
-            expression = Expression(emotion=expression.emotion)
-        weights = label_weights(expression, names, self.name)
-        if (weights.amax(1) < 1 - 1e-3).any():
-            raise UnsupportedExpression(
-                f"{self.name} goes all the way from neutral to {', '.join(self.preset.pairs)} or back, and "
-                f"{what or 'an edit of'} it has one emotion, unblended".replace("  ", " ")
-            )
-        return [names[i] for i in weights.argmax(1).tolist()]
 
 
 class PicturePool(nn.Module):

@@ -14,10 +14,7 @@ from torch import Tensor
 
 from facekit.expression import DOMAINS, Expression, UnsupportedExpression
 from facekit.faces import Faces
-from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
-
-# Weights of emotions up to this size count as none.
-_NOTHING = 1e-3
+from facekit.models.label import NOTHING, drawn_levels, face_labels, label_weights, leveled
 
 
 class JointLabels:
@@ -60,7 +57,7 @@ class JointLabels:
         """Weights (N, emotions) and domains (N,) of faces, and which have a label that their domain knows (N,)."""
         weights, labelled = face_labels(faces, self.emotions)
         domain = self._domain_of(faces)
-        strange = (weights > _NOTHING) & ~self.known(weights.device)[domain]
+        strange = (weights > NOTHING) & ~self.known(weights.device)[domain]
         return weights, domain, labelled & ~strange.any(1)
 
     def of_expression(self, expression: Expression, faces: Faces, who: str) -> tuple[Tensor, Tensor]:
@@ -70,7 +67,7 @@ class JointLabels:
         Raises `UnsupportedExpression`, in the name of `who`, for an emotion that the domain has not learned.
         """
         weights = label_weights(expression, self.emotions, who)
-        asked, known = weights > _NOTHING, self.known(weights.device)
+        asked, known = weights > NOTHING, self.known(weights.device)
         possible = (~asked[:, None] | known).all(2)  # (N, domains)
         if expression.domain is not None and self.domains > 1:
             domain = expression.domain.to(weights.device)

@@ -11,6 +11,9 @@ from facekit.emotions import EMOTIONS
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.faces import Faces
 
+NOTHING = 1e-3
+"""Weights of emotions up to this size count as none."""
+
 
 def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> Tensor:
     """An expression as weights over some of the emotions, an intensity being a share of neutral.
@@ -21,7 +24,7 @@ def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> 
     if expression.emotion is None:
         raise UnsupportedExpression(f"{who} needs an emotion, such as Expression.of('happy', 0.7)")
     weights = expression.intensity_to_weights().emotion
-    others = [name for i, name in enumerate(EMOTIONS) if name not in emotions and (weights[..., i] > 1e-3).any()]
+    others = [name for i, name in enumerate(EMOTIONS) if name not in emotions and (weights[..., i] > NOTHING).any()]
     if others:
         raise UnsupportedExpression(f"{who} has learned {', '.join(emotions)}, and is asked for {', '.join(others)}")
     return weights[..., _columns(emotions)]

@@ -148,6 +148,9 @@ OURS = {
 # 64 pixels, 82 % of the edits are as asked and of the same person, and at this rate 91 %.
 LONG = {"learning_rate": 4e-3, "warmup": 100, "groups": None}
 
+# Of a training of minutes: two thirds more steps make up for smaller networks, and take no longer.
+QUICK = {"width": 48, "blocks": 2, "discriminator_width": 48, "discriminator_widest": 192, "batch": 64, "steps": 900}
+
 SMOKE = {
     "warmup": 0,
     "learning_rate": 1e-2,
@@ -176,13 +179,13 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
 _BOTH = {"cartoon_emotions": PROTOCOL_EMOTIONS, "cross_domain": True}
 
 JOINT: Mapping[str, Mapping[str, object]] = {
-    "stargan": {**_BOTH, "skips": "none"},
     "skips": {**_BOTH},
     "skips with labels in parts": {
         "emotions": ("happy", "sad", "surprise", "neutral"),
         "cartoon_emotions": ("angry", "disgust", "fear", "neutral"),
         "cross_domain": False,
     },
+    "stargan": {**_BOTH, "skips": "none"},
 }
 """G3, on photographs and cartoons at once: with the same labels in both, and faces that cross over (P2, figure 10);
 and with labels of which each domain has its part, where no face crosses over, but may be asked for what only the other
@@ -204,7 +207,7 @@ class StarGAN(AdversarialGenerator):
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
-        "laptop": StarGANPreset(**OURS, batch=64, steps=540),
+        "laptop": StarGANPreset(**OURS | QUICK),
         "gpu": StarGANPreset(**OURS | LONG, size=64, batch=32, steps=3000),
         "paper": StarGANPreset(**PAPER),
     }  # fmt: skip

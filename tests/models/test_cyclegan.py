@@ -58,6 +58,9 @@ def test_edits_go_through_neutral(system):
     assert torch.equal(edited[3], faces.images[3])  # nothing is to be done
     weak = Expression.of(["neutral", "happy", "happy", "sad"], 0.4)
     assert torch.equal(system.edit(faces, asked, source=weak), edited)
+    said = weak.intensity_to_weights()
+    assert torch.equal(system.edit(faces, asked, source=said), edited)
+    assert torch.equal(system.edit(faces, said, source=said), faces.images)
 
 
 def test_over_time_faces_stay_or_go(system):
@@ -75,7 +78,7 @@ def test_what_was_not_trained_is_refused(system):
         system.edit(faces, Expression.of("fear"), source=Expression.neutral())
     with pytest.raises(UnsupportedExpression, match="has learned neutral, happy, sad, and is asked for angry"):
         system.edit(faces, Expression.of("happy"), source=Expression.of("angry"))
-    with pytest.raises(UnsupportedExpression, match="one emotion, unblended"):
+    with pytest.raises(UnsupportedExpression, match="is asked for one in full"):
         system.edit(faces, Expression.blend({"happy": 1, "sad": 1}), source=Expression.neutral())
     with pytest.raises(UnsupportedExpression, match="intensity"):
         system.edit(faces, Expression.of("happy", 0.5), source=Expression.neutral())
