@@ -176,16 +176,13 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
 }
 """P2's table 2, rows (d) to (i): what each sets in a preset of StarGAN, all else being equal (G4 to G7)."""
 
-_BOTH = {"cartoon_emotions": PROTOCOL_EMOTIONS, "cross_domain": True}
-
 JOINT: Mapping[str, Mapping[str, object]] = {
-    "skips": {**_BOTH},
-    "skips with labels in parts": {
+    "same labels": {"cartoon_emotions": PROTOCOL_EMOTIONS, "cross_domain": True},
+    "labels in parts": {
         "emotions": ("happy", "sad", "surprise", "neutral"),
         "cartoon_emotions": ("angry", "disgust", "fear", "neutral"),
         "cross_domain": False,
     },
-    "stargan": {**_BOTH, "skips": "none"},
 }
 """G3, on photographs and cartoons at once: with the same labels in both, and faces that cross over (P2, figure 10);
 and with labels of which each domain has its part, where no face crosses over, but may be asked for what only the other
