@@ -55,7 +55,7 @@ OURS = {
 }  # fmt: skip
 
 SMOKE = OURS | {
-    "warmup": 0, "learning_rate": 4e-3, "width": 8, "blocks": 1, "discriminator_width": 8, "batch": 32, "steps": 30,
+    "warmup": 0, "learning_rate": 1e-2, "width": 8, "blocks": 1, "discriminator_width": 8, "batch": 32, "steps": 30,
     "pool": 8,
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from facekit.models.system import Clock
 from facekit.training import fit
 from facekit.weights import WeightsCard, save_weights
 
-TINY = {"width": 4, "discriminator_width": 4, "pairs": ("happy", "sad"), "pool": 4}
+TINY = {"width": 4, "groups": 4, "discriminator_width": 4, "pairs": ("happy", "sad"), "pool": 4}
 
 
 def build(**fields):
