@@ -81,9 +81,10 @@ def run_experiment(
     faces      of the exam, as `facekit.evaluation.protocol.evaluate_weights` takes them
     overrides  of all variants alike, as `facekit.training.train` takes them
 
-    Returns one row a variant, in the papers' order: how many runs there were and how many of them `collapsed`, and of
-    those that did not, for each of `COMPARED` the mean over seeds, the least and the most. `runs.csv` has a row a run,
-    with intervals over people, `table.csv` what is returned, and `sheet.png` is the `sheet` of the first seed.
+    Returns one row a variant, or of two domains one a variant and exam, in the papers' order: how many runs there were
+    and how many of them `collapsed`, and of those that did not, for each of `COMPARED` the mean over seeds, the least
+    and the most. `runs.csv` has a row a run and exam, with intervals over people, `table.csv` what is returned, and
+    `sheet.png` is the `sheet` of the first seed.
 
     Raises `ValueError` for a name that does not exist and for overrides of what the variants differ in, and what
     `train` raises but for `Collapsed`.

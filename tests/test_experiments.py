@@ -12,6 +12,7 @@ from facekit.experiments import EXPERIMENTS, at_length, over_seeds, run_experime
 from facekit.expression import DOMAINS, UnsupportedExpression
 from facekit.faces import Faces
 from facekit.models.adversarial import Collapsed
+from facekit.models.stargan import JOINT
 from facekit.models.system import system_class
 from facekit.training.overrides import overridden
 
@@ -136,6 +137,15 @@ def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_
     }
     assert set(runs.faces) == {256}
     assert not over_seeds(runs)[["kept_and_changed", "relative_error"]].isna().any(axis=None)
+
+
+def test_the_results_of_joint_training_are_of_every_variant_and_way():
+    runs = at_length("joint")
+    crossing = [f"{domain} to {goal}" for domain in DOMAINS for goal in DOMAINS]
+    ways = {name: crossing if fields["cross_domain"] else crossing[::3] for name, fields in JOINT.items()}
+    assert runs.variant.tolist() == [f"{name}: {way}" for name in JOINT for way in ways[name]]
+    assert set(runs.faces) == {256}
+    assert not runs[["accuracy", "verified", "relative_error"]].isna().any(axis=None)
 
 
 def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path):
