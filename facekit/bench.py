@@ -177,12 +177,12 @@ def _edits_of(generators: Mapping[str, Generator], size: int, batch: int) -> dic
 
 
 def _shipped_generators() -> list[str]:
-    """The names of the weights that edit, but for what learns from true answers."""
-    return [
-        name
-        for name, recipe in SHIPPED.items()
-        if issubclass(system_class(recipe.system), Generator) and recipe.data == "synthetic"
-    ]
+    """The names of the weights that edit, the first of each system, but for what learns from true answers."""
+    first: dict[str, str] = {}
+    for name, recipe in SHIPPED.items():
+        if issubclass(system_class(recipe.system), Generator) and recipe.data == "synthetic":
+            first.setdefault(recipe.system, name)
+    return list(first.values())
 
 
 def _edit(generator: Generator, faces: Faces) -> float:

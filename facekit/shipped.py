@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facekit.files import atomic_path
+from facekit.models.stargan import JOINT
 from facekit.runs import checkout, runs_home
 
 
@@ -51,6 +52,10 @@ SHIPPED: dict[str, Recipe] = {
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=_PEOPLE),  # G13
     "diffusion_autoencoder-synthetic": Recipe("diffusion_autoencoder", profile="gpu", overrides=_PEOPLE),  # G14
     "stargan-synthetic": Recipe("stargan", profile="gpu", overrides=_PEOPLE),  # G5
+    "stargan-synthetic_both": Recipe(  # G3, photographs and cartoons at once
+        "stargan",
+        overrides=_PEOPLE | {**JOINT["same labels"], "data.domain": "both", "size": 64, "steps": 1100},
+    ),
     "paired_oracle-synthetic_pairs": Recipe("paired_oracle", data="synthetic_pairs", profile="gpu", overrides=_PEOPLE),
     "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
     "diffusion_editor-synthetic": Recipe(  # G15

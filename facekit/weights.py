@@ -55,8 +55,10 @@ class WeightsCard:
 
     @property
     def name(self) -> str:
-        """As which they would ship: the system's and the data's."""
-        return "-".join(filter(None, (self.system, self.data.get("name"))))
+        """As which they would ship: the system's and the data's, and which domains were drawn, if not photographs."""
+        domain = self.data.get("options", {}).get("domain", "photo")
+        data = self.data.get("name")
+        return "-".join(filter(None, (self.system, data if domain == "photo" else f"{data}_{domain}")))
 
     @property
     def size(self) -> int:

@@ -58,7 +58,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="a field of the preset, profile.FIELD or data.OPTION",
+        help="a field of the preset, profile.FIELD, data.OPTION or, from nothing, such as teacher.FIELD",
     )
 
 

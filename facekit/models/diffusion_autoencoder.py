@@ -15,6 +15,9 @@ from torch import Tensor
 from facekit.layers.unet import ConvEncoder
 from facekit.models.diffusion import DiffusionGenerator, DiffusionPreset
 from facekit.models.label_diffusion import GPU, LAPTOP, SMOKE
+from facekit.models.system import evaluating
+
+_MEASURED = 64  # faces of `evaluate`, each of which takes as many network calls as an edit
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,31 @@ class DiffusionAutoencoder(DiffusionGenerator):
         return self.encoder(images)
 
     @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """What is left of faces (N, C, H, W) on their way through both codes."""
+        return self._decoded(self.face_code(images), self.invert(images))
+
+    @torch.no_grad()
     def interpolate(self, images: Tensor, others: Tensor, frames: int) -> Tensor:
         """The way from faces to others (N, C, H, W), codes straight and stochastic codes along the sphere that noise
         lies on (DiffAE, §5.1): (N, frames, C, H, W)."""
         codes, noises = ([call(part) for part in (images, others)] for call in (self.face_code, self.invert))
-        moments = []
-        for share in torch.linspace(0, 1, frames).tolist():
-            denoise = self.guided(codes[0].new_zeros(len(images), len(self.preset.emotions)),
-                                  torch.lerp(*codes, share), label_guidance=0.0)  # fmt: skip
-            moments.append(self.preset.sampler.sample(denoise, slerp(*noises, share), self.noise_schedule))
-        return torch.stack(moments, 1)
+        shares = torch.linspace(0, 1, frames).tolist()
+        return torch.stack([self._decoded(torch.lerp(*codes, share), slerp(*noises, share)) for share in shares], 1)
+
+    def _decoded(self, code: Tensor, start: Tensor) -> Tensor:
+        """Faces from their code (N, D) and their stochastic one (N, C, H, W), told no label."""
+        label = code.new_zeros(len(code), len(self.preset.emotions))
+        denoise = self.guided(label, code, label_guidance=0.0)
+        return self.preset.sampler.sample(denoise, start, self.noise_schedule, strength=self.preset.strength)
+
+    def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
+        """Of the first held-out faces: `reconstruction_psnr` in dB."""
+        self.to(device)
+        images = dataset.faces(range(min(_MEASURED, len(dataset)))).to(device).images
+        with evaluating(self):
+            error = (self.reconstruct(images) - images).square().mean((1, 2, 3))
+        return {"reconstruction_psnr": (10 * torch.log10(4 / error)).mean().item()}  # from -1 to 1: a peak of 2
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:

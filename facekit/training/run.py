@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -45,12 +45,13 @@ def train(
     data       key in `DATASETS`; its train split is learned from
     out        folder of the run. Called again, the run goes on from its newest checkpoint; a finished one is left
     seed       of everything drawn at random, the first weights included
-    overrides  fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`
+    overrides  fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`;
+               from nothing, fields of what is trained first as well, as in `teacher.steps`
     progress   show a bar
     minutes    stop, with a checkpoint, when this time is over
     from_nothing
-               train what it stands on first, on the same data, at the same size and by the same profile, each in a
-               folder of its own in `out`; else the weights that the preset names are taken
+               train what it stands on first, systems like those whose weights the preset names, on the same data, at
+               the same size and by the same profile, each in a folder of its own in `out`; else those weights are taken
     start      name or path of weights to begin with, as far as they fit (`facekit.models.load.start_from`): those of
                the same system, or of a like one, that were trained on other data (P1 §7)
 
@@ -61,19 +62,24 @@ def train(
     kind, plan = system_class(system), profile_named(profile)
     if profile not in kind.presets:
         raise ValueError(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
-    wanted = _by_part(overrides or {})
+    wanted = _by_part(overrides or {}, kind.stands_on if from_nothing else ())
     preset = overridden(kind.presets[profile], wanted[""])
     check_preset(preset)
+    for part in kind.stands_on:
+        if wanted.get(part) and getattr(preset, part) is None:
+            raise ValueError(f"{part}.{next(iter(wanted[part]))} sets nothing: this {system} has no {part}")
     plan = overridden(plan, wanted["profile"])
     chosen = checked(dataset_class(data), wanted["data"])
     options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
     if from_nothing:
         began = time.monotonic()
-        shared = {name: value for name, value in (overrides or {}).items() if "." in name} | {"size": preset.size}
-        for part, other in kind.stands_on.items():
-            if getattr(preset, part) is None:
+        shared = {f"{of}.{name}": value for of in ("profile", "data") for name, value in wanted[of].items()}
+        for part, usual in kind.stands_on.items():
+            named = getattr(preset, part)
+            if named is None:
                 continue
-            again = {"profile": profile, "data": data, "seed": seed, "overrides": shared, "progress": progress}
+            other, own = _system_of(named) or usual, shared | {"size": preset.size} | wanted[part]
+            again = {"profile": profile, "data": data, "seed": seed, "overrides": own, "progress": progress}
             path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_nothing=True)
             if path is None:
                 return None
@@ -101,6 +107,14 @@ def train(
     return path
 
 
+def _system_of(weights: str) -> str | None:
+    """The system whose weights have this name or path; None where there are none."""
+    try:
+        return read_card(find_weights(weights)).system
+    except WeightsError:
+        return None
+
+
 def _left(minutes: float | None, began: float) -> float | None:
     """What is left of so many minutes since a moment of `time.monotonic`."""
     return minutes and max(0.0, minutes - (time.monotonic() - began) / 60)
@@ -114,13 +128,14 @@ def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
 
 
-def _by_part(overrides: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    """Overrides by what they change: the preset (""), the profile, the data."""
-    parts: dict[str, dict[str, object]] = {"": {}, "profile": {}, "data": {}}
+def _by_part(overrides: Mapping[str, object], first: Collection[str]) -> dict[str, dict[str, object]]:
+    """Overrides by what they change: the preset (""), the profile, the data, and what is trained first."""
+    parts: dict[str, dict[str, object]] = {part: {} for part in ("", "profile", "data", *first)}
     for name, value in overrides.items():
-        part, _, field = name.rpartition(".")
+        part, _, field = name.partition(".") if "." in name else ("", "", name)
         if part not in parts:
-            raise ValueError(f"{name!r} sets nothing: give a preset's field, profile.FIELD or data.OPTION")
+            known = ", ".join(f"{part}.FIELD" for part in list(parts)[1:])
+            raise ValueError(f"{name!r} sets nothing: give a preset's field, or {known}")
         parts[part][field] = value
     return parts
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from facekit.datasets import open_dataset
+from facekit.evaluation.reference import psnr
 from facekit.expression import Expression, UnsupportedExpression
 from facekit.models import diffusion_editor
 from facekit.models.label import label_weights
@@ -375,7 +376,7 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
 
 def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
     small = {"profile.people": 16, "profile.faces_per_person": 7, "data.channels": 1}
-    fields = {"steps": 2, "checkpoint_every": 2}
+    fields = {"steps": 2, "checkpoint_every": 2, "teacher.proposal.steps": 3}
 
     def run(**changes):
         overrides = small | fields
@@ -388,15 +389,44 @@ def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path
     assert teacher.preset.proposal == str(tmp_path / "teacher" / "proposal" / "weights.safetensors")
     assert (editor.channels, teacher.channels, teacher.proposer.network.channels) == (1, 1, 1)
     assert teacher.preset.steps > 2  # its own fields are its preset's
+    assert teacher.proposer.network.preset.steps == 3
     before = written.stat().st_mtime_ns
     assert run(from_nothing=True) == written
     assert written.stat().st_mtime_ns == before
+
+
+def test_what_is_trained_first_is_like_what_the_preset_names(tmp_path):
+    few = {"profile.people": 16, "profile.faces_per_person": 7, "steps": 1, "teacher.steps": 1}
+
+    def run(**changes):
+        return train("diffusion_editor", profile="smoke", out=tmp_path, progress=False, **changes)
+
+    with pytest.raises(ValueError, match=r"'teacher\.steps' sets nothing"):
+        run(overrides=few)
+    with pytest.raises(ValueError, match="this stargan has no teacher"):
+        train("stargan", out=tmp_path, overrides={"teacher.steps": 1}, from_nothing=True)
+    named = few | {"teacher": "stargan-synthetic"}
+    [teacher] = load_system(run(overrides=named, from_nothing=True)).advisers
+    assert (teacher.name, teacher.preset.steps, teacher.preset.size) == ("stargan", 1, 64)
 
 
 def test_the_oracle_asks_for_pairs(drawn):
     kind = system_class("paired_oracle")
     with pytest.raises(ValueError, match="synthetic_pairs"):
         next(kind(kind.presets["smoke"]).training_step(drawn.faces(range(4)), Clock(0, 1)))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.7])
+def test_g14_goes_from_one_reconstruction_to_the_other(strength, faces, drawn):
+    g14 = untrained("diffusion_autoencoder").eval()
+    g14.preset = dataclasses.replace(g14.preset, strength=strength, sample_steps=4)
+    ways = g14.interpolate(faces.images[:2], faces.images[2:4], 3)
+    ends = g14.reconstruct(faces.images[:4])
+    assert ways.shape[:2] == (2, 3)
+    assert torch.allclose(torch.cat([ways[:, 0], ways[:, -1]]), ends, atol=1e-4)
+    measured = g14.evaluate(drawn)["reconstruction_psnr"]
+    images = drawn.faces(range(len(drawn))).images
+    assert measured == pytest.approx(psnr(g14.reconstruct(images), images).mean().item(), abs=0.01)
 
 
 def test_a_label_models_denoiser_starts_one_with_codes(stood_on, tmp_path):
