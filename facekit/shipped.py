@@ -54,7 +54,7 @@ SHIPPED: dict[str, Recipe] = {
     "stargan-synthetic": Recipe("stargan", profile="gpu", overrides=_PEOPLE),  # G5
     "stargan-synthetic_both": Recipe(  # G3, photographs and cartoons at once
         "stargan",
-        overrides=_PEOPLE | {**JOINT["same labels"], "data.domain": "both", "size": 64, "steps": 1100},
+        overrides=_PEOPLE | {**JOINT["same labels"], "data.domain": "both", "size": 64, "steps": 1000},
     ),
     "paired_oracle-synthetic_pairs": Recipe("paired_oracle", data="synthetic_pairs", profile="gpu", overrides=_PEOPLE),
     "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
