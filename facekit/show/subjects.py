@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from torch import Tensor
 
@@ -55,9 +56,12 @@ def drawn_person(number: int, shows: str = "neutral") -> Subject:
     """A person of SyntheticFaces' test split, whom no weights that ship have seen, with an emotion."""
     shown = Expression.of(shows)
 
+    # Kept, as sliders ask for the same face again at every move, and drawing it takes longer than most edits.
+    @cache
     def people(size: int, channels: int) -> SyntheticFaces:
         return SyntheticFaces("test", people=number + 1, faces_per_person=1, size=size, channels=channels)
 
+    @cache
     def at(size: int, channels: int) -> Faces:
         return people(size, channels).counterfactual([number], shown)
 

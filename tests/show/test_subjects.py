@@ -33,6 +33,12 @@ def test_drawn_people_differ_and_show_what_was_chosen():
     assert repr(drawn_person(0, "happy").shown) == "Expression(1 face: happy)"
 
 
+def test_a_person_is_drawn_once_however_often_sliders_ask():
+    person = drawn_person(0)
+    assert person.at(48, 3) is person.at(48, 3)
+    assert person.at(48, 3) is not person.at(64, 3)
+
+
 def test_an_upload_becomes_the_face_in_it():
     subject = uploaded(picture(drawn_person(0)), "me.png")
     assert (subject.name, subject.drawn, subject.shown, subject.truth) == ("me.png", False, None, None)
