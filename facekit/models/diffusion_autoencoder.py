@@ -41,7 +41,7 @@ class DiffusionAutoencoder(DiffusionGenerator):
     presets: ClassVar = {
         "smoke": DiffusionAutoencoderPreset(**SMOKE, encoder_widths=(16, 32)),
         # After so short a training the noisiest fifth of the way is where people get lost: without it, more guidance
-        # can be followed. On 28 people both .86 instead of .78.
+        # can be followed.
         "laptop": DiffusionAutoencoderPreset(**LAPTOP | {"steps": 1900}, strength=0.8, label_guidance=2.5),
         "gpu": DiffusionAutoencoderPreset(**GPU),
         # DiffAE's own, for 64 x 64 (its table 6), smaller than its 128-pixel ones.
