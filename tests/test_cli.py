@@ -12,6 +12,7 @@ from facekit import cli, develop, shipped, show
 from facekit.datasets import open_dataset
 from facekit.emotions import ACTION_UNITS
 from facekit.files import read_json, write_json
+from facekit.weights import WeightsCard
 
 
 def status_and_words(capsys, *arguments):
@@ -212,7 +213,10 @@ def test_every_recipe_of_weights_names_what_exists():
         for field, value in {**recipe.overrides, **(recipe.then or {})}.items():
             part, _, field = field.rpartition(".")
             checked(parts[part], {field: value})
-        assert name == f"{recipe.system}-{recipe.data}"
+        drawn = [field for field in recipe.overrides if field.startswith("data.")]
+        options = {field.removeprefix("data."): recipe.overrides[field] for field in drawn}
+        data = {"name": recipe.data, "options": options}
+        assert name == WeightsCard(recipe.system, recipe.profile, {}, channels=3, data=data, steps=0).name
 
 
 def test_retrained_weights_ship_with_their_card(monkeypatch, tmp_path):
