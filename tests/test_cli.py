@@ -1,6 +1,9 @@
 import importlib
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,7 +44,10 @@ def test_errors_that_count_as_mistakes_exist():
         (["train", "emotion_cnn", "--data", "fer"], "'fer' is no dataset"),
         (["train", "emotion_cnn", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps=many"], "steps is 'many'; it must be int"),
-        (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat' is no part of a run"),
+        (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat.size' sets nothing"),
+        (["train", "diffusion_editor", "--set", "teacher.steps=3"], "'teacher.steps' sets nothing"),
+        (["train", "diffusion_editor", "--from-nothing", "--set", "teacher.stepz=3"], "has no 'stepz'"),
+        (["experiment", "table2", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps"], "not of the form FIELD=value"),
         (["run", "--notebooks", "99"], "'99' names no notebook"),
         (["batch", "none.yaml"], "none.yaml cannot be read"),
@@ -148,6 +154,27 @@ def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
     assert called["minutes"] == 2
     assert called["from_nothing"] is True
     assert "goes on" in capsys.readouterr().out
+
+
+def trainings_in_the_documents():
+    """But for the contributor's own, `mean_face`, which exists in a test alone."""
+    root = Path(facekit.__file__).parents[1]
+    for document in (root / "README.md", *sorted(root.glob("docs/*.md"))):
+        text = document.read_text(encoding="utf-8").replace("\\\n", "")
+        yield from re.findall(r"python -m facekit (train (?!mean_face)[^`#\n]+)", text)
+
+
+@pytest.mark.parametrize("command", trainings_in_the_documents())
+def test_trainings_that_the_documents_name_begin(monkeypatch, command):
+    class Begun(Exception):
+        pass
+
+    def begin(*_, **__):
+        raise Begun
+
+    monkeypatch.setattr("facekit.training.run.open_dataset", begin)
+    with pytest.raises(Begun):
+        cli.main(shlex.split(command))
 
 
 def test_few_steps_compares_on_held_out_people_and_prints_what_it_found(monkeypatch, tmp_path, capsys):

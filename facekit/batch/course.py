@@ -10,6 +10,7 @@ from nbconvert.exporters import NotebookExporter
 from nbformat.v4 import new_markdown_cell
 from traitlets.config import Config
 
+from facekit.batch.notebooks import execute
 from facekit.files import write_text
 
 STUDENT, INSTRUCTOR = "student", "instructor"
@@ -55,6 +56,16 @@ def for_instructors(path: Path) -> nbformat.NotebookNode:
         said = new_markdown_cell(f"**Refused by this check:**\n\n{answers}", id=f"{cell.id}-refused"[:64])
         notebook.cells.insert(notebook.cells.index(cell) + 1, said)
     return notebook
+
+
+def broken_cells(copy: Path) -> list[str]:
+    """Execute an untouched students' copy, and name the cells that fail though nothing in them is the student's to
+    solve, and the checks that pass though nothing is solved. There should be none."""
+    notebook = nbformat.read(copy, as_version=4)
+    execute(notebook, copy.parent, stops=False)
+    checks = {cell.id for cell in _checks(notebook)}
+    failed = {cell.id for cell in notebook.cells if any(o.output_type == "error" for o in cell.get("outputs", ()))}
+    return [cell.id for cell in notebook.cells if cell.id in checks ^ failed]
 
 
 def _checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

@@ -7,9 +7,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facekit.files import atomic_path, write_text
 from facekit.runs import checkout
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -67,6 +71,27 @@ def kernel_environment(threads: int = 1) -> Iterator[Mapping[str, str]]:
         }
 
 
+def execute(notebook: NotebookNode, folder: Path, stops: bool = True) -> None:
+    """Run a notebook as it is in a kernel that works in `folder`, and keep the outputs in it.
+
+    Raises `nbclient.exceptions.CellExecutionError` where a cell fails that is not tagged `raises-exception`; unless
+    `stops`, what comes after is run as well and nothing raised.
+    """
+    from nbclient import NotebookClient
+
+    with kernel_environment() as environment, tempfile.TemporaryDirectory(prefix="facekit-run-") as own:
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=None,
+            allow_errors=not stops,
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        client.execute(env={**environment, "FACEKIT_RUN_DIR": own})
+
+
 def execute_in_place(path: Path) -> None:
     """Run a notebook with its own default parameters and keep the outputs in it, so that they can be committed.
 
@@ -75,19 +100,9 @@ def execute_in_place(path: Path) -> None:
     where a cell fails.
     """
     import nbformat
-    from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    with kernel_environment() as environment, tempfile.TemporaryDirectory(prefix="facekit-run-") as folder:
-        client = NotebookClient(
-            notebook,
-            kernel_name="python3",
-            timeout=None,
-            record_timing=False,
-            store_widget_state=False,
-            resources={"metadata": {"path": str(path.parent)}},
-        )
-        client.execute(env={**environment, "FACEKIT_RUN_DIR": folder})
+    execute(notebook, path.parent)
     tidy(notebook)
     with atomic_path(path) as draft:
         nbformat.write(notebook, draft)
@@ -106,7 +121,7 @@ def write_app(path: Path) -> Path:
     return path
 
 
-def tidy(notebook) -> None:
+def tidy(notebook: NotebookNode) -> None:
     """Take out of a notebook node what differs from one execution to the next, or shows nothing without a kernel."""
     notebook.metadata.pop("widgets", None)
     notebook.metadata.pop("papermill", None)
@@ -126,7 +141,7 @@ def _stands_still(output) -> bool:
     return data.pop(WIDGET, None) is None or "image/png" in data
 
 
-def _adopt_cover(notebook) -> None:
+def _adopt_cover(notebook: NotebookNode) -> None:
     """The picture that the cell tagged `cover` shows becomes the title's `attachment:cover.png`."""
     for cell in notebook.cells:
         if "cover" in cell.metadata.get("tags", ()):

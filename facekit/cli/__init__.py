@@ -23,6 +23,7 @@ MISTAKES = (
     "facekit.datasets.sources:UnusableData",
     "facekit.evaluation.protocol.exam:CannotEvaluate",
     "facekit.training.config:ConfigDiffers",
+    "facekit.training.run:BadRun",
     "facekit.weights:WeightsError",
 )
 

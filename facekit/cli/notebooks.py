@@ -32,6 +32,7 @@ def add_notebooks(commands) -> None:
     student = add(commands, "student", student_copies)
     student.add_argument("names", nargs="*", help="such as 01; all unless named")
     student.add_argument("--out", type=Path, help="the folder (default: in runs/)")
+    student.add_argument("--try", dest="tried", action="store_true", help="execute the students' copies, unsolved")
     notebooks = group(commands, "notebooks", "for their authors: execute them in place")
     add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
 
@@ -97,12 +98,18 @@ def app(arguments: argparse.Namespace) -> int:
 
 def student_copies(arguments: argparse.Namespace) -> int:
     """Students' copies of the notebooks, without solutions, and the instructor's."""
-    from facekit.batch.course import write_copies
+    from facekit.batch.course import STUDENT, broken_cells, write_copies
     from facekit.batch.notebooks import find_notebooks
 
-    for path in write_copies(find_notebooks(arguments.names), arguments.out or runs_home() / "course"):
+    written = write_copies(find_notebooks(arguments.names), arguments.out or runs_home() / "course")
+    for path in written:
         print(path)
-    return 0
+    broken = 0
+    for path in (path for path in written if arguments.tried and path.parent.name == STUDENT):
+        cells = broken_cells(path)
+        broken += bool(cells)
+        print(f"{path.name}: " + (f"not as it should be: {', '.join(cells)}" if cells else "runs"), flush=True)
+    return int(broken > 0)
 
 
 def notebooks_execute(arguments: argparse.Namespace) -> int:

@@ -75,15 +75,13 @@ def train(arguments: argparse.Namespace) -> int:
     from facekit.training.machine import part_processes
     from facekit.training.run import train as train_system
 
-    overrides = dict(map(assignment, arguments.set))
-    _check_training(arguments, overrides)
     written = train_system(
         arguments.system,
         profile=arguments.profile,
         data=arguments.data,
         out=arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}",
         seed=arguments.seed,
-        overrides=overrides,
+        overrides=dict(map(assignment, arguments.set)),
         minutes=arguments.minutes,
         from_nothing=arguments.from_nothing,
         start=arguments.start_from,
@@ -91,25 +89,6 @@ def train(arguments: argparse.Namespace) -> int:
     part_processes()
     print(written or "stopped when the time was over; the same command goes on")
     return 0
-
-
-def _check_training(arguments: argparse.Namespace, overrides: dict[str, str]) -> None:
-    """Raise `Mistake` for a name or value that does not exist: later, the same error would be a fault of ours."""
-    from facekit.datasets.base import dataset_class
-    from facekit.models.system import system_class
-    from facekit.training.overrides import checked
-    from facekit.training.profiles import Profile, profile_named
-
-    try:
-        presets = system_class(arguments.system).presets
-        known(profile_named(arguments.profile).name, presets, f"profile of {arguments.system}")
-        kinds = {"": type(presets[arguments.profile]), "profile": Profile, "data": dataset_class(arguments.data)}
-        for name, value in overrides.items():
-            part, _, field = name.rpartition(".")
-            known(part, kinds, f"part of a run in {name}")
-            checked(kinds[part], {field: value})
-    except ValueError as error:
-        raise Mistake(str(error)) from None
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -150,9 +129,7 @@ def experiment(arguments: argparse.Namespace) -> int:
     from facekit.experiments import EXPERIMENTS, run_experiment, to_text
 
     known(arguments.name, EXPERIMENTS, "experiment")
-    arguments.system = EXPERIMENTS[arguments.name].system
     overrides = dict(map(assignment, arguments.set))
-    _check_training(arguments, overrides)
     if taken := EXPERIMENTS[arguments.name].fields & set(overrides):
         raise Mistake(f"the variants of {arguments.name} differ in {', '.join(sorted(taken))}: leave it out of --set")
     out = arguments.out or runs_home() / f"{arguments.name}-{arguments.data}-{arguments.profile}"

@@ -52,7 +52,7 @@ from facekit.models.load import load_system
 from facekit.models.system import Clock, Step, System
 
 _PREDECESSOR_DECAY = 0.998  # of the average of weights that teaches
-_GUIDANCES = (0.8, 1.7)  # least and most guidance of that one's edits, varied
+_GUIDANCES = (0.64, 1.36)  # least and most guidance of that one's edits, varied, as multiples of the preset's
 _DISGUISE = RECIPES["camera"]  # what is laid over the teachers' pictures, varied
 
 
@@ -85,7 +85,7 @@ class DiffusionEditor(DenoisingEditor):
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
         ),
         "laptop": DiffusionEditorPreset(
-            teacher="stargan-synthetic", steps=1000, warmup=50, ema=0.995, label_guidance=3.5
+            teacher="stargan-synthetic", steps=1000, warmup=50, ema=0.995, label_guidance=3.25
         ),
         "gpu": DiffusionEditorPreset(size=64, steps=2600),
     }
@@ -156,7 +156,7 @@ class DiffusionEditor(DenoisingEditor):
     def turned_by_turns(self, faces: Faces) -> Tensor:
         """Edits (N, C, H, W) of labelled faces, disguised: half of the times by the teacher; else by the predecessor,
         of the teacher's edits or of its own."""
-        least, most = _GUIDANCES
+        least, most = (share * self.preset.label_guidance for share in _GUIDANCES)
         guidances = [least + (most - least) * share for share in torch.rand(2).tolist()]
         last, twice = (torch.rand(2) < 0.5).tolist()
         if last and twice:

@@ -25,6 +25,10 @@ from facekit.weights import WeightsCard, WeightsError, find_weights, load_weight
 logger = logging.getLogger("facekit.training")
 
 
+class BadRun(ValueError):
+    """A run was asked for whose names or values do not exist. The message says which."""
+
+
 def train(
     system: str,
     *,
@@ -56,20 +60,23 @@ def train(
                the same system, or of a like one, that were trained on other data (P1 §7)
 
     Returns the path of `weights.safetensors`, or None where the time was over first. `metrics.json` lies beside it.
-    Raises `ValueError` for names and values that do not exist, before anything starts, and what `fit` raises.
+    Raises `BadRun` for names and values that do not exist, before anything starts, and what `fit` raises.
     """
     out = Path(out)
-    kind, plan = system_class(system), profile_named(profile)
-    if profile not in kind.presets:
-        raise ValueError(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
-    wanted = _by_part(overrides or {}, kind.stands_on if from_nothing else ())
-    preset = overridden(kind.presets[profile], wanted[""])
-    check_preset(preset)
-    for part in kind.stands_on:
-        if wanted.get(part) and getattr(preset, part) is None:
-            raise ValueError(f"{part}.{next(iter(wanted[part]))} sets nothing: this {system} has no {part}")
-    plan = overridden(plan, wanted["profile"])
-    chosen = checked(dataset_class(data), wanted["data"])
+    try:
+        kind, plan = system_class(system), profile_named(profile)
+        if profile not in kind.presets:
+            raise BadRun(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
+        wanted = _by_part(overrides or {}, kind.stands_on if from_nothing else ())
+        preset = overridden(kind.presets[profile], wanted[""])
+        check_preset(preset)
+        for part in kind.stands_on:
+            if wanted.get(part) and getattr(preset, part) is None:
+                raise BadRun(f"{part}.{next(iter(wanted[part]))} sets nothing: this {system} has no {part}")
+        plan = overridden(plan, wanted["profile"])
+        chosen = checked(dataset_class(data), wanted["data"])
+    except ValueError as error:
+        raise BadRun(str(error)) from None
     options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
     if from_nothing:
         began = time.monotonic()
@@ -135,7 +142,7 @@ def _by_part(overrides: Mapping[str, object], first: Collection[str]) -> dict[st
         part, _, field = name.partition(".") if "." in name else ("", "", name)
         if part not in parts:
             known = ", ".join(f"{part}.FIELD" for part in list(parts)[1:])
-            raise ValueError(f"{name!r} sets nothing: give a preset's field, or {known}")
+            raise BadRun(f"{name!r} sets nothing: give a preset's field, or {known}")
         parts[part][field] = value
     return parts
 

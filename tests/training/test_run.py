@@ -16,7 +16,7 @@ from facekit.training import PROFILES, train
 from facekit.training.config import ConfigDiffers
 from facekit.training.overrides import checked, overridden
 from facekit.training.records import read_log
-from facekit.training.run import dataset_options
+from facekit.training.run import BadRun, dataset_options
 from facekit.weights import WeightsError, read_card
 
 
@@ -102,7 +102,7 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_starts(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(BadRun, match=message):
         run(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
 
