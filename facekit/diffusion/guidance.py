@@ -31,34 +31,47 @@ def guide(
     *conditions: Tensor,
     label: float | Tensor = 1.0,
     face: float | Tensor = 1.0,
+    alone: float | Tensor = 0.0,
+    shown: Tensor | None = None,
 ) -> Denoise:
     """A `Denoise` that follows its label and its face more, or less, than the network alone does.
 
-    With the network's clean estimate x̂ under none of the conditions, the face alone, and both,
+    With the network's clean estimate x̂ under none of the conditions, the face alone, the label alone, and both,
 
-        x̂ = x̂(none) + s_face (x̂(face) − x̂(none)) + s_label (x̂(both) − x̂(face))
+        x̂ = x̂(none) + s_face (x̂(face) − x̂(none)) + s_label (x̂(both) − x̂(face)) + s_alone (x̂(label) − x̂(none))
 
     (Brooks 2023, eq. 3, after Ho & Salimans 2022, eq. 6; on clean estimates, which gives the same sampler as on
-    noise). Scales of 1 are the network's own answer with both; a label scale of 0 ignores the label. The fourth
-    answer, under the label alone, is not asked for: an edit is first of all of this face.
+    noise). Scales of 1, and 0 for the last, are the network's own answer with both; a label scale of 0 ignores the
+    label. The last term adds what the label means in nobody's face (as Liu 2022 add up concepts, eq. 11), for networks
+    that hardly listen to it beside a face that shows something else.
 
     denoise     denoise(noisy, timestep, keep_label, keep_face, *conditions): clean estimates, each argument with
                 one row a face; the masks (bool) say which faces see which condition, as `drop_conditions` gives them
     conditions  what the network is conditioned on, each (N, ...): labels, codes
-    label, face  scales s_label and s_face, for all faces or one a face (N,)
+    label, face, alone
+                scales s_label, s_face and s_alone, for all faces or one a face (N,)
+    shown       labels (N, ...) that the last term leads away from, in place of none: of what the faces show
 
     Only answers whose weight is not 0 for all faces are computed, in one call on a batch that holds them all:
-    scales of 1 cost one answer a face, equal scales or a face scale of 1 two, others three.
+    scales of 1 cost one answer a face, equal scales or a face scale of 1 two, others three; the last term two more.
     """
-    # (keep label, keep face): weight
-    weights = {(False, False): 1 - face, (False, True): face - label, (True, True): label}
-    needed = {kept: weight for kept, weight in weights.items() if torch.as_tensor(weight != 0).any()}
+    asked, *others = conditions
+    away = 0.0 if shown is None else alone
+    answers = [  # keep label, keep face, which label, weight
+        (False, False, asked, 1 - face - alone + away),
+        (False, True, asked, face - label),
+        (True, True, asked, label),
+        (True, False, asked, alone),
+        (True, False, shown, -away),
+    ]
+    needed = [answer for answer in answers if torch.as_tensor(answer[-1] != 0).any()]
+    keep_label, keep_face, labels, weights = zip(*needed, strict=True)
 
     def guided(noisy: Tensor, timestep: Tensor) -> Tensor:
-        masks = torch.tensor(list(needed), device=noisy.device).repeat_interleave(len(noisy), 0)  # (K N, 2)
-        answers = denoise(*_repeat(len(needed), noisy, timestep), *masks.T, *_repeat(len(needed), *conditions))
-        parts = answers.chunk(len(needed))
-        return sum(_per_face(weight, noisy) * part for weight, part in zip(needed.values(), parts, strict=True))
+        masks = torch.tensor([keep_label, keep_face], device=noisy.device).repeat_interleave(len(noisy), 1)  # (2, K N)
+        given = [*_repeat(len(needed), noisy, timestep), *masks, torch.cat(labels), *_repeat(len(needed), *others)]
+        parts = denoise(*given).chunk(len(needed))
+        return sum(_per_face(weight, noisy) * part for weight, part in zip(weights, parts, strict=True))
 
     return guided
 

@@ -5,6 +5,7 @@ A system says what it knows of a face beside the label, by `encode`; all else is
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,6 +48,7 @@ class DiffusionPreset(NoisePreset):
     strength: float = 1.0  # share of the way into noise, of a start from the face
     label_guidance: float = 2.0
     face_guidance: float = 1.0  # other than 1 only for systems with codes
+    alone_guidance: float = 0.0  # by what the label changes in nobody's face; other than 0 only for systems with codes
 
 
 class Denoiser(nn.Module):
@@ -138,16 +140,22 @@ class DiffusionGenerator(Generator):
         output = self.denoiser(noisy, timestep, keep_label, keep_face, label, code)
         return self.noise_schedule.to_clean(output, noisy, timestep, self.preset.prediction)
 
-    def guided(
-        self, label: Tensor, code: Tensor, label_guidance: float | None = None, face_guidance: float | None = None
-    ) -> Denoise:
-        """The denoiser told labels (N, K) and codes (N, D), followed as far as the scales (the preset's) say."""
-        preset = self.preset
-        scales = {
-            "label": preset.label_guidance if label_guidance is None else label_guidance,
-            "face": preset.face_guidance if face_guidance is None else face_guidance,
-        }
-        return guide(self.clean_estimate, label, code, **scales)
+    def guided(self, label: Tensor, code: Tensor, shown: Tensor | None = None, **scales: float) -> Denoise:
+        """The denoiser told labels (N, K) and codes (N, D), followed as far as scales of the preset say.
+
+        shown   labels (N, K) of what the faces show, where that is known
+        scales  fields of the preset that are to be other than there
+        """
+        preset = dataclasses.replace(self.preset, **scales)
+        return guide(
+            self.clean_estimate,
+            label,
+            code,
+            label=preset.label_guidance,
+            face=preset.face_guidance,
+            alone=preset.alone_guidance,
+            shown=shown,
+        )
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         preset, images = self.preset, faces.images
@@ -156,7 +164,7 @@ class DiffusionGenerator(Generator):
         noise = noise_stream(seed, images.shape, images.device)
         strength = 1.0 if preset.start == "noise" else preset.strength
         return preset.sampler.sample(
-            self.guided(asked, self.face_code(images, asked)),
+            self.guided(asked, self.face_code(images, asked), shown),
             self._start(images, shown, noise),
             self.noise_schedule,
             strength=strength,
@@ -177,7 +185,10 @@ class DiffusionGenerator(Generator):
         shown  labels (N, K) of what they show; without, the denoiser is not told one
         """
         label = images.new_zeros(len(images), len(self.preset.emotions)) if shown is None else shown
-        denoise = self.guided(label, self.face_code(images), label_guidance=float(shown is not None), face_guidance=1.0)
+        known = float(shown is not None)
+        denoise = self.guided(
+            label, self.face_code(images), label_guidance=known, face_guidance=1.0, alone_guidance=0.0
+        )
         return self.preset.sampler.invert(denoise, images, self.noise_schedule, strength=self.preset.strength)
 
     @torch.no_grad()

@@ -16,13 +16,14 @@ class Network:
         assert keep_label.dtype == keep_face.dtype == torch.bool
         assert timestep.shape == keep_label.shape == (len(noisy),)
         self.calls, self.answers = self.calls + 1, self.answers + len(noisy)
-        return noisy * timestep[:, None] + keep_label[:, None] * label + keep_face[:, None] * face * noisy
+        told = keep_label[:, None] * label * (1 + keep_face[:, None])  # beside a face, a label means something else
+        return noisy * timestep[:, None] + told + keep_face[:, None] * face * noisy
 
 
-def guided(label, face):
+def guided(label, face, **more):
     network = Network()
     noisy, timestep = torch.tensor([[0.5], [1.0], [2.0]]), torch.tensor([1, 2, 3])
-    return network, guide(network, LABEL, FACE, label=label, face=face)(noisy, timestep), noisy, timestep
+    return network, guide(network, LABEL, FACE, label=label, face=face, **more)(noisy, timestep), noisy, timestep
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,25 @@ def test_the_formula_and_what_it_costs(label, face, answers):
     network, found, noisy, timestep = guided(label, face)
     none = noisy * timestep[:, None]
     only_face = none + FACE * noisy
-    both = only_face + LABEL
+    both = only_face + 2 * LABEL
     torch.testing.assert_close(found, none + face * (only_face - none) + label * (both - only_face))
     assert (network.calls, network.answers) == (1, answers * 3)
+
+
+@pytest.mark.parametrize(("label", "face", "answers"), [(1, 1, 3), (3, 1, 4), (0, 1, 3), (1, 2.5, 4)])
+@pytest.mark.parametrize("shown", [None, torch.tensor([[0.5], [0.0], [2.0]])])
+def test_what_the_label_changes_without_a_face_is_added_on_its_own(label, face, answers, shown):
+    network, found, *_ = guided(label, face, alone=1.5, shown=shown)
+    without = guided(label, face)[1]
+    torch.testing.assert_close(found, without + 1.5 * (LABEL if shown is None else LABEL - shown))
+    known_none = shown is not None and face != 1  # then "none" is asked as well, for the face's sake
+    assert (network.calls, network.answers) == (1, (answers + known_none) * 3)
+
+
+def test_without_the_last_term_what_faces_show_is_not_asked():
+    network, found, *_ = guided(1, 1, shown=LABEL)
+    torch.testing.assert_close(found, guided(1, 1)[1])
+    assert network.answers == 3
 
 
 def test_each_face_may_have_its_own_scale():

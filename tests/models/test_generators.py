@@ -1,5 +1,6 @@
 """What holds for every system that edits: the contract of `Generator`."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -428,6 +429,19 @@ def test_g14_goes_from_one_reconstruction_to_the_other(strength, faces, drawn):
     measured = g14.evaluate(drawn)["reconstruction_psnr"]
     images = drawn.faces(range(len(drawn))).images
     assert measured == pytest.approx(psnr(g14.reconstruct(images), images).mean().item(), abs=0.01)
+
+
+def test_what_a_label_means_alone_is_counted_from_what_the_face_shows(faces):
+    plain = untrained("diffusion_autoencoder").eval()
+    plain.preset = dataclasses.replace(plain.preset, sample_steps=2)
+    follows = copy.deepcopy(plain)
+    follows.preset = dataclasses.replace(plain.preset, alone_guidance=2.0)
+    shown, asked = Expression.of(["sad"] * 6), Expression.of(["happy"] * 6)
+    torch.testing.assert_close(follows.edit(faces, shown, source=shown), plain.edit(faces, shown, source=shown))
+    edits = [system.edit(faces, asked, source=source) for system in (plain, follows) for source in (shown, None)]
+    assert all((one - other).abs().mean() > 1e-3 for one, other in itertools.combinations(edits, 2))
+    torch.testing.assert_close(follows.reconstruct(faces.images), plain.reconstruct(faces.images))
+    torch.testing.assert_close(follows.invert(faces.images), plain.invert(faces.images))
 
 
 def test_a_label_models_denoiser_starts_one_with_codes(stood_on, tmp_path):
