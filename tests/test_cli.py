@@ -164,7 +164,7 @@ def trainings_in_the_documents():
         yield from re.findall(r"python -m facekit (train (?!mean_face)[^`#\n]+)", text)
 
 
-@pytest.mark.parametrize("command", trainings_in_the_documents())
+@pytest.mark.parametrize("command", list(trainings_in_the_documents()))
 def test_trainings_that_the_documents_name_begin(monkeypatch, command):
     class Begun(Exception):
         pass

@@ -42,7 +42,7 @@ def guide(
 
     (Brooks 2023, eq. 3, after Ho & Salimans 2022, eq. 6; on clean estimates, which gives the same sampler as on
     noise). Scales of 1, and 0 for the last, are the network's own answer with both; a label scale of 0 ignores the
-    label. The last term adds what the label means in nobody's face (as Liu 2022 add up concepts, eq. 11), for networks
+    label. The last term adds what the label means in nobody's face (as Liu 2022 add up concepts), for networks
     that hardly listen to it beside a face that shows something else.
 
     denoise     denoise(noisy, timestep, keep_label, keep_face, *conditions): clean estimates, each argument with
