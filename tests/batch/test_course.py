@@ -22,6 +22,7 @@ def test_a_students_copy_has_exercises_and_checks_and_nothing_that_gives_the_ans
     whole, copy = nbformat.read(path, as_version=4), for_students(path)
     assert not tagged(copy, "solution")
     assert len(tagged(copy, "exercise")) == len(tagged(copy, "check")) == len(tagged(whole, "solution"))
+    assert tagged(copy, "raises-exception") == tagged(copy, "check")  # else Jupyter stops at the first unsolved one
     assert all("facekit" not in cell.metadata for cell in copy.cells)
     assert not any(cell.get("outputs") for cell in copy.cells)
     text = nbformat.writes(copy)
