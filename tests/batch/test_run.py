@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from facekit.batch import BadPlan, Entry, plan_runs, run_batch
 from facekit.batch.page import _opening
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 # A red dot, as a notebook would show a figure.
 PICTURE = """
@@ -109,6 +113,13 @@ def test_a_card_says_what_a_notebook_is_about_and_shows_its_cover(tmp_path):
     shown = _opening(new_notebook(cells=[opening]))
     assert shown == {"title": "07 · Title", "lead": "What you make.", "cover": "aGVsbG8="}
     assert _opening(new_notebook()) == {}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_paragraph_of_a_notebook_is_words_alone_as_its_card_sets_no_formulas(path):
+    lead = _opening(nbformat.read(path, as_version=4))["lead"]
+    assert lead
+    assert not set("$\\[<_") & set(lead)
 
 
 def test_the_page_holds_all_that_it_shows_and_nothing_of_a_notebook_runs_in_it(batch):
