@@ -6,9 +6,10 @@
 from facekit.diffusion.guidance import drop_conditions, guide
 from facekit.diffusion.noise import noise_of, noise_stream
 from facekit.diffusion.sampler import Denoise, Sampler, Stage
-from facekit.diffusion.schedule import PREDICTIONS, NoiseSchedule
+from facekit.diffusion.schedule import DENSITIES, PREDICTIONS, NoiseSchedule
 
 __all__ = [
+    "DENSITIES",
     "PREDICTIONS",
     "Denoise",
     "NoiseSchedule",

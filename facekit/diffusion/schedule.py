@@ -16,6 +16,10 @@ from torch import Tensor
 PREDICTIONS = ("noise", "clean", "velocity")
 """What a network may be trained to predict: ε (Ho 2020), x0, or v = √ᾱ ε − √(1 − ᾱ) x0 (Salimans & Ho 2022, §4)."""
 
+DENSITIES = ("uniform", "logit_normal")
+"""How often a network is trained on each timestep: all alike, or those in the middle oftener, where pictures take shape
+(the sigmoid of a standard normal number; Esser 2024, §3.1)."""
+
 
 class Level(NamedTuple):
     """How noisy a picture is, in exact numbers: x = signal · clean + noise · ε."""
@@ -68,6 +72,14 @@ class NoiseSchedule:
     def __len__(self) -> int:
         """T, the number of timesteps."""
         return len(self.alpha_bar)
+
+    def draw(self, n: int, density: str = "uniform", device: torch.device | str = "cpu") -> Tensor:
+        """Timesteps (n,) to train on, from PyTorch's global generator; `density` is one of `DENSITIES`."""
+        if density == "uniform":
+            return torch.randint(len(self), (n,), device=device)
+        if density == "logit_normal":
+            return (torch.randn(n, device=device).sigmoid() * len(self)).long()
+        raise ValueError(f"{density!r} is no density of timesteps; known are {', '.join(DENSITIES)}")
 
     def level(self, timestep: int) -> Level:
         """The noise level of one timestep, as the samplers count with it."""

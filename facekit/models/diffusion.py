@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from facekit.diffusion.guidance import drop_conditions, guide
 from facekit.diffusion.noise import Seeds, noise_stream
 from facekit.diffusion.sampler import Denoise
+from facekit.diffusion.schedule import DENSITIES
 from facekit.expression import Expression
 from facekit.faces import Faces
 from facekit.layers.codes import LabelledCodes
@@ -40,6 +41,7 @@ class DiffusionPreset(NoisePreset):
     """How a diffusion system is built, trained, and asked."""
 
     prediction: str = "velocity"
+    timestep_density: str = "uniform"  # of what it is trained on, one of `DENSITIES`
     drop_label: float = 0.15
     drop_face: float = 0.15  # and without their code, independently
     code: str = "kept"  # one of `CODES`
@@ -87,7 +89,7 @@ class DiffusionGenerator(Generator):
 
     def __init__(self, preset: DiffusionPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, start=STARTS, code=CODES)
+        check_choices(preset, start=STARTS, code=CODES, timestep_density=DENSITIES)
         self.noise_schedule = preset.noise()
         self.denoiser = Denoiser(preset, channels, self.code_length)
         self.codes = LabelledCodes(self.code_length, len(preset.emotions)) if self.code_length else None
@@ -107,7 +109,7 @@ class DiffusionGenerator(Generator):
         label, known = face_labels(batch, preset.emotions)
         code = self._training_code(images, label, known)
         keep_label, keep_face = drop_conditions(n, preset.drop_label, preset.drop_face, device=device)
-        timestep = torch.randint(preset.timesteps, (n,), device=device)
+        timestep = self.noise_schedule.draw(n, preset.timestep_density, device)
         noise = torch.randn_like(images)
         noisy = self.noise_schedule.add_noise(images, noise, timestep)
         output = self.denoiser(noisy, timestep, keep_label & known, keep_face, label, code)

@@ -43,7 +43,7 @@ class DiffusionAutoencoder(DiffusionGenerator):
         # After so short a training the denoiser listens more to the code than to the label: what the label means is
         # added as it means it without a face. And the noisiest fifth of the way is where people get lost.
         "laptop": DiffusionAutoencoderPreset(
-            **LAPTOP | {"steps": 1450}, strength=0.8, label_guidance=1.0, alone_guidance=1.5
+            **LAPTOP | {"steps": 2500}, encoder_widths=(24, 32, 64), strength=0.8, alone_guidance=1.0
         ),
         "gpu": DiffusionAutoencoderPreset(**GPU),
         # DiffAE's own, for 64 x 64 (its table 6), smaller than its 128-pixel ones.

@@ -51,7 +51,7 @@ class CNNDiffusion(SemanticDiffusion):
     stands_on: ClassVar = {"encoder": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, encoder="emotion_cnn-synthetic"),
-        "laptop": SemanticPreset(**LAPTOP | {"steps": 1600}, encoder="emotion_cnn-synthetic"),
+        "laptop": SemanticPreset(**LAPTOP | {"steps": 2300}, encoder="emotion_cnn-synthetic"),
         "gpu": SemanticPreset(**GPU, encoder="emotion_cnn-synthetic"),
         "paper": SemanticPreset(**PAPER | {"start": "noise"}, encoder="emotion_cnn-fer2013"),
     }
@@ -65,7 +65,7 @@ class VAEDiffusion(SemanticDiffusion):
     stands_on: ClassVar = {"encoder": "vae"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, code="erased"),
-        "laptop": SemanticPreset(**LAPTOP | {"steps": 1600}, code="erased"),
+        "laptop": SemanticPreset(**LAPTOP | {"steps": 2300}, code="erased"),
         "gpu": SemanticPreset(**GPU, code="erased"),
         "paper": SemanticPreset(**PAPER | {"start": "noise"}, encoder="vae-fer2013"),
     }

@@ -84,3 +84,21 @@ def test_snr_and_level_agree(schedule):
     assert level.signal**2 + level.noise**2 == pytest.approx(1)
     assert schedule.snr(torch.tensor([700])).item() == pytest.approx((level.signal / level.noise) ** 2)
     assert level.log_ratio == pytest.approx(math.log(schedule.snr(torch.tensor([700])).item()) / 2)
+
+
+@pytest.mark.parametrize(("density", "middle"), [("uniform", 0.462), ("logit_normal", 0.683)])
+def test_timesteps_are_drawn_as_often_as_the_density_says(schedule, density, middle):
+    torch.manual_seed(0)
+    drawn = schedule.draw(20_000, density)
+    assert drawn.dtype == torch.int64
+    assert drawn.min() >= 0
+    assert drawn.max() < len(schedule)
+    # Within one deviation of the normal number the sigmoid lies between 0.269 and 0.731.
+    share = ((drawn >= 269) & (drawn < 731)).float().mean().item()
+    assert share == pytest.approx(middle, abs=0.015)
+    assert drawn.float().mean().item() == pytest.approx(500, abs=10)
+
+
+def test_an_unknown_density_is_named(schedule):
+    with pytest.raises(ValueError, match="'middle' is no density of timesteps; known are uniform, logit_normal"):
+        schedule.draw(3, "middle")
