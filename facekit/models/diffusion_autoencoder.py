@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facekit.layers.unet import ConvEncoder
 from facekit.models.diffusion import DiffusionGenerator, DiffusionPreset
-from facekit.models.label_diffusion import GPU, LAPTOP, SMOKE
+from facekit.models.label_diffusion import GPU, LAPTOP, LAPTOP_EDITS, SMOKE
 from facekit.models.system import evaluating
 
 _MEASURED = 64  # faces of `evaluate`, each of which takes as many network calls as an edit
@@ -40,10 +40,8 @@ class DiffusionAutoencoder(DiffusionGenerator):
     name = "diffusion_autoencoder"
     presets: ClassVar = {
         "smoke": DiffusionAutoencoderPreset(**SMOKE, encoder_widths=(16, 32)),
-        # After so short a training the denoiser listens more to the code than to the label: what the label means is
-        # added as it means it without a face. And the noisiest fifth of the way is where people get lost.
         "laptop": DiffusionAutoencoderPreset(
-            **LAPTOP | {"steps": 2500}, encoder_widths=(24, 32, 64), strength=0.8, alone_guidance=1.0
+            **LAPTOP | LAPTOP_EDITS | {"steps": 2500}, encoder_widths=(24, 32, 64)
         ),
         "gpu": DiffusionAutoencoderPreset(**GPU),
         # DiffAE's own, for 64 x 64 (its table 6), smaller than its 128-pixel ones.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facekit.layers.frozen import Frozen
 from facekit.models.diffusion import DiffusionGenerator, DiffusionPreset
-from facekit.models.label_diffusion import GPU, LAPTOP, PAPER, SMOKE
+from facekit.models.label_diffusion import GPU, LAPTOP, LAPTOP_EDITS, PAPER, SMOKE
 from facekit.models.load import load_system
 
 
@@ -65,7 +65,7 @@ class VAEDiffusion(SemanticDiffusion):
     stands_on: ClassVar = {"encoder": "vae"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, code="erased"),
-        "laptop": SemanticPreset(**LAPTOP | {"steps": 2300}, code="erased"),
+        "laptop": SemanticPreset(**LAPTOP | LAPTOP_EDITS | {"steps": 2300}, code="erased"),
         "gpu": SemanticPreset(**GPU, code="erased"),
         "paper": SemanticPreset(**PAPER | {"start": "noise"}, encoder="vae-fer2013"),
     }
