@@ -11,7 +11,7 @@ from facekit import Expression
 from facekit.datasets import base, open_dataset
 from facekit.datasets.base import DatasetMissing
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.evaluation.protocol import Panel, evaluate, synthetic_exam
+from facekit.evaluation.benchmark import Panel, evaluate, synthetic_exam
 from facekit.models import system
 from facekit.models.load import available_generators, load_system
 from facekit.show import to_image
@@ -41,7 +41,7 @@ def registered(file):
 
 def test_the_generator(added, monkeypatch, tmp_path):
     monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path))
-    added("facekit/models/mean_face.py")
+    added("facekit/models/editors/mean_face.py")
     for name, where in registered("facekit/models/system.py").items():
         monkeypatch.setitem(system.SYSTEMS, name, where)
     train("mean_face", profile="smoke", data="synthetic", out=tmp_path / "mine", progress=False)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import facekit
-from facekit.develop import closure
+from facekit.cli.maintenance import closure
 
 ROOT = Path(__file__).parents[1]
 

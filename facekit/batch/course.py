@@ -11,7 +11,7 @@ from nbformat.v4 import new_markdown_cell
 from traitlets.config import Config
 
 from facekit.batch.notebooks import execute
-from facekit.files import write_text
+from facekit.workspace.files import write_text
 
 STUDENT, INSTRUCTOR = "student", "instructor"
 """The two folders of copies."""

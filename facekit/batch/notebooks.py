@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facekit.files import atomic_path, write_text
-from facekit.runs import checkout
+from facekit.workspace.files import atomic_path, write_text
+from facekit.workspace.folders import checkout
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

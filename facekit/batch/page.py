@@ -9,10 +9,10 @@ from pathlib import Path
 
 import jinja2
 
-from facekit import machine
 from facekit.batch.equations import with_mathml
 from facekit.batch.run import Record, executed_notebook, log_tail
-from facekit.files import read_json, write_text
+from facekit.workspace import hardware
+from facekit.workspace.files import read_json, write_text
 
 _PICTURES = 12  # at most so many of a run
 _LOG_TAIL = 20  # lines
@@ -49,7 +49,7 @@ def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
         about=_ABOUT,
         leaderboards=_leaderboards(records, folder),
         comparisons=_comparisons(records, folder),
-        machine=machine.describe(),
+        machine=hardware.describe(),
     )
     write_text(folder / "index.html", html)
     return folder / "index.html"

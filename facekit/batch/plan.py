@@ -17,8 +17,8 @@ import yaml
 import facekit
 from facekit.batch.notebooks import find_notebooks
 from facekit.batch.parameters import BadPlan, Parameter, parameters_of
-from facekit.files import sha256
-from facekit.runs import checkout
+from facekit.workspace.files import sha256
+from facekit.workspace.folders import checkout
 
 # No result of a notebook depends on these rooms, so that a change in them repeats no run.
 _OUTER_ROOMS = ("batch", "cli.py", "bench.py", "develop.py", "__main__.py")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from facekit.batch import worker
 from facekit.batch.notebooks import kernel_environment
 from facekit.batch.plan import Run
-from facekit.files import read_json, remove, write_json
+from facekit.workspace.files import read_json, remove, write_json
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -21,10 +21,10 @@ MISTAKES = (
     "facekit.batch.notebooks:UnknownNotebook",
     "facekit.datasets.base:DatasetMissing",
     "facekit.datasets.sources:UnusableData",
-    "facekit.evaluation.protocol.exam:CannotEvaluate",
+    "facekit.evaluation.benchmark.benchmarks:CannotEvaluate",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
-    "facekit.weights:WeightsError",
+    "facekit.weights.store:WeightsError",
 )
 
 
@@ -62,36 +62,36 @@ def _parser() -> argparse.ArgumentParser:
 
 def lint(arguments: argparse.Namespace) -> int:
     """Check rules and format."""
-    from facekit import develop
+    from facekit.cli import maintenance
 
-    return develop.lint()
+    return maintenance.lint()
 
 
 def all_tests(arguments: argparse.Namespace) -> int:
     """Lint, and all tests; further arguments are pytest's."""
-    from facekit import develop
+    from facekit.cli import maintenance
 
-    return develop.all_tests(arguments.rest)
+    return maintenance.all_tests(arguments.rest)
 
 
 def browser_tests(arguments: argparse.Namespace) -> int:
     """Notebooks and sliders in a browser; without one, this fails."""
-    from facekit import develop
+    from facekit.cli import maintenance
 
-    return develop.browser_tests(arguments.rest)
+    return maintenance.browser_tests(arguments.rest)
 
 
 def pin(arguments: argparse.Namespace) -> int:
     """Write requirements.txt from the versions installed here."""
-    from facekit import develop
+    from facekit.cli import maintenance
 
-    develop.pin()
+    maintenance.pin()
     return 0
 
 
 def version(arguments: argparse.Namespace) -> int:
     """The version of facekit, of what it stands on, and the machine."""
-    from facekit.machine import describe
+    from facekit.workspace.hardware import describe
 
     print("\n".join(f"{name:<10} {value}" for name, value in describe().items()))
     return 0

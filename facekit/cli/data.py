@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from facekit.cli.arguments import Mistake, add, count, group
-from facekit.runs import checkout
+from facekit.workspace.folders import checkout
 
 
 def add_data(commands) -> None:
@@ -69,7 +69,7 @@ def data_sheet(arguments: argparse.Namespace) -> int:
     """A picture of drawn people: each with every emotion, with every action unit from rest to its full strength, or
     once."""
     from facekit.datasets import open_dataset
-    from facekit.files import atomic_path
+    from facekit.workspace.files import atomic_path
 
     draw, size, count = (_unit_sheet, 128, 1) if arguments.action_units else (_emotion_sheet, 96, 6)
     if arguments.once:
@@ -105,7 +105,7 @@ def _people_sheet(people, rows: range, arguments: argparse.Namespace):
 def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
     """Action units x strength, one person's columns after another's, all from the front."""
     from facekit.datasets.synthetic import Identity, View, render
-    from facekit.emotions import ACTION_UNITS, LETTERS
+    from facekit.faces.emotions import ACTION_UNITS, LETTERS
     from facekit.show import action_unit_sheet
 
     units = [unit for unit in ACTION_UNITS if unit.sided or arguments.side == "both"]
@@ -124,7 +124,7 @@ def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
 
 def data_card(arguments: argparse.Namespace) -> int:
     """Measure what outside networks make of the drawn faces, and write the data card."""
-    from facekit.card import Outside, measure, write_card
+    from facekit.evaluation.data_card import Outside, measure, write_card
 
     path = arguments.path or checkout() / "docs" / "data_card.md"
     if path.suffix != ".md":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facekit.cli.arguments import Mistake, add, count, group, line
-from facekit.runs import checkout, runs_home
+from facekit.workspace.folders import checkout, runs_home
 
 
 def add_notebooks(commands) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from facekit.cli.arguments import Mistake, add, assignment, count, known, line, numbers
-from facekit.runs import runs_home
+from facekit.workspace.folders import runs_home
 
 
 def add_training(commands) -> None:
@@ -72,7 +72,7 @@ def _add_exam(parser: argparse.ArgumentParser) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train one system; the same call again goes on where it stopped."""
-    from facekit.training.machine import part_processes
+    from facekit.training.accelerator import part_processes
     from facekit.training.run import train as train_system
 
     written = train_system(
@@ -93,7 +93,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure generators, and what they are compared with, by one protocol."""
-    from facekit.evaluation.protocol import evaluate_weights, to_text
+    from facekit.evaluation.benchmark import evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
     tables = evaluate_weights(
@@ -115,7 +115,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _judges_of(arguments: argparse.Namespace):
     """The judges that know the faces of the data asked for, those in `--judges` among them."""
     from facekit.datasets.base import DATASETS
-    from facekit.evaluation.protocol import Panel
+    from facekit.evaluation.benchmark import Panel
 
     known(arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited")
     try:
@@ -126,7 +126,8 @@ def _judges_of(arguments: argparse.Namespace):
 
 def experiment(arguments: argparse.Namespace) -> int:
     """Train the variants of a paper's comparison, all for as many steps, and measure them; it can be interrupted."""
-    from facekit.experiments import EXPERIMENTS, run_experiment, to_text
+    from facekit.evaluation.experiments import EXPERIMENTS, run_experiment, to_text
+    from facekit.show.experiments import sheet
 
     known(arguments.name, EXPERIMENTS, "experiment")
     overrides = dict(map(assignment, arguments.set))
@@ -142,6 +143,7 @@ def experiment(arguments: argparse.Namespace) -> int:
         seeds=arguments.seeds,
         faces=arguments.faces,
         overrides=overrides,
+        sheet=sheet,
         tell=line,
     )
     print(f"\n{to_text(table)}\n{out / 'table.csv'}")
@@ -153,9 +155,9 @@ def few_steps(arguments: argparse.Namespace) -> int:
     from facekit.datasets import open_dataset
     from facekit.evaluation.few_steps import BLOCK, compare
     from facekit.evaluation.judges import EmotionJudge
-    from facekit.machine import fastest_device
-    from facekit.models.diffusion import DiffusionGenerator
+    from facekit.models.diffusion.base import DiffusionGenerator
     from facekit.models.load import load_system
+    from facekit.workspace.hardware import fastest_device
 
     generator = load_system(arguments.name).to(fastest_device())
     if not isinstance(generator, DiffusionGenerator):
@@ -171,7 +173,8 @@ def few_steps(arguments: argparse.Namespace) -> int:
 
 def weights(arguments: argparse.Namespace) -> int:
     """Train again what ships in data/weights."""
-    from facekit.shipped import SHIPPED, retrain
+    from facekit.training.retrain import retrain
+    from facekit.weights.shipped import SHIPPED
 
     names = arguments.names or list(SHIPPED)
     for name in names:
@@ -183,9 +186,9 @@ def weights(arguments: argparse.Namespace) -> int:
 
 def weights_cards(arguments: argparse.Namespace) -> int:
     """Write docs/model_cards.md from the cards of the weights that ship."""
-    from facekit.files import write_text
-    from facekit.model_cards import page
-    from facekit.runs import checkout
+    from facekit.evaluation.model_cards import page
+    from facekit.workspace.files import write_text
+    from facekit.workspace.folders import checkout
 
     path = checkout() / "docs" / "model_cards.md"
     write_text(path, page())
@@ -195,8 +198,8 @@ def weights_cards(arguments: argparse.Namespace) -> int:
 
 def bench(arguments: argparse.Namespace) -> int:
     """How fast this machine draws, loads and trains."""
-    from facekit.bench import measure, table
-    from facekit.files import write_json
+    from facekit.cli.speed import measure, table
+    from facekit.workspace.files import write_json
 
     results = measure()
     write_json(runs_home() / "bench.json", results)

@@ -20,7 +20,7 @@ from facekit.datasets.cache import cached_arrays, folder_stamp
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing, inside
 from facekit.datasets.stored import StoredFaces
-from facekit.emotions import dataset_code_to_index
+from facekit.faces.emotions import dataset_code_to_index
 
 _VERSION = 1  # of the cached annotations: raise it when the same files are understood otherwise
 

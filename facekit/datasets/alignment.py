@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facekit.landmarks import LEFT_EYE, RIGHT_EYE
+from facekit.faces.landmarks import LEFT_EYE, RIGHT_EYE
 
 # The medians in FER-2013 (600 faces of PublicTest, by a 68-point network), so that faces prepared here are framed
 # as those that most classifiers were trained on.

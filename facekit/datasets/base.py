@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facekit.emotions import EMOTIONS
-from facekit.faces import Faces
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.faces import Faces
 
 SPLITS = ("train", "valid", "test")
 

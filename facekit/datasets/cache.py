@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facekit.datasets.sources import data_home
-from facekit.files import atomic_path, read_json, remove, write_json
+from facekit.workspace.files import atomic_path, read_json, remove, write_json
+from facekit.workspace.folders import data_home
 
 logger = logging.getLogger("facekit.datasets")
 

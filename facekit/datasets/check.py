@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from facekit.datasets.base import DATASETS, SPLITS, DatasetMissing, Problem, open_dataset
-from facekit.datasets.sources import EmptySplit, Source, data_home
+from facekit.datasets.sources import EmptySplit, Source
 from facekit.datasets.stored import StoredFaces
-from facekit.emotions import EMOTIONS
+from facekit.faces.emotions import EMOTIONS
+from facekit.workspace.folders import data_home
 
 _DRAWN = ("synthetic", "synthetic_pairs")  # need no file
 _OF_OTHERS = ("joint",)  # whose files are those of datasets that are looked at themselves

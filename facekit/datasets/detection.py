@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from facekit.datasets.alignment import alignment, eyes_of, warp
-from facekit.onnx import open_network
+from facekit.weights.onnx import open_network
 
 # The finer cascade first; what only the coarser one takes for a face must also have two eyes.
 _CASCADES = (("haarcascade_frontalface_alt2.xml", False), ("haarcascade_frontalface_default.xml", True))

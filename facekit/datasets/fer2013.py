@@ -19,8 +19,8 @@ from facekit.datasets.folder import by_emotion
 from facekit.datasets.records import tabulate
 from facekit.datasets.sources import Problems, Source, first_existing, logger
 from facekit.datasets.stored import StoredFaces, Table
-from facekit.emotions import dataset_code_to_index
-from facekit.expression import DOMAINS
+from facekit.faces.emotions import dataset_code_to_index
+from facekit.faces.expression import DOMAINS
 
 _SIDE = 48
 _FILES = ("fer2013.csv", "fer2013.csv.gz", "icml_face_data.csv", "icml_face_data.csv.gz")

@@ -13,7 +13,7 @@ from facekit.datasets.pictures import list_pictures
 from facekit.datasets.records import Record, split_named, tabulate
 from facekit.datasets.sources import Problems, Source, inside
 from facekit.datasets.stored import StoredFaces
-from facekit.emotions import emotion_index
+from facekit.faces.emotions import emotion_index
 
 SOURCE = Source(
     name="folder",

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from facekit.datasets.pictures import PICTURE_SUFFIXES, BadPicture, read_picture, to_array
 from facekit.datasets.sources import EmptySplit, Problems, Source
 from facekit.datasets.stored import StoredFaces, Table
-from facekit.emotions import emotion_index
-from facekit.expression import DOMAINS
+from facekit.faces.emotions import emotion_index
+from facekit.faces.expression import DOMAINS
 
 _SIDE = 64
 _SHOWN = ("neutral", "happy")

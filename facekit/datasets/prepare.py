@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 from facekit.datasets.alignment import alignment, to_relative, warp
 from facekit.datasets.detection import FaceFinder
 from facekit.datasets.pictures import BadPicture, list_pictures, read_picture, to_array
-from facekit.faces import Faces, from_uint8
-from facekit.files import atomic_path, sha256
+from facekit.faces.faces import Faces, from_uint8
+from facekit.workspace.files import atomic_path, sha256
 
 _VERSION = 1  # raise it when the same picture comes out otherwise
 

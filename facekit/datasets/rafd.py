@@ -14,7 +14,7 @@ from facekit.datasets.pictures import list_pictures
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source
 from facekit.datasets.stored import StoredFaces
-from facekit.emotions import emotion_index
+from facekit.faces.emotions import emotion_index
 
 CAMERAS = (0, 45, 90, 135, 180)
 """Degrees around the person; 90 is in front."""

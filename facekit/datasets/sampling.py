@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from facekit.emotions import EMOTIONS
+from facekit.faces.emotions import EMOTIONS
 
 
 def class_weights(labels: Tensor, scheme: str = "inverse", beta: float = 0.999) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facekit.datasets.base import DatasetMissing, Problem
-from facekit.runs import checkout
+from facekit.workspace.folders import data_home
 
 logger = logging.getLogger("facekit.datasets")
 
@@ -94,12 +94,6 @@ class Problems(list[Problem]):
         if self:
             first = f"the first is {self[0]}"
             logger.warning("%s: left out %d unusable, listed in dataset.problems; %s", title, len(self), first)
-
-
-def data_home() -> Path:
-    """The folder in which each dataset is looked for under its name: `FACEKIT_DATA`, or `data` in the checkout."""
-    home = os.environ.get("FACEKIT_DATA")
-    return Path(home).expanduser() if home else checkout() / "data"
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.base import FaceDataset, Problem
-from facekit.faces import Faces, from_uint8
+from facekit.faces.faces import Faces, from_uint8
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from facekit.datasets.base import FaceDataset
 from facekit.diffusion.noise import Seeds, face_generators
-from facekit.expression import Expression
-from facekit.faces import Faces
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
 
 _EMOTIONAL = frozenset({"emotion", "intensity"})
 

@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from facekit.datasets.augment import moved
 from facekit.datasets.synthetic import AGE_GROUPS, BEARDS, HAIR_STYLES
-from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
-from facekit.evaluation.emotion import emotion_scores
-from facekit.evaluation.identity import pair_similarities, verification
 from facekit.evaluation.judges import Judge, Recogniser
+from facekit.evaluation.metrics.emotion import emotion_scores
+from facekit.evaluation.metrics.identity import pair_similarities, verification
+from facekit.evaluation.metrics.uncertainty import bootstrap
 from facekit.evaluation.outside import OnnxLandmarkJudge
-from facekit.evaluation.uncertainty import bootstrap
-from facekit.faces import Faces, to_gray, to_uint8
-from facekit.landmarks import PARTS, eye_middles, mirror_landmarks
+from facekit.faces.augment import moved
+from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.faces import Faces, to_gray, to_uint8
+from facekit.faces.landmarks import PARTS, eye_middles, mirror_landmarks
 
 Measure = dict[str, object]
 

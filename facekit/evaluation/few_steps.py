@@ -17,13 +17,13 @@ from torch import Tensor
 
 from facekit.datasets.base import FaceDataset
 from facekit.diffusion.sampler import Sampler
-from facekit.evaluation.distribution import kid
 from facekit.evaluation.judges import EmotionJudge
-from facekit.evaluation.uncertainty import Interval, bootstrap
-from facekit.expression import Expression
-from facekit.faces import Faces
-from facekit.files import atomic_path
-from facekit.models.diffusion import DiffusionGenerator
+from facekit.evaluation.metrics.distribution import kid
+from facekit.evaluation.metrics.uncertainty import Interval, bootstrap
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.models.diffusion.base import DiffusionGenerator
+from facekit.workspace.files import atomic_path
 
 FEW, MANY = Sampler("dpm++", 20), Sampler("ddpm", 1000)
 """What is compared unless asked otherwise: the suite's own, and ancestral sampling over all timesteps."""

@@ -12,12 +12,12 @@ from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
-from facekit.faces import Faces
-from facekit.models.action_units import ActionUnitNet
-from facekit.models.emotion import EmotionClassifier
-from facekit.models.identity import IdentityNet
+from facekit.faces.faces import Faces
+from facekit.models.judges.action_units import ActionUnitNet
+from facekit.models.judges.emotion import EmotionClassifier
+from facekit.models.judges.identity import IdentityNet
 from facekit.models.load import load_system
-from facekit.weights import WeightsCard
+from facekit.weights.store import WeightsCard
 
 
 @runtime_checkable
@@ -68,7 +68,7 @@ class _SystemJudge:
 
 
 class EmotionJudge(_SystemJudge):
-    """E1 or E2 as a judge. `temperature` divides its logits (see `facekit.evaluation.calibration`)."""
+    """E1 or E2 as a judge. `temperature` divides its logits (see `facekit.evaluation.metrics.calibration`)."""
 
     _kind = EmotionClassifier
 

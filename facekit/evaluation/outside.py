@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.emotions import PROTOCOL_EMOTIONS, emotion_name
-from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
-from facekit.files import read_json, sha256
-from facekit.landmarks import mirror_landmarks
-from facekit.onnx import open_network
+from facekit.faces.emotions import PROTOCOL_EMOTIONS, emotion_name
+from facekit.faces.faces import Faces, resize, to_gray, to_rgb, to_uint8
+from facekit.faces.landmarks import mirror_landmarks
+from facekit.weights.onnx import open_network
+from facekit.workspace.files import read_json, sha256
 
 
 class OnnxNetwork:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from facekit.emotions import EMOTIONS
-from facekit.expression import Expression, UnsupportedExpression
-from facekit.faces import Faces
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.expression import Expression, UnsupportedExpression
+from facekit.faces.faces import Faces
 
 NOTHING = 1e-3
 """Weights of emotions up to this size count as none."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from facekit.models.system import Generator, Preset, System, system_class
-from facekit.weights import WeightsCard, WeightsError, available_weights, find_weights, load_weights, read_card
+from facekit.weights.store import WeightsCard, WeightsError, available_weights, find_weights, load_weights, read_card
 
 
 def load_system(source: str | os.PathLike) -> System:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from facekit.diffusion.noise import Seeds
-from facekit.expression import Expression
-from facekit.faces import Faces
-from facekit.weights import WeightsCard
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.weights.store import WeightsCard
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Preset:
     schedule: str = "constant"  # or "cosine": the rate falls to 0 at the last step; "linear": in the second half
     clip_norm: float | None = None  # gradients of an optimiser are scaled down to this norm
     ema: float | None = None  # decay of the moving average of the weights; None keeps none
-    augment: str = "none"  # name of an augmentation in facekit.datasets.augment
+    augment: str = "none"  # name of an augmentation in facekit.faces.augment
     balanced: bool = False  # draw every emotion as often as any other, instead of every face once an epoch
     checkpoint_every: int = 500  # steps between checkpoints
     checkpoints_kept: int = 2  # older ones are removed; 0 keeps all
@@ -205,22 +205,22 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 # name -> "module:class"
 SYSTEMS: dict[str, str] = {
-    "emotion_cnn": "facekit.models.emotion_cnn:EmotionCNN",  # E1
-    "emotion_resnet": "facekit.models.emotion_resnet:EmotionResNet",  # E2
-    "identity": "facekit.models.identity:IdentityNet",  # E6
-    "action_units": "facekit.models.action_units:ActionUnitNet",  # E7
-    "vae": "facekit.models.vae:VAE",  # P1's, whose latent is the face code of G13
-    "conditional_vae": "facekit.models.conditional_vae:ConditionalVAE",  # G1
-    "label_diffusion": "facekit.models.label_diffusion:LabelDiffusion",  # G11
-    "cnn_diffusion": "facekit.models.semantic_diffusion:CNNDiffusion",  # G12
-    "vae_diffusion": "facekit.models.semantic_diffusion:VAEDiffusion",  # G13
-    "diffusion_autoencoder": "facekit.models.diffusion_autoencoder:DiffusionAutoencoder",  # G14
-    "completion_editor": "facekit.models.completion_editor:CompletionEditor",  # G15's teacher
-    "diffusion_editor": "facekit.models.diffusion_editor:DiffusionEditor",  # G15
-    "stargan": "facekit.models.stargan:StarGAN",  # G2 to G7
-    "cyclegan": "facekit.models.cyclegan:CycleGAN",  # G8
-    "mma_gan": "facekit.models.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10
-    "paired_oracle": "facekit.models.paired_oracle:PairedOracle",  # the ceiling, which is shown the answers
+    "emotion_cnn": "facekit.models.judges.emotion_cnn:EmotionCNN",  # E1
+    "emotion_resnet": "facekit.models.judges.emotion_resnet:EmotionResNet",  # E2
+    "identity": "facekit.models.judges.identity:IdentityNet",  # E6
+    "action_units": "facekit.models.judges.action_units:ActionUnitNet",  # E7
+    "vae": "facekit.models.autoencoders.vae:VAE",  # P1's, whose latent is the face code of G13
+    "conditional_vae": "facekit.models.autoencoders.conditional_vae:ConditionalVAE",  # G1
+    "label_diffusion": "facekit.models.diffusion.label_diffusion:LabelDiffusion",  # G11
+    "cnn_diffusion": "facekit.models.diffusion.semantic_diffusion:CNNDiffusion",  # G12
+    "vae_diffusion": "facekit.models.diffusion.semantic_diffusion:VAEDiffusion",  # G13
+    "diffusion_autoencoder": "facekit.models.diffusion.diffusion_autoencoder:DiffusionAutoencoder",  # G14
+    "completion_editor": "facekit.models.editors.completion_editor:CompletionEditor",  # G15's teacher
+    "diffusion_editor": "facekit.models.editors.diffusion_editor:DiffusionEditor",  # G15
+    "stargan": "facekit.models.gans.stargan:StarGAN",  # G2 to G7
+    "cyclegan": "facekit.models.gans.cyclegan:CycleGAN",  # G8
+    "mma_gan": "facekit.models.gans.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10
+    "paired_oracle": "facekit.models.editors.paired_oracle:PairedOracle",  # the ceiling, which is shown the answers
 }
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from facekit.faces import Faces
-from facekit.files import atomic_path
+from facekit.faces.faces import Faces
 from facekit.show.pictures import grid, stacked
+from facekit.workspace.files import atomic_path
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from facekit.emotions import ACTION_UNIT_COLUMNS, PROTOCOL_EMOTIONS
-from facekit.evaluation.calibration import ReliabilityCurve
+from facekit.evaluation.metrics.calibration import ReliabilityCurve
+from facekit.faces.emotions import ACTION_UNIT_COLUMNS, PROTOCOL_EMOTIONS
 from facekit.show.pictures import Pictures, listed, to_image
 from facekit.show.style import LINES, SEQUENTIAL, chart, charts, emotion_color
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from facekit.datasets.base import DATASETS
-from facekit.datasets.sources import data_home
 from facekit.datasets.synthetic.dataset import PEOPLE
-from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.show.subjects import Subject, dataset_face, drawn_person, uploaded
+from facekit.workspace.folders import data_home
 
 WAYS = ("drawn person", "dataset", "upload")
 

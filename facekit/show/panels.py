@@ -10,10 +10,10 @@ import ipywidgets as widgets
 from PIL import Image
 from torch import Tensor
 
-from facekit.emotions import PROTOCOL_EMOTIONS, action_unit_columns
-from facekit.expression import Expression
-from facekit.faces import Faces
-from facekit.show.latest import Latest
+from facekit.faces.emotions import PROTOCOL_EMOTIONS, action_unit_columns
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.show.background import Latest
 from facekit.show.pictures import grid, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
 

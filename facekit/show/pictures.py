@@ -15,9 +15,9 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from facekit.emotions import COLORS, PROTOCOL_EMOTIONS
-from facekit.expression import Expression
-from facekit.faces import Faces, resize, to_gray, to_rgb, to_uint8
+from facekit.faces.emotions import COLORS, PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces, resize, to_gray, to_rgb, to_uint8
 from facekit.show.style import DIVERGING, HEAT, compact
 
 Pictures = Tensor | Faces | Sequence["Pictures"]

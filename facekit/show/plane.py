@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.show.style import LINES, SEQUENTIAL, chart, emotion_color
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import ipywidgets as widgets
 
-from facekit.emotions import (
+from facekit.faces.emotions import (
     ACTION_UNITS,
     COLORS,
     PROTOCOL_EMOTIONS,
     action_unit_columns,
     emotion_name,
 )
-from facekit.expression import DOMAINS, Expression
+from facekit.faces.expression import DOMAINS, Expression
 
 UNITS = tuple(unit.number for unit in ACTION_UNITS)
 """The action units that get a slider unless asked otherwise: all, each for both sides of the face."""

@@ -15,22 +15,22 @@ from PIL import Image
 from torch import Tensor
 
 import facekit
-from facekit.emotions import PROTOCOL_EMOTIONS
 from facekit.evaluation.judges import EmotionJudge, IdentityJudge
-from facekit.expression import Expression
-from facekit.faces import Faces
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
 from facekit.models.load import available_generators, load_system
 from facekit.models.system import Generator
-from facekit.runs import run_dir
 from facekit.show.animation import Animation, animate
+from facekit.show.background import Latest
 from facekit.show.face_chooser import FaceChooser
-from facekit.show.keepsakes import save_edit
-from facekit.show.latest import Latest
 from facekit.show.pictures import difference, grid, stacked, to_png, with_heat
+from facekit.show.saving import save_edit
 from facekit.show.sliders import UNITS, ExpressionSliders
 from facekit.show.style import compact, emotion_color
 from facekit.show.subjects import Subject, Truth
-from facekit.weights import WeightsError
+from facekit.weights.store import WeightsError
+from facekit.workspace.folders import run_dir
 
 TRUTH = "the true answer"
 """The renderer's name among the generators: of a drawn person it knows what the others guess."""

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 
-from facekit.emotions import COLORS
+from facekit.faces.emotions import COLORS
 
 # Okabe & Ito's colours again, without black and in an order whose neighbours differ in lightness too.
 LINES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")

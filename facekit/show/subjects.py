@@ -12,8 +12,8 @@ from facekit.datasets.base import open_dataset
 from facekit.datasets.prepare import prepare_picture
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.diffusion.noise import Seeds
-from facekit.expression import Expression
-from facekit.faces import Faces
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
 
 
 @dataclass(frozen=True, eq=False)

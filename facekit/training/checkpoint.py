@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.files import atomic_path, read_json, remove, remove_drafts, sha256, write_json
+from facekit.workspace.files import atomic_path, read_json, remove, remove_drafts, sha256, write_json
 
 logger = logging.getLogger("facekit.training")
 

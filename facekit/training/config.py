@@ -13,9 +13,9 @@ import torch
 
 import facekit
 from facekit.datasets.base import FaceDataset
-from facekit.files import read_json, write_json
 from facekit.models.system import System
 from facekit.training.profiles import Profile
+from facekit.workspace.files import read_json, write_json
 
 # What may change from one part of a run to the next, since the weights do not depend on it.
 _FREE = {

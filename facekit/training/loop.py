@@ -16,19 +16,19 @@ from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from facekit.averages import MovingAverage
-from facekit.datasets.augment import augmentation
 from facekit.datasets.base import FaceDataset, loader
-from facekit.faces import Faces
-from facekit.files import remove, remove_drafts
+from facekit.faces.augment import augmentation
+from facekit.faces.faces import Faces
+from facekit.models.averages import MovingAverage
 from facekit.models.system import Clock, Preset, System, check_choices
 from facekit.training import checkpoint
+from facekit.training.accelerator import ForwardPrecision, accelerator, average_gradients, forward_dtype
 from facekit.training.checkpoint import Snapshot
 from facekit.training.config import claim, config_of
-from facekit.training.machine import ForwardPrecision, accelerator, average_gradients, forward_dtype
 from facekit.training.order import FaceOrder, generator_for, seed_global_generators
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import Bar, NotFinite, Record, RunLog
+from facekit.workspace.files import remove, remove_drafts
 
 SCHEDULES = ("constant", "cosine", "linear")
 Key = tuple[str, str]

@@ -11,8 +11,8 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
-from facekit.files import write_text
 from facekit.models.system import System
+from facekit.workspace.files import write_text
 
 
 class NotFinite(ArithmeticError):

@@ -13,14 +13,14 @@ import torch
 from accelerate import PartialState
 
 from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
-from facekit.files import write_json
 from facekit.models.load import start_from
 from facekit.models.system import System, system_class
 from facekit.training.loop import check_preset, fit
 from facekit.training.order import derived_seed
 from facekit.training.overrides import checked, overridden
 from facekit.training.profiles import Profile, profile_named
-from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
+from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
+from facekit.workspace.files import write_json
 
 logger = logging.getLogger("facekit.training")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from facekit.batch.notebooks import kernel_environment
-from facekit.develop import find_browser
+from facekit.cli.maintenance import find_browser
 
 ROOT = Path(__file__).parents[2]
 

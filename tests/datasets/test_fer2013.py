@@ -13,8 +13,8 @@ from facekit.datasets import DatasetMissing, loader, open_dataset
 from facekit.datasets import fer2013 as module
 from facekit.datasets.fer2013 import FER2013
 from facekit.datasets.sources import UnusableData
-from facekit.emotions import EMOTIONS
-from facekit.faces import to_uint8
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.faces import to_uint8
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "fer2013.csv.gz", "icml_face_data.csv", "icml_face_data.csv.gz"])

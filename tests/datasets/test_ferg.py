@@ -4,8 +4,8 @@ from trees import all_of, open_splits, save
 from facekit.datasets import DatasetMissing
 from facekit.datasets.ferg import CHARACTERS, FERG
 from facekit.datasets.sources import UnusableData
-from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS, emotion_name
-from facekit.expression import DOMAINS
+from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS, emotion_name
+from facekit.faces.expression import DOMAINS
 
 
 @pytest.mark.parametrize("inner", ["FERG_DB_256", "."])

@@ -8,8 +8,8 @@ from trees import all_of, image, open_splits, save
 from facekit.datasets import DatasetMissing, open_dataset
 from facekit.datasets.folder import PictureFolder
 from facekit.datasets.sources import UnusableData
-from facekit.emotions import EMOTIONS
-from facekit.faces import to_uint8
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.faces import to_uint8
 
 SPLITS = ("train", "valid", "test")
 

@@ -8,8 +8,8 @@ from facekit.datasets import DatasetMissing, open_dataset
 from facekit.datasets.pairs import NeutralHappyPairs
 from facekit.datasets.sources import EmptySplit, UnusableData
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.emotions import EMOTIONS
-from facekit.expression import Expression
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.expression import Expression
 
 PEOPLE = ("Ann", "Bo", "Cem")
 

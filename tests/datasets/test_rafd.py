@@ -4,7 +4,7 @@ from trees import all_of, open_splits
 from facekit.datasets import DatasetMissing
 from facekit.datasets.rafd import RaFD
 from facekit.datasets.sources import UnusableData
-from facekit.emotions import EMOTIONS, emotion_name
+from facekit.faces.emotions import EMOTIONS, emotion_name
 
 
 def test_all_is_read_from_the_names(rafd_tree):

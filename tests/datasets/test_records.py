@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from facekit.datasets.base import SPLITS
 from facekit.datasets.folder import SOURCE
 from facekit.datasets.records import Record, in_split, split_named, split_of
-from facekit.datasets.sources import Problems, UnusableData, data_home, inside
+from facekit.datasets.sources import Problems, UnusableData, inside
+from facekit.workspace.folders import data_home
 
 
 def test_shares_are_as_said():

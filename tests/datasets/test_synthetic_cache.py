@@ -11,7 +11,7 @@ import torch
 from facekit.datasets import synthetic
 from facekit.datasets.synthetic import SyntheticFaces, split
 from facekit.datasets.synthetic import dataset as module
-from facekit.expression import Expression
+from facekit.faces.expression import Expression
 
 OPTIONS = {"people": 3, "faces_per_person": 4, "size": 32}
 

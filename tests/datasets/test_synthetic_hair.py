@@ -11,8 +11,8 @@ from facekit.datasets.synthetic.paint import lips
 from facekit.datasets.synthetic.people import BEARDS, HAIR_STYLES, Identity
 from facekit.datasets.synthetic.shape import landmarks, shape
 from facekit.datasets.synthetic.view import View, unproject
-from facekit.emotions import EMOTIONS
-from facekit.expression import Expression
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.expression import Expression
 
 PEOPLE = 6
 

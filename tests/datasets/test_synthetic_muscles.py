@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic import Identity, View, render
-from facekit.emotions import action_unit_vector
-from facekit.faces import Faces, to_gray
+from facekit.faces.emotions import action_unit_vector
+from facekit.faces.faces import Faces, to_gray
 
 PEOPLE, SIZE = 16, 128
 

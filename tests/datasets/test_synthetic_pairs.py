@@ -4,7 +4,7 @@ import torch
 
 from facekit.datasets import open_dataset
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.expression import Expression
+from facekit.faces.expression import Expression
 
 OPTIONS = {"people": 4, "faces_per_person": 4, "size": 32, "channels": 1}
 

@@ -12,10 +12,10 @@ from facekit.datasets.synthetic.draws import bits, normal, shuffled, uniform
 from facekit.datasets.synthetic.muscles import pull
 from facekit.datasets.synthetic.shape import landmarks, shape
 from facekit.datasets.synthetic.view import project, unproject
-from facekit.emotions import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, action_unit_vector
-from facekit.expression import DOMAINS, Expression
-from facekit.faces import resize, to_gray, to_uint8
-from facekit.landmarks import mirror_landmarks
+from facekit.faces.emotions import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, action_unit_vector
+from facekit.faces.expression import DOMAINS, Expression
+from facekit.faces.faces import resize, to_gray, to_uint8
+from facekit.faces.landmarks import mirror_landmarks
 
 GOLDEN = Path(__file__).with_name("synthetic_golden.npz")
 PEOPLE = torch.arange(12)

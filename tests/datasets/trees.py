@@ -9,7 +9,7 @@ from PIL import Image
 
 from facekit.datasets import open_dataset
 from facekit.datasets.sources import EmptySplit
-from facekit.faces import to_uint8
+from facekit.faces.faces import to_uint8
 
 # How the owners of each dataset spell the emotions.
 SPELLED = {"angry": "anger", "happy": "happy", "sad": "sadness"}

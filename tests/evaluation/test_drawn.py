@@ -2,12 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from facekit.datasets.augment import moved
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.evaluation import drawn
-from facekit.faces import Faces
-from facekit.landmarks import PARTS
+from facekit.faces.augment import moved
+from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.faces import Faces
+from facekit.faces.landmarks import PARTS
 
 HAPPY, NEUTRAL = EMOTIONS.index("happy"), EMOTIONS.index("neutral")
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from facekit.datasets import open_dataset
-from facekit.emotions import ACTION_UNIT_COLUMNS
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
+from facekit.faces.emotions import ACTION_UNIT_COLUMNS
 from facekit.models.system import system_class
-from facekit.weights import WeightsCard, save_weights
+from facekit.weights.store import WeightsCard, save_weights
 
 CARD = WeightsCard(system="", profile="smoke", preset={}, channels=3, data={}, steps=0)
 

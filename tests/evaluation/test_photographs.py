@@ -8,10 +8,7 @@ import torch
 
 from facekit.datasets.base import DatasetMissing
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.emotions import PROTOCOL_EMOTIONS
-from facekit.evaluation.identity import OvalRecogniser, acceptance_threshold
-from facekit.evaluation.judges import IdentityJudge
-from facekit.evaluation.protocol import (
+from facekit.evaluation.benchmark import (
     CannotEvaluate,
     Panel,
     evaluate,
@@ -21,10 +18,13 @@ from facekit.evaluation.protocol import (
     references,
     to_text,
 )
-from facekit.evaluation.protocol.exam import full_questions
-from facekit.evaluation.protocol.run import read_rows
-from facekit.expression import Expression
-from facekit.faces import Faces, to_uint8
+from facekit.evaluation.benchmark.benchmarks import full_questions
+from facekit.evaluation.benchmark.run import read_rows
+from facekit.evaluation.judges import IdentityJudge
+from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces, to_uint8
 from facekit.show import to_image
 
 FACES = 8

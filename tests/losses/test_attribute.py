@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from facekit.emotions import EMOTIONS
+from facekit.faces.emotions import EMOTIONS
 from facekit.losses.attribute import action_unit_loss, emotion_loss
 
 CONTEMPT = EMOTIONS.index("contempt")

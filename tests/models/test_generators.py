@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from facekit.datasets import open_dataset
-from facekit.evaluation.reference import psnr
-from facekit.expression import Expression, UnsupportedExpression
-from facekit.models import diffusion_editor
+from facekit.evaluation.metrics.reference import psnr
+from facekit.faces.expression import Expression, UnsupportedExpression
+from facekit.models.editors import diffusion_editor
 from facekit.models.label import label_weights
 from facekit.models.load import load_system, start_from
 from facekit.models.system import Clock, system_class
 from facekit.training import train
 from facekit.training.run import BadRun
-from facekit.weights import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
+from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
 EDITORS = ("completion_editor", "diffusion_editor")

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from facekit.emotions import ACTION_UNIT_COLUMNS, COLORS, EMOTIONS, PROTOCOL_EMOTIONS, prototype_matrix
-from facekit.evaluation.calibration import ReliabilityCurve
+from facekit.evaluation.metrics.calibration import ReliabilityCurve
+from facekit.faces.emotions import ACTION_UNIT_COLUMNS, COLORS, EMOTIONS, PROTOCOL_EMOTIONS, prototype_matrix
 from facekit.show import (
     action_unit_table,
     agreement,

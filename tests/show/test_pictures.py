@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from facekit import Expression, Faces
-from facekit.emotions import COLORS, PROTOCOL_EMOTIONS
+from facekit.faces.emotions import COLORS, PROTOCOL_EMOTIONS
 from facekit.show import (
     action_unit_sheet,
     difference,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from facekit.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.show import emotion_color, field, points
 
 PLACES = torch.tensor([[0.5, -0.25], [-1.0, 1.0], [0.0, 0.75]])

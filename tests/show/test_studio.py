@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from facekit.emotions import PROTOCOL_EMOTIONS
-from facekit.faces import Faces
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.faces import Faces
 from facekit.models.load import load_system
 from facekit.show.studio import NOBODY, TRUTH, Studio
 from facekit.show.subjects import drawn_person
-from facekit.weights import save_weights
+from facekit.weights.store import save_weights
 
 EDITOR = "diffusion_editor-synthetic"
 EMOTIONAL = "conditional_vae-synthetic"  # which knows no action units

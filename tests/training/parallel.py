@@ -10,7 +10,7 @@ import torch
 import toys
 
 from facekit.training import PROFILES, fit
-from facekit.training.machine import part_processes
+from facekit.training.accelerator import part_processes
 
 
 def main(out: str) -> None:

@@ -11,8 +11,8 @@ import torch
 import toys
 
 from facekit.training import PROFILES, checkpoint, fit
+from facekit.training.accelerator import accelerator
 from facekit.training.config import ConfigDiffers
-from facekit.training.machine import accelerator
 from facekit.training.records import read_log
 
 FLOAT32 = replace(PROFILES["smoke"], precision="float32")

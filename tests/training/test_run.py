@@ -8,16 +8,16 @@ import torch
 import toys
 
 from facekit.datasets.base import DATASETS
-from facekit.files import read_json
+from facekit.models.gans.mma_gan import MMAGAN
 from facekit.models.load import load_system, start_from
-from facekit.models.mma_gan import MMAGAN
 from facekit.models.system import SYSTEMS
 from facekit.training import PROFILES, train
 from facekit.training.config import ConfigDiffers
 from facekit.training.overrides import checked, overridden
 from facekit.training.records import read_log
 from facekit.training.run import BadRun, dataset_options
-from facekit.weights import WeightsError, read_card
+from facekit.weights.store import WeightsError, read_card
+from facekit.workspace.files import read_json
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facekit.datasets.base import FaceDataset
-from facekit.faces import Faces
+from facekit.faces.faces import Faces
 from facekit.models.system import Preset, System
 
 

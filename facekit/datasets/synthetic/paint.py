@@ -24,7 +24,7 @@ from facekit.datasets.synthetic.shape import (
     upper_lip_arc,
 )
 from facekit.datasets.synthetic.view import View
-from facekit.faces import to_gray
+from facekit.faces.faces import to_gray
 
 
 def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:

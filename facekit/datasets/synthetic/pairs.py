@@ -13,9 +13,9 @@ from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.dataset import SyntheticFaces
 from facekit.datasets.synthetic.draws import uniform
 from facekit.datasets.synthetic.render import RENDERER_VERSION
-from facekit.emotions import PROTOCOL_EMOTIONS
-from facekit.expression import Expression
-from facekit.faces import Faces, from_uint8, to_uint8
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces, from_uint8, to_uint8
 
 
 class SyntheticPairs(FaceDataset):

@@ -32,9 +32,9 @@ from facekit.datasets.synthetic.scene import (
 )
 from facekit.datasets.synthetic.shape import Shape, landmarks, shape
 from facekit.datasets.synthetic.view import View, project, unproject
-from facekit.emotions import ACTION_UNIT_COLUMNS
-from facekit.expression import DOMAINS
-from facekit.faces import Faces, to_gray
+from facekit.faces.emotions import ACTION_UNIT_COLUMNS
+from facekit.faces.expression import DOMAINS
+from facekit.faces.faces import Faces, to_gray
 
 RENDERER_VERSION = 3
 """Raised whenever a picture changes, so that caches and weights made before are known to be older."""

@@ -8,21 +8,31 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from facekit.faces import Faces, to_uint8
-
-if TYPE_CHECKING:
-    from facekit.datasets.synthetic.dataset import SyntheticFaces
+from facekit.datasets.base import open_dataset
+from facekit.faces.faces import Faces, to_uint8
 
 _ROWS = 256  # drawn and written at once
 _WORTH = 4096  # faces for which another process is worth the seconds that it takes to start
 
 
-def write_split(dataset: SyntheticFaces, folder: Path) -> None:
+class DrawnDataset(Protocol):
+    """What drawing a split needs of `SyntheticFaces`."""
+
+    device: torch.device
+    options: Mapping[str, object]
+
+    def __len__(self) -> int: ...
+
+    def draw(self, index: Tensor) -> Faces: ...
+
+
+def write_split(dataset: DrawnDataset, folder: Path) -> None:
     """Draw all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder.
 
     Raises `RuntimeError` with what another process said that failed.
@@ -64,7 +74,7 @@ def _write_by(processes: int, options: Mapping[str, object], folder: Path) -> No
             process.wait()
 
 
-def _write(dataset: SyntheticFaces, folder: Path, starts: Iterable[int]) -> None:
+def _write(dataset: DrawnDataset, folder: Path, starts: Iterable[int]) -> None:
     files = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
     for start in starts:
         drawn = dataset.draw(torch.arange(start, min(start + _ROWS, len(dataset))))
@@ -86,8 +96,6 @@ def _columns(drawn: Faces) -> dict[str, np.ndarray]:
 
 def draw_share() -> None:
     """What one of several processes does: the standard input says of which dataset, where to, and which share."""
-    from facekit.datasets.synthetic.dataset import SyntheticFaces
-
     options, folder, part, parts = json.load(sys.stdin)
-    dataset = SyntheticFaces(**options)
+    dataset = open_dataset("synthetic", **options)
     _write(dataset, Path(folder), range(part * _ROWS, len(dataset), parts * _ROWS))

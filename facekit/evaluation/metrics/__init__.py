@@ -1,0 +1,1 @@
+"""Metrics: functions of tensors, with intervals over persons."""

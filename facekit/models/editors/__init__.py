@@ -1,0 +1,1 @@
+"""Denoising networks that edit in one or a few steps: completion, G15, and the paired oracle."""

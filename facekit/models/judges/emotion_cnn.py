@@ -1,0 +1,80 @@
+"""E1: the convolutional emotion classifier of P1 (§4.3), whose second-last layer is a semantic encoding.
+
+It may train or guide a generator, and is the encoder of G12; so it never judges one that did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from facekit.layers.initialise import initialise
+from facekit.models.judges.emotion import ClassifierPreset, EmotionClassifier
+
+
+@dataclass(frozen=True)
+class EmotionCNNPreset(ClassifierPreset):
+    """How E1 is built and trained. P1 says neither widths nor optimiser; these are the suite's."""
+
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    batch: int = 128
+    augment: str = "affine"
+    weight_decay: float = 1e-2
+    widths: tuple[int, ...] = (32, 64, 128)  # of the stages, each of which halves the picture
+    hidden: int = 256  # first layer of the MLP
+    encoding: int = 128  # second-last layer: what `features` gives
+    dropout: float = 0.3
+
+
+class EmotionCNN(EmotionClassifier):
+    """Stages of two 3 x 3 convolutions and a pooling, then an MLP of three layers (VGG's shape)."""
+
+    name = "emotion_cnn"
+    presets: ClassVar = {
+        "smoke": EmotionCNNPreset(widths=(16, 32, 64), steps=60, batch=64, augment="none"),
+        "laptop": EmotionCNNPreset(steps=1500),
+        "gpu": EmotionCNNPreset(steps=8000, batch=256),
+        "paper": EmotionCNNPreset(steps=20000, batch=256),
+    }
+
+    def __init__(self, preset: EmotionCNNPreset, channels: int = 3) -> None:
+        super().__init__(preset, channels)
+        stages, width_in = [], self.sees
+        for width in preset.widths:
+            stages += [*_convolution(width_in, width), *_convolution(width, width), nn.MaxPool2d(2)]
+            width_in = width
+        self.stages = nn.Sequential(*stages)
+        side = preset.size // 2 ** len(preset.widths)
+        self.encoder = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(preset.dropout),
+            nn.Linear(width_in * side**2, preset.hidden),
+            nn.ReLU(),
+            nn.Dropout(preset.dropout),
+            nn.Linear(preset.hidden, preset.encoding),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(preset.encoding, len(self.emotions))
+        initialise(self)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The semantic encoding of P1: values of the second-last layer of the MLP, (N, encoding), at least 0."""
+        return self.encoder(self.stages(self.prepare(images)))
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        preset = self.preset
+        return {
+            "classifier": torch.optim.AdamW(self.parameters(), preset.learning_rate, weight_decay=preset.weight_decay)
+        }
+
+
+def _convolution(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(),
+    )

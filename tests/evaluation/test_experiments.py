@@ -1,0 +1,202 @@
+"""Comparisons of variants: what is trained, what is told of it, and what a collapse does."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from facekit import cli
+from facekit.evaluation import experiments
+from facekit.evaluation.benchmark import synthetic_exam
+from facekit.evaluation.experiments import EXPERIMENTS, at_length, over_seeds, run_experiment, to_text
+from facekit.faces.expression import DOMAINS, UnsupportedExpression
+from facekit.faces.faces import Faces
+from facekit.models.gans.adversarial import Collapsed
+from facekit.models.gans.stargan import JOINT
+from facekit.models.system import system_class
+from facekit.show.experiments import sheet
+from facekit.training.overrides import overridden
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Runs that are noted instead of trained; those of the variant `skips` with seed 1 collapse."""
+    runs = []
+
+    def train(system, *, out, seed, overrides, **asked):
+        runs.append({"system": system, "out": out, "seed": seed, "overrides": overrides, **asked})
+        if out.name == "skips-1":
+            raise Collapsed("step 7 of stargan: the generator has collapsed")
+        return out / "weights.safetensors"
+
+    def evaluate(generator, exam, panel, out, *, name, tell):
+        seed = int(name[-1])
+        interval = {"estimate": 0.5 + seed / 10, "low": 0.4, "high": 0.9}
+        return {"name": name, "kept_and_changed": interval, "relative_error": None, "fid": 3.0 - seed}
+
+    monkeypatch.setattr(experiments, "train", train)
+    monkeypatch.setattr(experiments, "evaluate", evaluate)
+    monkeypatch.setattr(experiments, "exam_of", lambda data, faces, size, channels: (data, faces, size, channels))
+    generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3, understands=frozenset({"emotion"}))
+    generator.to = lambda device: generator
+    monkeypatch.setattr(experiments, "load_system", lambda path: generator)
+    return runs
+
+
+def test_every_variant_is_trained_with_every_seed_and_the_same_budget(trained, tmp_path):
+    table = run_experiment("table2", tmp_path, panel=None, seeds=(0, 1), overrides={"steps": 5})
+    assert [run["seed"] for run in trained] == [0, 1] * 6
+    assert {run["system"] for run in trained} == {"stargan"}
+    assert {run["overrides"]["steps"] for run in trained} == {5}
+    variants = EXPERIMENTS["table2"].variants
+    assert all(run["overrides"]["skips"] == variants[run["out"].name[:-2]]["skips"] for run in trained)
+    assert table.variant.tolist() == list(variants)
+
+
+def test_what_the_variants_differ_in_cannot_be_set_for_all(trained, tmp_path, capsys):
+    with pytest.raises(ValueError, match="differ in skips"):
+        run_experiment("table2", tmp_path, panel=None, overrides={"skips": "mirrored"})
+    assert cli.main(["experiment", "ablation", "--set", "block=residual"]) == 2
+    assert "differ in block" in capsys.readouterr().err
+    assert not trained
+
+
+def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):
+    told = []
+    table = run_experiment(
+        "table2",
+        tmp_path,
+        panel=None,
+        seeds=(0, 1),
+        sheet=lambda systems, exams: Image.new("RGB", (10 * len(systems), 8)),
+        tell=told.append,
+    ).set_index("variant")
+    assert table.collapsed.to_dict() == {name: int(name == "skips") for name in EXPERIMENTS["table2"].variants}
+    assert table.kept_and_changed["skips"] == 0.5
+    assert "skips-1: step 7 of stargan: the generator has collapsed" in told
+    assert len(pd.read_csv(tmp_path / "runs.csv")) == 12
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv").set_index("variant"), table, check_dtype=False)
+    assert Image.open(tmp_path / "sheet.png").width == 60
+
+
+def test_the_sheet_shows_the_lightest_and_the_darkest_face():
+    asked = []
+
+    class Brighter:
+        def edit(self, faces, expression, *, seed):
+            asked.append(Faces(faces.images))
+            return faces.images
+
+    exam = synthetic_exam(6, size=32)
+    shown = sheet({"one": Brighter(), "other": Brighter()}, [exam])
+    means = exam.faces.images.mean((1, 2, 3))
+    assert asked[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
+    assert shown.height > 4 * 48
+
+
+def test_on_the_sheet_of_two_domains_a_face_of_each_gets_every_emotion_of_either():
+    asked = []
+
+    class Photographer:
+        def edit(self, faces, expression, *, seed):
+            asked.append((faces.domain.tolist(), repr(expression)))
+            if "cartoon" in repr(expression):
+                raise UnsupportedExpression("cartoons were not learned")
+            return faces.images
+
+    exams = [synthetic_exam(2, size=32, domain=domain) for domain in DOMAINS]
+    shown = sheet({"one": Photographer()}, exams)
+    assert len({said for _, said in asked}) == 14
+    assert all(domains == [0, 1] for domains, _ in asked)
+    assert shown.width > 15 * 48
+
+
+def test_of_two_domains_every_way_is_an_exam(trained, tmp_path, monkeypatch):
+    sat = []
+
+    def evaluate(generator, exam, panel, out, *, name, tell):
+        sat.append((name, exam.faces.domain[0].item(), exam.domain))
+        return {"name": name, "kept_and_changed": 0.5}
+
+    def load(path):
+        crossing = "parts" not in str(path)
+        preset = SimpleNamespace(size=32, cross_domain=crossing)
+        generator = SimpleNamespace(preset=preset, channels=3, understands=frozenset({"emotion", "domain"}))
+        generator.to = lambda device: generator
+        return generator
+
+    monkeypatch.setattr(experiments, "evaluate", evaluate)
+    monkeypatch.setattr(experiments, "load_system", load)
+    table = run_experiment("joint", tmp_path, panel=None, seeds=(0,), faces=2)
+    assert all(run["overrides"]["data.domain"] == "both" for run in trained)
+    ways = ["photo to photo", "photo to cartoon", "cartoon to photo", "cartoon to cartoon"]
+    apart = [f"labels in parts: {way}" for way in ("photo to photo", "cartoon to cartoon")]
+    assert table.variant.tolist() == [f"same labels: {way}" for way in ways] + apart
+    crossing = [(0, "photo"), (0, "cartoon"), (1, "photo"), (1, "cartoon")]
+    assert [tuple(way) for _, *way in sat] == [*crossing, (0, None), (1, None)]
+
+
+@pytest.mark.parametrize("name", ["table2", "ablation"])
+def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_seeds(name):
+    runs = at_length(name)
+    assert runs.groupby("variant", sort=False).seed.apply(list).to_dict() == {
+        variant: [0, 1, 2] for variant in EXPERIMENTS[name].variants
+    }
+    assert set(runs.faces) == {256}
+    assert not over_seeds(runs)[["kept_and_changed", "relative_error"]].isna().any(axis=None)
+
+
+def test_the_results_of_joint_training_are_of_every_variant_and_way():
+    runs = at_length("joint")
+    crossing = [f"{domain} to {goal}" for domain in DOMAINS for goal in DOMAINS]
+    ways = {name: crossing if fields["cross_domain"] else crossing[::3] for name, fields in JOINT.items()}
+    assert runs.variant.tolist() == [f"{name}: {way}" for name in JOINT for way in ways[name]]
+    assert set(runs.faces) == {256}
+    assert not runs[["accuracy", "verified", "relative_error"]].isna().any(axis=None)
+
+
+def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path):
+    table = run_experiment("ablation", tmp_path, panel=None, seeds=(0, 2)).set_index("variant")
+    row = table.loc["MMA-GAN"]
+    assert (row.kept_and_changed, row.kept_and_changed_least, row.kept_and_changed_most) == (0.6, 0.5, 0.7)
+    assert (row.fid, row.fid_least, row.fid_most) == (2, 1, 3)
+    assert "relative_error" not in table
+    assert "0.60 (0.50-0.70)" in to_text(table.reset_index())
+    assert to_text(table.reset_index(), ["fid"]).split("\n")[0].split() == ["variant", "runs", "collapsed", "fid"]
+
+
+def test_where_all_have_collapsed_there_is_still_a_table():
+    runs = pd.DataFrame([{"variant": "one", "seed": seed, "collapsed": True} for seed in range(3)])
+    assert over_seeds(runs).to_dict("records") == [{"variant": "one", "runs": 3, "collapsed": 3}]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_variant_can_be_built(name):
+    experiment = EXPERIMENTS[name]
+    kind = system_class(experiment.system)
+    for fields in experiment.variants.values():
+        kind(overridden(kind.presets["smoke"], fields))
+
+
+def test_a_name_that_does_not_exist_is_refused(tmp_path, capsys):
+    with pytest.raises(ValueError, match="known are table2, joint, ablation"):
+        run_experiment("table3", tmp_path, panel=None)
+    assert cli.main(["experiment", "table3"]) == 2
+    assert "'table3' is no experiment; known are table2, joint, ablation" in capsys.readouterr().err
+
+
+def test_the_command_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
+    called = {}
+
+    def run(name, out, **asked):
+        called.update(asked, name=name, out=out)
+        return pd.DataFrame([{"variant": "one", "runs": 2, "collapsed": 0}])
+
+    monkeypatch.setattr(experiments, "run_experiment", run)
+    monkeypatch.setattr("facekit.evaluation.benchmark.Panel.load", lambda outside, photographs: "judges")
+    arguments = ["ablation", "--seeds", "3,4", "--set", "steps=9", "--faces", "8", "--out", str(tmp_path)]
+    assert cli.main(["experiment", *arguments]) == 0
+    assert (called["name"], called["seeds"], called["faces"], called["sheet"]) == ("ablation", [3, 4], 8, sheet)
+    assert called["overrides"] == {"steps": "9"}
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "table.csv")
