@@ -11,7 +11,7 @@ from facekit import Expression
 from facekit.datasets import base, open_dataset
 from facekit.datasets.base import DatasetMissing
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.evaluation.benchmark import Panel, evaluate, synthetic_exam
+from facekit.evaluation.benchmark import Panel, evaluate, synthetic_benchmark
 from facekit.models import system
 from facekit.models.load import available_generators, load_system
 from facekit.show import to_image
@@ -52,8 +52,8 @@ def test_the_generator(added, monkeypatch, tmp_path):
     assert (generator.edit(faces, Expression.of("surprise"), source=shown) - faces.images).abs().max() > 0.1
     with pytest.raises(ValueError, match="needs to know what the faces show"):
         generator.edit(faces, Expression.of("happy"))
-    exam = synthetic_exam(2, 48)
-    assert 0 < evaluate(generator, exam, Panel.load(), tmp_path)["relative_error"]["estimate"] < 3
+    benchmark = synthetic_benchmark(2, 48)
+    assert 0 < evaluate(generator, benchmark, Panel.load(), tmp_path)["relative_error"]["estimate"] < 3
 
 
 def test_the_dataset(added, monkeypatch, tmp_path):

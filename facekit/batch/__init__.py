@@ -38,7 +38,7 @@ def run_batch(
     again: bool = False,
     dask: bool = False,
     scheduler: str | None = None,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> tuple[Path, list[Record]]:
     """Execute a plan in `folder`, and keep `folder / "index.html"` in step with it. Returns the page and the records.
 
@@ -59,7 +59,7 @@ def run_batch(
         raise BadPlan(f"another batch is at work in {folder}; wait for it, or choose another name") from None
     with alone, machines(jobs, dask=dask, scheduler=scheduler) as executor:
         records = []
-        for record in execute_all(runs, folder, executor, jobs=jobs, again=again, tell=tell):
+        for record in execute_all(runs, folder, executor, jobs=jobs, again=again, log=log):
             records.append(record)
             page = write_page(folder, records, len(runs))
     return page, records

@@ -205,7 +205,7 @@ def execute_all(
     *,
     jobs: int,
     again: bool = False,
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Iterator[Record]:
     """Execute the runs in `folder`, each as soon as those that it needs are done; yields each record as it comes.
 
@@ -219,14 +219,14 @@ def execute_all(
             waiting.remove(run)
             if record := _settled(run, folder, records, again):
                 records[run.id] = record
-                yield _told(record, len(records), len(runs), tell)
+                yield _told(record, len(records), len(runs), log)
             else:
                 going[executor.submit(execute, run, folder, jobs)] = run, time.monotonic()
-                tell(f"          {run.id} starts")
-        for future in _next(going, tell):
+                log(f"          {run.id} starts")
+        for future in _next(going, log):
             run, started = going.pop(future)
             records[run.id] = _outcome(run, future, folder, started)
-            yield _told(records[run.id], len(records), len(runs), tell)
+            yield _told(records[run.id], len(records), len(runs), log)
 
 
 def _settled(run: Run, folder: Path, records: dict[str, Record], again: bool) -> Record | None:
@@ -244,14 +244,14 @@ def _settled(run: Run, folder: Path, records: dict[str, Record], again: bool) ->
     return Record(**known, unchanged=True) if same else None
 
 
-def _next(going: dict[Future, tuple[Run, float]], tell: Callable[[str], None]) -> set[Future]:
+def _next(going: dict[Future, tuple[Run, float]], log: Callable[[str], None]) -> set[Future]:
     """The futures that finished next; meanwhile it says now and then what is going on."""
     while going:
         finished, _ = wait(going, timeout=_STILL, return_when=FIRST_COMPLETED)
         if finished:
             return finished
         now = time.monotonic()
-        tell("          " + ", ".join(f"{run.id} {now - started:.0f} s" for run, started in going.values()))
+        log("          " + ", ".join(f"{run.id} {now - started:.0f} s" for run, started in going.values()))
     return set()
 
 
@@ -264,7 +264,7 @@ def _outcome(run: Run, future: Future, folder: Path, started: float) -> Record:
     return record
 
 
-def _told(record: Record, count: int, total: int, tell: Callable[[str], None]) -> Record:
+def _told(record: Record, count: int, total: int, log: Callable[[str], None]) -> Record:
     said = {"done": f"done in {record.seconds:.0f} s", "failed": "FAILED", "skipped": f"skipped: {record.error}"}
-    tell(f"[{count:>3}/{total}] {record.id} {'unchanged' if record.unchanged else said[record.status]}")
+    log(f"[{count:>3}/{total}] {record.id} {'unchanged' if record.unchanged else said[record.status]}")
     return record

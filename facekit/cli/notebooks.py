@@ -71,7 +71,7 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
         again=arguments.again,
         dask=arguments.dask,
         scheduler=arguments.scheduler,
-        tell=line,
+        log=line,
     )
     print(page)
     return int(any(record.status != "done" for record in records))

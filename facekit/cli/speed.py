@@ -160,7 +160,7 @@ def _slider_moves() -> dict[str, Callable[[], float]]:
 
 def _pictures(side: Side, count: int = 4) -> int:
     for _ in range(count):
-        side.question().answer()
+        side.request().answer()
     return count
 
 

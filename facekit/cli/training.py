@@ -16,7 +16,7 @@ def add_training(commands) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
     parser.add_argument(
-        "--from-nothing",
+        "--from-scratch",
         action="store_true",
         help="train what it stands on first, on the same data, in the same folder",
     )
@@ -26,7 +26,7 @@ def add_training(commands) -> None:
     parser = add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
     parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
-    _add_exam(parser)
+    _add_benchmark(parser)
     parser.add_argument(
         "--emotions",
         type=lambda text: text.split(","),
@@ -39,7 +39,7 @@ def add_training(commands) -> None:
     parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
     _add_run(parser)
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
-    _add_exam(parser)
+    _add_benchmark(parser)
     parser = add(commands, "few-steps", few_steps)
     parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
     parser.add_argument("--pictures", type=count, default=2000, help="that each sampler draws (default 2000)")
@@ -62,7 +62,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_exam(parser: argparse.ArgumentParser) -> None:
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
     """What every evaluation is told."""
     parser.add_argument(
         "--faces", type=count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
@@ -83,7 +83,7 @@ def train(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         overrides=dict(map(assignment, arguments.set)),
         minutes=arguments.minutes,
-        from_nothing=arguments.from_nothing,
+        from_scratch=arguments.from_scratch,
         start=arguments.start_from,
     )
     part_processes()
@@ -105,10 +105,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         emotions=arguments.emotions,
         intensities=arguments.intensities,
         again=arguments.again,
-        tell=line,
+        log=line,
     )
-    for exam, table in tables.items():
-        print(f"\n{exam}\n{to_text(table)}\n{out / exam / 'leaderboard.csv'}")
+    for benchmark, table in tables.items():
+        print(f"\n{benchmark}\n{to_text(table)}\n{out / benchmark / 'leaderboard.csv'}")
     return 0
 
 
@@ -144,7 +144,7 @@ def experiment(arguments: argparse.Namespace) -> int:
         faces=arguments.faces,
         overrides=overrides,
         sheet=sheet,
-        tell=line,
+        log=line,
     )
     print(f"\n{to_text(table)}\n{out / 'table.csv'}")
     return 0
@@ -167,7 +167,7 @@ def few_steps(arguments: argparse.Namespace) -> int:
     options = {"size": generator.preset.size, "channels": generator.channels, "faces_per_person": 2}
     held_out = open_dataset("synthetic", "test", people=arguments.pictures, **options)
     out = runs_home() / "few-steps" / f"{generator.name}-{generator.card.sha256[:12]}"
-    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, tell=line))
+    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, log=line))
     return 0
 
 

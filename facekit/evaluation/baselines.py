@@ -46,13 +46,13 @@ class Noise:
         return torch.stack([2 * torch.rand(shape, generator=drawing) - 1 for drawing in _drawings(seed, len(faces))])
 
 
-class TrainingFace:
+class Retrieval:
     """Another person of the training set, who shows the emotion that is asked for: perfectly real, and not an edit.
 
     training  a dataset in which every emotion that will be asked for occurs
     """
 
-    name = "training face"
+    name = "retrieval"
     understands = frozenset({"emotion"})
 
     def __init__(self, training: FaceDataset) -> None:
@@ -72,26 +72,26 @@ class TrainingFace:
         return shown[torch.randint(len(shown), (), generator=drawing)].item()
 
 
-class HeldOutFace(TrainingFace):
+class HeldOutRetrieval(Retrieval):
     """The same with people whom nobody trained on: what judges say of real faces, by the labels that these have.
 
     faces  with labels, in which every emotion that will be asked for occurs
     """
 
-    name = "held-out face"
+    name = "held-out retrieval"
 
     def __init__(self, faces: Faces) -> None:
         self._labels, self._fetch = faces.emotion, faces.__getitem__
 
 
-class TrueCounterfactual:
+class GroundTruthEdit:
     """The right answer, from who knows it: the ceiling of every measure.
 
     persons  (F,) who the faces are that will be given, in rising order
     truth    rows (N,) of these and an expression of N rows to the true pictures (N, C, H, W)
     """
 
-    name = "true counterfactual"
+    name = "ground truth"
     understands = _EMOTIONAL
 
     def __init__(self, persons: Tensor, truth: Callable[[Tensor, Expression], Tensor]) -> None:

@@ -16,8 +16,8 @@ from facekit.datasets.fer2013 import FER2013
 from facekit.datasets.pairs import NeutralHappyPairs
 from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.evaluation import drawn
+from facekit.evaluation.external import EXTERNAL_JUDGES
 from facekit.evaluation.judges import EmotionJudge
-from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.workspace.files import write_json, write_text
@@ -117,7 +117,7 @@ class Outside:
         folder = data_home() / "judges" if judges is None else judges
         opened = {
             name: kind(folder / file, **options)
-            for name, (file, kind, options) in OUTSIDE_JUDGES.items()
+            for name, (file, kind, options) in EXTERNAL_JUDGES.items()
             if judges is not None or (folder / file).is_file()
         }
         return cls(opened, _opened(FER2013, "valid", fer2013), _opened(NeutralHappyPairs, "test", pairs))
@@ -141,7 +141,7 @@ def measure(outside: Outside, split: str = "test", people: int = PEOPLE, many: i
     asked = {"split": split, "intensity": INTENSITY, "size": SIZE, "channels": 1}
     dataset = SyntheticFaces(people=people, faces_per_person=FACES_PER_PERSON, **asked)
     faces, photographs, smiles = _all(dataset), _all(outside.fer2013), _all(outside.pairs)
-    emotion, points, recogniser = (outside.judges.get(name) for name in OUTSIDE_JUDGES)
+    emotion, points, recogniser = (outside.judges.get(name) for name in EXTERNAL_JUDGES)
     located = points and smiles and replace(smiles, landmarks=points.landmarks(smiles))
     card = {
         "faces": {"count": len(faces), "people": people, **asked},

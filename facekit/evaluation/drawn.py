@@ -15,11 +15,11 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from facekit.datasets.synthetic import AGE_GROUPS, BEARDS, HAIR_STYLES
+from facekit.evaluation.external import OnnxLandmarkJudge
 from facekit.evaluation.judges import Judge, Recogniser
 from facekit.evaluation.metrics.emotion import emotion_scores
 from facekit.evaluation.metrics.identity import pair_similarities, verification
 from facekit.evaluation.metrics.uncertainty import bootstrap
-from facekit.evaluation.outside import OnnxLandmarkJudge
 from facekit.faces.augment import moved
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces, to_gray, to_uint8
@@ -29,7 +29,7 @@ Measure = dict[str, object]
 
 
 class LandmarkJudge(Protocol):
-    """Whoever finds the 68 landmarks of faces, as `facekit.evaluation.outside.OnnxLandmarkJudge` does."""
+    """Whoever finds the 68 landmarks of faces, as `facekit.evaluation.external.OnnxLandmarkJudge` does."""
 
     name: str
 

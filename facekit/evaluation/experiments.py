@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from facekit.evaluation.benchmark import Exam, Panel, evaluate, synthetic_exam
+from facekit.evaluation.benchmark import Benchmark, Panel, evaluate, synthetic_benchmark
 from facekit.evaluation.benchmark.benchmarks import FACES
 from facekit.evaluation.benchmark.summary import flat
-from facekit.evaluation.benchmark.table import exam_of
+from facekit.evaluation.benchmark.table import benchmark_for
 from facekit.faces.expression import DOMAINS
 from facekit.models.gans.adversarial import Collapsed
 from facekit.models.gans.mma_gan import ABLATION
@@ -50,7 +50,8 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 COMPARED = (
-    "kept_and_changed", "accuracy", "verified", "relative_error", "moved_right", "self_psnr", "fid", "kid",
+    "edit_success", "accuracy", "identity_preserved", "relative_error", "au_direction_accuracy", "self_psnr", "fid",
+    "kid",
 )  # fmt: skip
 """Of the protocol's numbers, those in the table of an experiment. What is not known, as of photographs, is left out."""
 
@@ -65,9 +66,9 @@ def run_experiment(
     seeds: Sequence[int] = (0, 1, 2),
     faces: int | None = None,
     overrides: Mapping[str, object] | None = None,
-    sheet: Callable[[Mapping[str, Generator], Sequence[Exam]], Image.Image] | None = None,
+    sheet: Callable[[Mapping[str, Generator], Sequence[Benchmark]], Image.Image] | None = None,
     progress: bool = True,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
     """Train every variant with every seed, and measure all by the protocol; what is done is not done again.
 
@@ -98,7 +99,7 @@ def run_experiment(
     for variant, fields in experiment.variants.items():
         for seed in seeds:
             run = f"{variant.replace(' ', '-')}-{seed}"
-            tell(f"{run}: training")
+            log(f"{run}: training")
             row = {"variant": variant, "seed": seed, "collapsed": False}
             try:
                 path = train(
@@ -111,15 +112,15 @@ def run_experiment(
                     progress=progress,
                 )
             except Collapsed as error:
-                tell(f"{run}: {error}")
+                log(f"{run}: {error}")
                 rows.append(row | {"collapsed": True})
                 continue
             generator = load_system(path).to(fastest_device())
             if seed == seeds[0]:
                 shown[variant] = generator
-            exams = dict(_exams(data, faces, generator))
-            for way, exam in exams.items():
-                measured = evaluate(generator, exam, panel, out / "evaluation", name=run, tell=tell)
+            benchmarks = dict(_benchmarks(data, faces, generator))
+            for way, benchmark in benchmarks.items():
+                measured = evaluate(generator, benchmark, panel, out / "evaluation", name=run, log=log)
                 rows.append(row | {"variant": f"{variant}{way}"} | flat(measured))
     runs = pd.DataFrame(rows)
     table = over_seeds(runs)
@@ -128,21 +129,21 @@ def run_experiment(
             each.to_csv(draft, index=False)
     if shown and sheet is not None:
         with atomic_path(out / "sheet.png") as draft:
-            sheet(shown, list(exams.values())).save(draft, format="PNG", optimize=True)
+            sheet(shown, list(benchmarks.values())).save(draft, format="PNG", optimize=True)
     return table
 
 
-def _exams(data: str, faces: int | None, generator: Generator) -> Iterator[tuple[str, Exam]]:
+def _benchmarks(data: str, faces: int | None, generator: Generator) -> Iterator[tuple[str, Benchmark]]:
     """The exams of a generator, each with what is added to a variant's name: one, or, of one that knows drawn faces of
     two domains, one for each that faces may be of and, where they cross over, for each that answers are asked in."""
     look = {"size": generator.preset.size, "channels": generator.channels}
     if data != "synthetic" or "domain" not in generator.understands:
-        yield "", exam_of(data, faces, **look)
+        yield "", benchmark_for(data, faces, **look)
         return
     for domain in DOMAINS:
         for goal in DOMAINS if generator.preset.cross_domain else (None,):
-            exam = synthetic_exam(faces or FACES, **look, domain=domain, towards=goal)
-            yield f": {domain} to {goal or domain}", exam
+            benchmark = synthetic_benchmark(faces or FACES, **look, domain=domain, towards=goal)
+            yield f": {domain} to {goal or domain}", benchmark
 
 
 def at_length(name: str) -> pd.DataFrame:

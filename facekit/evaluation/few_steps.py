@@ -54,7 +54,7 @@ def compare(
     *,
     few: Sampler = FEW,
     many: Sampler = MANY,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> FewSteps:
     """Draw and compare as many pictures as there are people in a dataset of two faces each.
 
@@ -67,7 +67,7 @@ def compare(
     labels, real = held_out.faces(range(0, 2 * n, 2)), held_out.faces(range(1, 2 * n, 2))
     asked = labels.expression.only("emotion", "intensity")
     drawn = {
-        sampler: _features_of_drawn(generator, asked, sampler, judge, out / f"{sampler.method}-{sampler.steps}", tell)
+        sampler: _features_of_drawn(generator, asked, sampler, judge, out / f"{sampler.method}-{sampler.steps}", log)
         for sampler in (few, many)
     }
     reference = judge.features(real)
@@ -86,7 +86,7 @@ def _features_of_drawn(
     sampler: Sampler,
     judge: EmotionJudge,
     folder: Path,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Tensor:
     """The judge's features (N, D) of a generator's pictures of expressions (N rows), the seed of each being its row."""
     usual, parts = generator.preset, []
@@ -95,7 +95,7 @@ def _features_of_drawn(
         for rows in torch.arange(len(asked)).split(BLOCK):
             path = folder / f"{rows[0]:06d}.safetensors"
             if not path.exists():
-                tell(f"{sampler.method}, {sampler.steps} steps: pictures {rows[0]} to {rows[-1]}")
+                log(f"{sampler.method}, {sampler.steps} steps: pictures {rows[0]} to {rows[-1]}")
                 pictures = generator.sample(asked[rows], seed=rows.tolist())
                 with atomic_path(path) as draft:
                     safetensors.torch.save_file({"features": judge.features(Faces(pictures)).cpu().contiguous()}, draft)

@@ -1,4 +1,4 @@
-"""Judges: whoever says what a face shows. Ours by the name of their weights, others' in `facekit.evaluation.outside`.
+"""Judges: whoever says what a face shows. Ours by the name of their weights, others' in `facekit.evaluation.external`.
 
 Who may judge: a generator that was trained or guided by a classifier learns to fool that very one. So E1 may
 guide, E2 and the others only judge, and `may_judge` reads from the cards whether a generator stands on a judge.

@@ -62,7 +62,7 @@ class LabelledCodes(nn.Module):
         return self.erase(codes) + (labels - self.label_mean) @ self.directions
 
 
-class CodeReader(nn.Sequential):
+class CodeClassifier(nn.Sequential):
     """Reads labels in codes: (N, dim) to logits (N, labels). What is made to mislead it (Lample 2017) may still be read
     by another reader, but with more effort."""
 

@@ -18,25 +18,25 @@ ADVERSARIAL = ("wasserstein", "hinge", "logistic", "least_squares")
 CycleGAN)."""
 
 
-def critic_loss(real: Tensor, made: Tensor, kind: str) -> Tensor:
+def discriminator_loss(real: Tensor, made: Tensor, kind: str) -> Tensor:
     """What the critic minimises, of its scores of real and of made pictures. Raises `KeyError` for an unknown kind."""
-    of_real, of_made = _CRITIC[kind]
+    of_real, of_made = _DISCRIMINATOR[kind]
     return of_real(real.float()).mean() + of_made(made.float()).mean()
 
 
-def maker_loss(made: Tensor, kind: str) -> Tensor:
+def generator_loss(made: Tensor, kind: str) -> Tensor:
     """What the maker of pictures minimises, of the critic's scores. Raises `KeyError` for an unknown kind."""
-    return _MAKER[kind](made.float()).mean()
+    return _GENERATOR[kind](made.float()).mean()
 
 
-_CRITIC: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+_DISCRIMINATOR: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "wasserstein": (torch.neg, lambda made: made),
     "hinge": (lambda real: F.relu(1 - real), lambda made: F.relu(1 + made)),
     "logistic": (lambda real: F.softplus(-real), F.softplus),
     "least_squares": (lambda real: (real - 1).square(), torch.square),
 }
 
-_MAKER: dict[str, Callable[[Tensor], Tensor]] = {
+_GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
     "wasserstein": torch.neg,
     "hinge": torch.neg,
     "logistic": lambda made: F.softplus(-made),

@@ -94,7 +94,7 @@ def greyed(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
 
 def _check_required(system: System, card: WeightsCard) -> None:
     """Raise `WeightsError` where weights that a system stands on, also in use, are not those it was trained with."""
-    in_use = {name for field, name in system.requires.items() if field not in system.advised_by}
+    in_use = {name for field, name in system.requires.items() if field not in system.guided_by}
     for name, digest in card.requires.items():
         if name in in_use and (found := read_card(find_weights(name)).sha256) != digest:
             raise WeightsError(

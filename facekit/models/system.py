@@ -64,9 +64,11 @@ class System(nn.Module):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
-    stands_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
-    advised_by: ClassVar[frozenset[str]] = frozenset()  # fields of `requires` whose weights training alone asks
-    helpers: ClassVar[frozenset[str]] = frozenset()  # networks that training needs and use does not: they do not ship
+    depends_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
+    guided_by: ClassVar[frozenset[str]] = frozenset()  # fields of `requires` whose weights training alone asks
+    training_only: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # networks that training needs and use does not: they do not ship
     card: WeightsCard | None = None  # of the weights that it was loaded with
     started_from: Mapping[str, str] = MappingProxyType({})  # weights that its training began with: name -> SHA-256
 
@@ -87,7 +89,7 @@ class System(nn.Module):
     def requires(self) -> dict[str, str]:
         """Names or paths of the weights that it stands on, by the field of the preset that says so; a field of None
         names nothing."""
-        return {field: name for field in self.stands_on if (name := getattr(self.preset, field)) is not None}
+        return {field: name for field in self.depends_on if (name := getattr(self.preset, field)) is not None}
 
     @property
     def device(self) -> torch.device:
@@ -105,18 +107,18 @@ class System(nn.Module):
             )
 
     def weights(self) -> dict[str, Tensor]:
-        """What ships: the state without that of the helpers."""
+        """What ships: the state without that of the training_only."""
         return {name: value for name, value in self.state_dict().items() if not self._of_helper(name)}
 
     def take_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put `weights` in place; helpers stay as they are. Raises `RuntimeError` for tensors that do not fit."""
+        """Put `weights` in place; training_only stay as they are. Raises `RuntimeError` for tensors that do not fit."""
         self.load_state_dict({k: v for k, v in self.state_dict().items() if self._of_helper(k)} | dict(tensors))
 
     def _of_helper(self, name: str) -> bool:
-        return name.partition(".")[0] in self.helpers
+        return name.partition(".")[0] in self.training_only
 
     @property
-    def advisers(self) -> Sequence[System]:
+    def guidance_networks(self) -> Sequence[System]:
         """Whole systems that only training asks, and that are no part of this one: a teacher. Their networks compute
         where and as this one's do."""
         return ()

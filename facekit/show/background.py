@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 _PAUSE = 0.03  # seconds that moves are gathered for before they are looked at
 
 
-class Latest:
+class LatestOnly:
     """Work that is done again when what it depends on has changed, without holding up who changes it.
 
     Widgets speak from a notebook's event loop, and the work is done in a thread, one piece at a time: whatever

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from facekit.evaluation.benchmark import Exam
+from facekit.evaluation.benchmark import Benchmark
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
@@ -16,15 +16,15 @@ from facekit.models.system import Generator
 from facekit.show.pictures import grid
 
 
-def sheet(systems: Mapping[str, Generator], exams: Sequence[Exam]) -> Image.Image:
+def sheet(systems: Mapping[str, Generator], benchmarks: Sequence[Benchmark]) -> Image.Image:
     """Two faces with every emotion, by each of some generators, two rows each: the lightest and the darkest of an exam
     or, where there are exams of two domains, a photograph and a cartoon with every emotion of either (P2, figure 10).
     What a generator has not learned is left blank.
     """
-    first, last = exams[0].faces, exams[-1].faces
-    pair = _extremes(first) if len(exams) == 1 else Faces.cat([_extremes(first)[:1], _extremes(last)[:1]])
+    first, last = benchmarks[0].faces, benchmarks[-1].faces
+    pair = _extremes(first) if len(benchmarks) == 1 else Faces.cat([_extremes(first)[:1], _extremes(last)[:1]])
     goals = [Expression.of(emotion) for emotion in PROTOCOL_EMOTIONS]
-    if len(exams) > 1:
+    if len(benchmarks) > 1:
         goals = [goal.with_domain(domain) for domain in DOMAINS for goal in goals]
     pictures, names = [], []
     for name, system in systems.items():

@@ -13,7 +13,7 @@ from torch import Tensor
 from facekit.faces.emotions import PROTOCOL_EMOTIONS, action_unit_columns
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.show.background import Latest
+from facekit.show.background import LatestOnly
 from facekit.show.pictures import grid, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
 
@@ -44,7 +44,7 @@ class ExpressionPanel(widgets.HBox):
     ) -> None:
         self.draw = draw
         self.size = size
-        self._latest = Latest(self._request, self._work, self._show, self._fail)
+        self._latest = LatestOnly(self._request, self._work, self._show, self._fail)
         self.sliders = ExpressionSliders(self._latest.soon, understands, emotions=emotions, units=units)
         self.extra = {name: _named(widget, name) for name, widget in extra.items()}
         self.picture = widgets.Image(format="png")

@@ -22,7 +22,7 @@ from facekit.faces.faces import Faces
 from facekit.models.load import available_generators, load_system
 from facekit.models.system import Generator
 from facekit.show.animation import Animation, animate
-from facekit.show.background import Latest
+from facekit.show.background import LatestOnly
 from facekit.show.face_chooser import FaceChooser
 from facekit.show.pictures import difference, grid, stacked, to_png, with_heat
 from facekit.show.saving import save_edit
@@ -35,7 +35,7 @@ from facekit.workspace.folders import run_dir
 TRUTH = "the true answer"
 """The renderer's name among the generators: of a drawn person it knows what the others guess."""
 
-NOBODY = "nobody"
+NO_GENERATOR = "nobody"
 """The choice of no second generator."""
 
 FRAMES = 16  # of the way from rest to the expression, which takes a second
@@ -45,7 +45,7 @@ _SHOWN = 168  # height in pixels of each picture on the screen
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class EditRequest:
     """What one generator is asked: a face, as it takes it, and an expression, of what it understands."""
 
     generator: Generator | Truth
@@ -57,7 +57,7 @@ class Question:
         """Its answer, to this expression where one is given."""
         return self.generator.edit(self.faces, expression or self.expression, source=self.subject.shown)
 
-    def answer(self) -> Answer:
+    def answer(self) -> EditResult:
         """Its answer as it is shown."""
         started = time.perf_counter()
         before, after = self.faces.images, self.edit()
@@ -67,17 +67,17 @@ class Question:
             size=_SHOWN,
             full_color=True,
         )
-        return Answer(self, after, sheet, to_png(sheet, fast=True), time.perf_counter() - started)
+        return EditResult(self, after, sheet, to_png(sheet, fast=True), time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class EditResult:
     """What came of a question: a picture (1, C, H, W), and the sheet that shows it, also as a PNG.
 
     seconds  from the question to the PNG
     """
 
-    question: Question
+    request: EditRequest
     after: Tensor
     sheet: Image.Image
     png: bytes
@@ -102,12 +102,12 @@ class Side(widgets.VBox):
         self.film = widgets.Image(format="gif", layout={"display": "none"})
         self.said = widgets.HTML()
         self.generator: Generator | None = None
-        self.answer: Answer | None = None
+        self.answer: EditResult | None = None
         self._offered = chosen  # by the button
         self.animation: Animation | None = None
-        self._edits = Latest(self.question, lambda asked: asked and asked.answer(), self._show, self._fail)
-        self._judging = Latest(lambda: self.answer, studio.judged, self._show_judged, self._fail)
-        self._filming = Latest(self.question, _filmed, self._show_film, self._fail)
+        self._edits = LatestOnly(self.request, lambda asked: asked and asked.answer(), self._show, self._fail)
+        self._judging = LatestOnly(lambda: self.answer, studio.judged, self._show_judged, self._fail)
+        self._filming = LatestOnly(self.request, _filmed, self._show_film, self._fail)
         self.load()
         super().__init__([self.menu, self.note, self.other, self.picture, self.inside, self.said, self.film])
         self.menu.observe(lambda _: studio.choose(self), "value")
@@ -117,7 +117,7 @@ class Side(widgets.VBox):
         """Load the generator that the menu names; why its weights cannot be used, if so, is said when it is asked."""
         name = self.menu.value
         self.generator, self._unusable = None, None
-        if name not in (TRUTH, NOBODY):
+        if name not in (TRUTH, NO_GENERATOR):
             try:
                 self.generator = load_system(name)
             except WeightsError as error:
@@ -126,13 +126,13 @@ class Side(widgets.VBox):
     @property
     def understands(self) -> frozenset[str]:
         """Parts of an expression that count for this side."""
-        if self.menu.value == NOBODY or self._unusable:
+        if self.menu.value == NO_GENERATOR or self._unusable:
             return frozenset()
         return Truth.understands if self.generator is None else self.generator.understands
 
-    def question(self) -> Question | None:
+    def request(self) -> EditRequest | None:
         """What it is asked now; None where it is nobody."""
-        if self.menu.value == NOBODY:
+        if self.menu.value == NO_GENERATOR:
             return None
         if self._unusable:
             raise self._unusable
@@ -144,7 +144,7 @@ class Side(widgets.VBox):
         else:
             size, channels = generator.preset.size, generator.channels
         asked = self._studio.sliders.expression_for(self.understands)
-        return Question(generator, subject, subject.at(size, channels), asked)
+        return EditRequest(generator, subject, subject.at(size, channels), asked)
 
     def follow(self) -> None:
         """The face, the sliders or the generator have changed: show what comes of it soon."""
@@ -169,14 +169,14 @@ class Side(widgets.VBox):
         """Write what is shown now; returns the picture's path, or None where there is none."""
         if self.answer is None:
             return None
-        question = self.answer.question
-        card = getattr(question.generator, "card", None)
+        request = self.answer.request
+        card = getattr(request.generator, "card", None)
         settings = {
             "facekit": facekit.__version__,
             "generator": self.menu.value,
             "sha256": card.sha256 if card else None,
-            "subject": question.subject.name,
-            "expression": repr(question.expression),
+            "subject": request.subject.name,
+            "expression": repr(request.expression),
             "sliders": {name: control.value for name, control in self._studio.sliders.controls.items()},
         }
         return save_edit(folder, grid(self.answer.after, size=256, full_color=True), settings, self.animation)
@@ -197,11 +197,11 @@ class Side(widgets.VBox):
             else:
                 said.append(f"Weights of photographs: <code>facekit train {card.system} --data fer2013</code>.")
         unasked = self._studio.sliders.pushed_units if "action_units" not in self.understands else {}
-        if unasked and self.menu.value != NOBODY:
+        if unasked and self.menu.value != NO_GENERATOR:
             said.append(f"It does not understand action units, and is not asked for {', '.join(unasked)}.")
         self.note.value = " ".join(said)
 
-    def _show(self, answer: Answer | None) -> None:
+    def _show(self, answer: EditResult | None) -> None:
         self.answer, self.animation = answer, None
         self.film.layout.display = "none"
         self.picture.layout.display = "none" if answer is None else ""
@@ -236,7 +236,7 @@ class Studio(widgets.VBox):
     a judge reads, and how alike the two faces are to the identity network. Edits follow the sliders in a thread, and
     only for where they are now; what judges say comes after the picture.
 
-    generator, second  names of weights, `TRUTH` or, for the second, `NOBODY`
+    generator, second  names of weights, `TRUTH` or, for the second, `NO_GENERATOR`
     units              action units that get a slider
     folder             where `save` writes; by default the run's
     """
@@ -244,7 +244,7 @@ class Studio(widgets.VBox):
     def __init__(
         self,
         generator: str = "diffusion_editor-synthetic",
-        second: str = NOBODY,
+        second: str = NO_GENERATOR,
         *,
         units: Sequence[str | int] = UNITS,
         folder: Path | None = None,
@@ -256,7 +256,7 @@ class Studio(widgets.VBox):
         self.sliders = ExpressionSliders(self.follow, (), units=units)
         self._judges: dict[str, EmotionJudge | IdentityJudge] = {}
         choices = [TRUTH, *known]
-        self.sides = (Side(self, choices, generator), Side(self, [NOBODY, *choices], second))
+        self.sides = (Side(self, choices, generator), Side(self, [NO_GENERATOR, *choices], second))
         self.status = widgets.HTML()
         buttons = {"at rest": self.reset, "play": self.play, "save": self._save}
         self.buttons = {name: widgets.Button(description=name) for name in buttons}
@@ -318,21 +318,21 @@ class Studio(widgets.VBox):
         self._allow()
         side.follow()
 
-    def judged(self, answer: Answer) -> tuple[str, Image.Image | None]:
+    def judged(self, answer: EditResult) -> tuple[str, Image.Image | None]:
         """What judges say of an answer, as HTML, and its generator's maps, where it has some."""
-        question, after = answer.question, Faces(answer.after)
-        kind = "synthetic" if question.subject.drawn else "fer2013"
+        request, after = answer.request, Faces(answer.after)
+        kind = "synthetic" if request.subject.drawn else "fer2013"
         judge = self._judge(EmotionJudge, f"emotion_resnet-{kind}")
         said = [_bars(judge.probabilities(after)[0], judge.name)]
-        if question.subject.drawn:
+        if request.subject.drawn:
             both = self._judge(IdentityJudge, "identity-synthetic").embed(
-                Faces(torch.cat([question.faces.images, after.images]))
+                Faces(torch.cat([request.faces.images, after.images]))
             )
             said.append(f"same person: {both[0] @ both[1]:.2f} of 1 (identity-synthetic)")
         else:
             said.append("same person: our identity network knows drawn faces only, and is not asked")
         said.append(f"<small>the picture took {1000 * answer.seconds:.0f} ms</small>")
-        return "<br>".join(said), _maps(question)
+        return "<br>".join(said), _maps(request)
 
     def _judge(self, kind: type, name: str):
         if name not in self._judges:
@@ -344,7 +344,7 @@ class Studio(widgets.VBox):
         asked = [side for side in self.sides if side.understands]
         self.sliders.allow(
             frozenset().union(*(side.understands for side in asked)),
-            " and ".join(side.menu.value for side in asked) or NOBODY,
+            " and ".join(side.menu.value for side in asked) or NO_GENERATOR,
         )
 
     def _save(self) -> None:
@@ -359,25 +359,25 @@ class Studio(widgets.VBox):
         return bundle | {"image/png": shown, "text/plain": "Studio"}
 
 
-def _filmed(question: Question | None) -> Animation | None:
-    if question is None:
+def _filmed(request: EditRequest | None) -> Animation | None:
+    if request is None:
         return None
-    asked = question.expression
+    asked = request.expression
     goal = asked if asked.emotion is None else asked.intensity_to_weights()
     rest = Expression(
         emotion=None if goal.emotion is None else Expression.neutral().emotion,
         action_units=None if goal.action_units is None else torch.zeros_like(goal.action_units),
         domain=goal.domain,
     )
-    return animate(question.edit(Expression.path([rest, goal], FRAMES)), fps=FRAMES, size=_SHOWN)
+    return animate(request.edit(Expression.path([rest, goal], FRAMES)), fps=FRAMES, size=_SHOWN)
 
 
-def _maps(question: Question) -> Image.Image | None:
-    inspect = getattr(question.generator, "inspect", None)
-    maps = inspect(question.faces, question.expression) if inspect else {}
+def _maps(request: EditRequest) -> Image.Image | None:
+    inspect = getattr(request.generator, "inspect", None)
+    maps = inspect(request.faces, request.expression) if inspect else {}
     if not maps:
         return None
-    shown = [with_heat(question.faces.images, each) if each.shape[1] == 1 else each for each in maps.values()]
+    shown = [with_heat(request.faces.images, each) if each.shape[1] == 1 else each for each in maps.values()]
     return grid(shown, columns=list(maps), size=_SHOWN, full_color=True)
 
 

@@ -85,7 +85,7 @@ class _Run:
         self.augment = augmentation(self.preset.augment)
         self.accelerator = accelerator()
         self.device = self.accelerator.device
-        systems = (system, *system.advisers)
+        systems = (system, *system.guidance_networks)
         for each in systems:
             each.to(self.device)
             if profile.channels_last:

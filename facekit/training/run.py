@@ -39,7 +39,7 @@ def train(
     overrides: Mapping[str, object] | None = None,
     progress: bool = True,
     minutes: float | None = None,
-    from_nothing: bool = False,
+    from_scratch: bool = False,
     start: str | os.PathLike | None = None,
 ) -> Path | None:
     """Train a system to its end, measure it on the valid split, and write its weights with their card.
@@ -53,7 +53,7 @@ def train(
                from nothing, fields of what is trained first as well, as in `teacher.steps`
     progress   show a bar
     minutes    stop, with a checkpoint, when this time is over
-    from_nothing
+    from_scratch
                train what it stands on first, systems like those whose weights the preset names, on the same data, at
                the same size and by the same profile, each in a folder of its own in `out`; else those weights are taken
     start      name or path of weights to begin with, as far as they fit (`facekit.models.load.start_from`): those of
@@ -67,10 +67,10 @@ def train(
         kind, plan = system_class(system), profile_named(profile)
         if profile not in kind.presets:
             raise BadRun(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
-        wanted = _by_part(overrides or {}, kind.stands_on if from_nothing else ())
+        wanted = _by_part(overrides or {}, kind.depends_on if from_scratch else ())
         preset = overridden(kind.presets[profile], wanted[""])
         check_preset(preset)
-        for part in kind.stands_on:
+        for part in kind.depends_on:
             if wanted.get(part) and getattr(preset, part) is None:
                 raise BadRun(f"{part}.{next(iter(wanted[part]))} sets nothing: this {system} has no {part}")
         plan = overridden(plan, wanted["profile"])
@@ -78,16 +78,16 @@ def train(
     except ValueError as error:
         raise BadRun(str(error)) from None
     options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
-    if from_nothing:
+    if from_scratch:
         began = time.monotonic()
         shared = {f"{of}.{name}": value for of in ("profile", "data") for name, value in wanted[of].items()}
-        for part, usual in kind.stands_on.items():
+        for part, usual in kind.depends_on.items():
             named = getattr(preset, part)
             if named is None:
                 continue
             other, own = _system_of(named) or usual, shared | {"size": preset.size} | wanted[part]
             again = {"profile": profile, "data": data, "seed": seed, "overrides": own, "progress": progress}
-            path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_nothing=True)
+            path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_scratch=True)
             if path is None:
                 return None
             preset = dataclasses.replace(preset, **{part: str(path)})

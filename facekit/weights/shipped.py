@@ -65,7 +65,7 @@ SHIPPED: dict[str, Recipe] = {
         "diffusion_editor",
         profile="gpu",
         overrides=_PEOPLE | {"varied": False},
-        then={"varied": True, "self_taught_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
+        then={"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
     ),
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, which G15 teaches
 }

@@ -28,7 +28,7 @@ PUBLISH = """
 import json, os, pathlib
 folder = pathlib.Path(os.environ["FACEKIT_RUN_DIR"])
 metrics = {"accuracy": 0.123456789, "f1": {"<b>happy</b>": SEED + 0.5}, "threads": os.environ["OMP_NUM_THREADS"]}
-metrics["leaderboard"] = {"an <editor>": {"kept_and_changed": 0.75, "fid": 1.5}, "copy": {"kept_and_changed": 0.0}}
+metrics["leaderboard"] = {"an <editor>": {"edit_success": 0.75, "fid": 1.5}, "copy": {"edit_success": 0.0}}
 (folder / "metrics.json").write_text(json.dumps(metrics))
 print("cells say <script>alert(1)</script>")
 """
@@ -47,7 +47,7 @@ def batch(tmp_path_factory, write_notebook):
     ]
     lines = []
     runs = plan_runs([Entry(tuple(paths), {"SEED": ["3"]})])
-    page, records = run_batch(folder / "runs", runs, jobs=2, tell=lines.append)
+    page, records = run_batch(folder / "runs", runs, jobs=2, log=lines.append)
     return folder, paths, page, {record.notebook: record for record in records}, lines
 
 
@@ -143,7 +143,7 @@ def test_a_rerun_repeats_only_what_is_not_done_or_changed(batch, write_notebook)
     before = marker.stat().st_mtime_ns
     write_notebook(folder, "02_failing", "print('mended')")
     runs = plan_runs([Entry((paths[0], paths[1]), {"SEED": [3]})])
-    _, records = run_batch(folder / "runs", runs, tell=lambda line: None)
+    _, records = run_batch(folder / "runs", runs, log=lambda line: None)
     assert {record.notebook: (record.status, record.unchanged) for record in records} == {
         "01_good": ("done", True),
         "02_failing": ("done", False),
@@ -162,7 +162,7 @@ def test_two_batches_do_not_share_a_folder(tmp_path, notebook):
 
 def test_a_local_dask_cluster_gives_the_same(tmp_path, notebook):
     runs = plan_runs([Entry((notebook("01_a", PUBLISH),), {"SEED": [1]})])
-    page, (record,) = run_batch(tmp_path / "runs", runs, dask=True, tell=lambda line: None)
+    page, (record,) = run_batch(tmp_path / "runs", runs, dask=True, log=lambda line: None)
     assert record.status == "done", record.error
     assert "01_a--SEED-1" in page.read_text()
 
@@ -171,7 +171,7 @@ def test_a_worker_that_does_not_see_the_notebook_says_so(tmp_path, notebook):
     path = notebook("01_a")
     runs = plan_runs([Entry((path,))])
     path.unlink()
-    _, (record,) = run_batch(tmp_path / "runs", runs, tell=lambda line: None)
+    _, (record,) = run_batch(tmp_path / "runs", runs, log=lambda line: None)
     assert record.status == "failed"
     assert "does not see" in record.error
     assert json.loads((tmp_path / "runs" / "01_a" / "record.json").read_text())["status"] == "failed"

@@ -49,7 +49,7 @@ def test_errors_that_count_as_mistakes_exist():
         (["train", "emotion_cnn", "--set", "steps=many"], "steps is 'many'; it must be int"),
         (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat.size' sets nothing"),
         (["train", "diffusion_editor", "--set", "teacher.steps=3"], "'teacher.steps' sets nothing"),
-        (["train", "diffusion_editor", "--from-nothing", "--set", "teacher.stepz=3"], "has no 'stepz'"),
+        (["train", "diffusion_editor", "--from-scratch", "--set", "teacher.stepz=3"], "has no 'stepz'"),
         (["experiment", "table2", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps"], "not of the form FIELD=value"),
         (["run", "--notebooks", "99"], "'99' names no notebook"),
@@ -148,14 +148,14 @@ def test_train_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
         "steps=3",
         "--minutes",
         "2",
-        "--from-nothing",
+        "--from-scratch",
     ]
     assert cli.main(["train", "emotion_cnn", *arguments]) == 0
     assert called["system"] == "emotion_cnn"
     assert called["seed"] == 4
     assert called["overrides"] == {"steps": "3"}
     assert called["minutes"] == 2
-    assert called["from_nothing"] is True
+    assert called["from_scratch"] is True
     assert "goes on" in capsys.readouterr().out
 
 
@@ -181,7 +181,7 @@ def test_trainings_that_the_documents_name_begin(monkeypatch, command):
 
 
 def test_few_steps_compares_on_held_out_people_and_prints_what_it_found(monkeypatch, tmp_path, capsys):
-    def compare(generator, held_out, judge, out, tell):
+    def compare(generator, held_out, judge, out, log):
         assert (held_out.split, len(held_out), held_out.size) == ("test", 600, generator.preset.size)
         assert out.is_relative_to(tmp_path)
         return "found"
@@ -198,7 +198,7 @@ def test_evaluate_hands_on_what_was_asked_and_prints_each_table(monkeypatch, tmp
     def evaluate_weights(names, out, **asked):
         called.update(asked, names=names, out=out)
         asked["tell"]("measuring")
-        numbers = {"kept_and_changed": 0.5, "kept_and_changed_low": 0.4, "kept_and_changed_high": 0.6}
+        numbers = {"edit_success": 0.5, "edit_success_low": 0.4, "edit_success_high": 0.6}
         return {"synthetic-48px-8": pd.DataFrame([{"name": "one", **numbers}])}
 
     monkeypatch.setattr("facekit.evaluation.benchmark.evaluate_weights", evaluate_weights)

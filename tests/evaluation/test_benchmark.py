@@ -9,29 +9,29 @@ from torch import nn
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.evaluation import baselines
 from facekit.evaluation.benchmark import (
-    AnswerKey,
     CannotEvaluate,
+    GroundTruth,
     Panel,
     evaluate,
     evaluate_weights,
     leaderboard,
     read_rows,
     references,
-    synthetic_exam,
+    synthetic_benchmark,
     to_text,
 )
 from facekit.evaluation.benchmark.benchmarks import (
     LEVELS,
+    adapted,
     answer,
-    full_questions,
-    self_questions,
-    spoken,
-    sweep_questions,
+    full_requests,
+    self_requests,
+    sweep_requests,
 )
 from facekit.evaluation.benchmark.measures import BEST_PSNR, edit_rows, measured_level
 from facekit.evaluation.benchmark.summary import edits_summary
 from facekit.evaluation.judges import EmotionJudge
-from facekit.evaluation.metrics.identity import kept_and_changed
+from facekit.evaluation.metrics.identity import edit_success
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import DOMAINS, Expression
 from facekit.models.system import Generator, Preset
@@ -52,7 +52,7 @@ class Towards(Generator):
     name = "towards"
     understands = frozenset({"emotion"})
     presets: ClassVar = {"smoke": TowardsPreset()}
-    asked, most = 0, 10**9
+    target, most = 0, 10**9
 
     def __init__(self, preset, channels=3):
         super().__init__(preset, channels)
@@ -60,8 +60,8 @@ class Towards(Generator):
 
     def edit(self, faces, expression, *, source=None, seed=0):
         expression.require(self.understands, "Towards")
-        self.asked += len(faces)
-        if self.asked > self.most:
+        self.target += len(faces)
+        if self.target > self.most:
             raise KeyboardInterrupt
         return (faces.images + self.amount).clamp(-1, 1).detach()
 
@@ -77,14 +77,14 @@ def panel():
 
 
 @pytest.fixture(scope="module")
-def exam():
-    return synthetic_exam(FACES, size=48)
+def benchmark():
+    return synthetic_benchmark(FACES, size=48)
 
 
 @pytest.fixture(scope="module")
-def half(exam):
+def half(benchmark):
     """The first seven of the exam's faces, to which the same key belongs."""
-    return dataclasses.replace(exam, faces=exam.faces[:7])
+    return dataclasses.replace(benchmark, faces=benchmark.faces[:7])
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +93,19 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def key(exam, panel, out):
-    return AnswerKey.cached(exam, panel, out / exam.name / "truth.safetensors")
+def key(benchmark, panel, out):
+    return GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
 
 
 @pytest.fixture(scope="module")
-def rows(exam, panel, out, key):
+def rows(benchmark, panel, out, key):
     """The summaries of the reference rows, by name; intensities of two of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facekit.evaluation.benchmark.benchmarks.SWEPT", 3)
-        swept = {"copy", "true counterfactual"}
+        swept = {"copy", "ground truth"}
         return {
-            reference.name: evaluate(reference, exam, panel, out, intensities=reference.name in swept)
-            for reference in references(exam)
+            reference.name: evaluate(reference, benchmark, panel, out, intensities=reference.name in swept)
+            for reference in references(benchmark)
         }
 
 
@@ -117,52 +117,52 @@ def estimate(summary, name):
 # ---------------------------------------------------------------------------------------------------- questions
 
 
-def test_each_person_is_asked_once_with_emotions_in_turn(exam):
-    assert exam.faces.person.unique().numel() == FACES
-    assert torch.bincount(exam.faces.emotion).tolist() == [2] * 7
-    assert not set(exam.others.person.tolist()) & set(exam.faces.person.tolist())
-    first, second = exam.others[:256], exam.others[256:]
+def test_each_person_is_asked_once_with_emotions_in_turn(benchmark):
+    assert benchmark.faces.person.unique().numel() == FACES
+    assert torch.bincount(benchmark.faces.emotion).tolist() == [2] * 7
+    assert not set(benchmark.others.person.tolist()) & set(benchmark.faces.person.tolist())
+    first, second = benchmark.others[:256], benchmark.others[256:]
     assert torch.equal(first.person, second.person)
     assert (first.emotion != second.emotion).all()
 
 
-def test_what_a_face_shows_already_has_itself_as_the_answer(exam):
-    questions = self_questions(exam)
-    assert torch.equal(exam.truth(questions.rows, questions.expression), exam.faces.images)
+def test_what_a_face_shows_already_has_itself_as_the_answer(benchmark):
+    requests = self_requests(benchmark)
+    assert torch.equal(benchmark.truth(requests.rows, requests.expression), benchmark.faces.images)
 
 
 def test_an_exam_may_ask_for_some_emotions_of_faces_that_show_them():
-    exam = synthetic_exam(6, size=32, emotions=("happy", "neutral", "surprise"))
+    benchmark = synthetic_benchmark(6, size=32, emotions=("happy", "neutral", "surprise"))
     named = [EMOTIONS.index(name) for name in ("happy", "surprise", "neutral")]
-    assert torch.bincount(exam.faces.emotion)[named].tolist() == [2, 2, 2]
-    assert exam.name == "synthetic-32px-6-happy-surprise-neutral"
-    questions = full_questions(exam)
-    assert questions.asked.tolist() == named * 6
-    assert torch.equal(questions.answers, torch.arange(18))
-    assert questions[questions.rest].asked.eq(EMOTIONS.index("neutral")).all()
+    assert torch.bincount(benchmark.faces.emotion)[named].tolist() == [2, 2, 2]
+    assert benchmark.name == "synthetic-32px-6-happy-surprise-neutral"
+    requests = full_requests(benchmark)
+    assert requests.target.tolist() == named * 6
+    assert torch.equal(requests.answers, torch.arange(18))
+    assert requests[requests.rest].target.eq(EMOTIONS.index("neutral")).all()
     for wrong in (("happy", "sad"), ("neutral",), ("neutral", "contempt")):
         with pytest.raises(CannotEvaluate, match=f"named were {', '.join(wrong)}"):
-            synthetic_exam(6, size=32, emotions=wrong)
+            synthetic_benchmark(6, size=32, emotions=wrong)
 
 
 def test_an_exam_may_be_of_cartoons_and_ask_for_photographs():
     names = set()
     for domain, towards in (("photo", None), ("cartoon", None), ("cartoon", "photo"), ("photo", "photo")):
-        exam = synthetic_exam(3, size=32, domain=domain, towards=towards)
-        names.add(exam.name)
+        benchmark = synthetic_benchmark(3, size=32, domain=domain, towards=towards)
+        names.add(benchmark.name)
         goal = towards or domain
-        assert exam.faces.domain.eq(DOMAINS.index(domain)).all()
-        asked = Expression.of("happy")
+        assert benchmark.faces.domain.eq(DOMAINS.index(domain)).all()
+        target = Expression.of("happy")
         drawn = SyntheticFaces("test", people=300, faces_per_person=7, size=32, domain=domain)
         own = [
             int(((drawn.persons == person) & (drawn.labels == emotion)).nonzero())
-            for person, emotion in zip(exam.faces.person, exam.faces.emotion, strict=True)
+            for person, emotion in zip(benchmark.faces.person, benchmark.faces.emotion, strict=True)
         ]
-        wanted = drawn.counterfactual(own, asked.with_domain(goal)).images
-        assert torch.equal(exam.truth(torch.arange(3), asked.for_faces(3)), wanted)
+        wanted = drawn.counterfactual(own, target.with_domain(goal)).images
+        assert torch.equal(benchmark.truth(torch.arange(3), target.for_faces(3)), wanted)
         if towards is None:
-            questions = self_questions(exam)
-            assert torch.equal(exam.truth(questions.rows, questions.expression), exam.faces.images)
+            requests = self_requests(benchmark)
+            assert torch.equal(benchmark.truth(requests.rows, requests.expression), benchmark.faces.images)
     assert len(names) == 3  # that of a photograph as a photograph is the usual one
     told = []
 
@@ -173,36 +173,36 @@ def test_an_exam_may_be_of_cartoons_and_ask_for_photographs():
             told.append(expression.domain)
             return faces.images
 
-    answer(Told(), exam, full_questions(exam))
-    answer(baselines.Copy(), exam, full_questions(exam))
+    answer(Told(), benchmark, full_requests(benchmark))
+    answer(baselines.Copy(), benchmark, full_requests(benchmark))
     assert told[0].tolist() == [DOMAINS.index("photo")] * 21
 
 
-def test_the_sweep_asks_every_level_of_every_emotion(exam):
-    questions = sweep_questions(exam)
-    assert len(questions) == FACES * 6 * 9
-    assert questions.level[:9].tolist() == list(LEVELS) == [i / 8 for i in range(9)]
-    assert EMOTIONS.index("neutral") not in questions.asked
+def test_the_sweep_asks_every_level_of_every_emotion(benchmark):
+    requests = sweep_requests(benchmark)
+    assert len(requests) == FACES * 6 * 9
+    assert requests.level[:9].tolist() == list(LEVELS) == [i / 8 for i in range(9)]
+    assert EMOTIONS.index("neutral") not in requests.target
 
 
 def test_expressions_are_said_in_the_parts_that_are_understood():
-    asked = Expression.of("happy", 0.25)
-    assert spoken(asked, {"emotion", "intensity"}) is asked
-    assert spoken(asked, {"emotion"}).parts == {"emotion"}
-    assert spoken(asked, {"emotion"}).emotion[0, EMOTIONS.index("neutral")] == 0.75
-    assert spoken(asked, {"action_units"}).parts == {"action_units"}
+    target = Expression.of("happy", 0.25)
+    assert adapted(target, {"emotion", "intensity"}) is target
+    assert adapted(target, {"emotion"}).parts == {"emotion"}
+    assert adapted(target, {"emotion"}).emotion[0, EMOTIONS.index("neutral")] == 0.75
+    assert adapted(target, {"action_units"}).parts == {"action_units"}
 
 
-def test_answers_do_not_depend_on_the_batch(exam):
-    questions = full_questions(exam)[:9]
-    for reference in references(exam):
-        together = answer(reference, exam, questions)
-        torch.testing.assert_close(together[4:5], answer(reference, exam, questions[4:5]))
-    noise = answer(baselines.Noise(), exam, questions)
+def test_answers_do_not_depend_on_the_batch(benchmark):
+    requests = full_requests(benchmark)[:9]
+    for reference in references(benchmark):
+        together = answer(reference, benchmark, requests)
+        torch.testing.assert_close(together[4:5], answer(reference, benchmark, requests[4:5]))
+    noise = answer(baselines.Noise(), benchmark, requests)
     assert not torch.equal(noise[0], noise[-1])  # another face, other noise
 
 
-def test_generators_are_not_shown_the_answer(exam):
+def test_generators_are_not_shown_the_answer(benchmark):
     class Curious(baselines.Copy):
         def edit(self, faces, expression, *, source=None, seed=0):
             assert faces.action_units is None
@@ -212,11 +212,11 @@ def test_generators_are_not_shown_the_answer(exam):
             assert source.parts == {"emotion", "intensity"}
             return faces.images
 
-    answer(Curious(), exam, full_questions(exam)[:3])
+    answer(Curious(), benchmark, full_requests(benchmark)[:3])
 
 
 @pytest.mark.parametrize("spoil", [lambda images: images[..., :32], lambda images: images / 0])
-def test_pictures_that_are_none_are_refused(exam, spoil):
+def test_pictures_that_are_none_are_refused(benchmark, spoil):
     class Broken(baselines.Copy):
         name = "broken"
 
@@ -224,7 +224,7 @@ def test_pictures_that_are_none_are_refused(exam, spoil):
             return spoil(faces.images)
 
     with pytest.raises(CannotEvaluate, match="broken answered faces"):
-        answer(Broken(), exam, full_questions(exam)[:3])
+        answer(Broken(), benchmark, full_requests(benchmark)[:3])
 
 
 # ------------------------------------------------------------------------------------------------------- ranking
@@ -232,16 +232,16 @@ def test_pictures_that_are_none_are_refused(exam, spoil):
 
 def test_the_reference_rows_rank_where_they_should(rows):
     table = leaderboard(list(rows.values()))
-    assert table.name[0] == "true counterfactual"
+    assert table.name[0] == "ground truth"
     assert table.name.iloc[-1] == "noise"
-    assert table.kept_and_changed[0] > 0.8
-    assert (table.kept_and_changed[1:] < 0.2).all()
+    assert table.edit_success[0] > 0.8
+    assert (table.edit_success[1:] < 0.2).all()
 
 
 def test_the_truth_is_the_ceiling(rows):
-    truth = rows["true counterfactual"]
+    truth = rows["ground truth"]
     assert estimate(truth, "relative_error") == 0
-    assert estimate(truth, "moved_right") == 1
+    assert estimate(truth, "au_direction_accuracy") == 1
     assert estimate(truth, "au_error") == pytest.approx(0, abs=1e-6)
     assert estimate(truth, "distance") == pytest.approx(0, abs=1e-6)
     assert estimate(truth, "ssim") == pytest.approx(1)
@@ -254,19 +254,19 @@ def test_the_truth_is_the_ceiling(rows):
 def test_a_copy_changes_nothing_and_keeps_everything(rows):
     copy = rows["copy"]
     assert estimate(copy, "relative_error") == estimate(copy, "relative_error_median") == 1
-    assert estimate(copy, "verified") == 1
-    assert estimate(copy, "moved_right") == estimate(copy, "cosine") == 0
+    assert estimate(copy, "identity_preserved") == 1
+    assert estimate(copy, "au_direction_accuracy") == estimate(copy, "cosine") == 0
     assert estimate(copy, "ratio") == pytest.approx(0, abs=1e-3)
     assert estimate(copy, "self_psnr") == pytest.approx(BEST_PSNR)
     assert estimate(copy, "accuracy") == pytest.approx(1 / 7, abs=0.05)
     assert estimate(copy, "spearman") == 0
-    assert estimate(copy, "level_error") > 2 * estimate(rows["true counterfactual"], "level_error")
+    assert estimate(copy, "level_error") > 2 * estimate(rows["ground truth"], "level_error")
 
 
 def test_a_training_face_shows_the_emotion_on_another_person(rows):
-    other = rows["training face"]
+    other = rows["retrieval"]
     assert estimate(other, "accuracy") > 0.8
-    assert estimate(other, "verified") < 0.2
+    assert estimate(other, "identity_preserved") < 0.2
     assert estimate(other, "relative_error") > 1
     assert estimate(other, "fid") < estimate(rows["noise"], "fid")
     assert other["recall"].keys() == set(EMOTIONS[:7])
@@ -286,7 +286,7 @@ def test_intervals_hold_their_estimates(rows):
             # F1 is no mean: among few people, resamples are off to one side.
             if isinstance(value, dict) and "low" in value and name != "f1":
                 assert value["low"] <= value["estimate"] <= value["high"]
-    accuracy = rows["training face"]["kept_and_changed"]
+    accuracy = rows["retrieval"]["edit_success"]
     assert accuracy["high"] < 0.5
 
 
@@ -300,73 +300,77 @@ def test_the_printed_table_names_everyone(rows):
 # -------------------------------------------------------------------------------------------------------- tables
 
 
-def test_the_table_holds_a_row_an_edit(rows, exam, out):
-    table = read_rows(out / exam.name / "training-face", "edits")
+def test_the_table_holds_a_row_an_edit(rows, benchmark, out):
+    table = read_rows(out / benchmark.name / "training-face", "edits")
     assert len(table) == FACES * 7
-    assert (table.groupby("face").asked.nunique() == 7).all()
+    assert (table.groupby("face").target.nunique() == 7).all()
     assert {"skin_tone", "age", "glasses"} <= set(table.columns)
-    changes = table.asked != table.present
-    assert table.kept_and_changed.notna().equals(changes)
+    changes = table.target != table.input_emotion
+    assert table.edit_success.notna().equals(changes)
     index = {name: i for i, name in enumerate(EMOTIONS)}
-    asked, present, judged = (torch.tensor(table[c].map(index).to_numpy()) for c in ("asked", "present", "judged"))
+    target, input_emotion, predicted = (
+        torch.tensor(table[c].map(index).to_numpy()) for c in ("target", "input_emotion", "predicted")
+    )
     threshold = table.threshold.unique().item()
-    expected = kept_and_changed(asked, present, judged, torch.tensor(table.likeness.to_numpy()), threshold)
-    assert estimate(rows["training face"], "kept_and_changed") == pytest.approx(expected)
+    expected = edit_success(
+        target, input_emotion, predicted, torch.tensor(table.identity_similarity.to_numpy()), threshold
+    )
+    assert estimate(rows["retrieval"], "edit_success") == pytest.approx(expected)
 
 
-def test_nothing_is_told_relative_to_no_change(rows, exam, out):
-    table = read_rows(out / exam.name / "copy", "edits")
-    rest = (table.asked == "neutral") & (table.present == "neutral")
+def test_nothing_is_told_relative_to_no_change(rows, benchmark, out):
+    table = read_rows(out / benchmark.name / "copy", "edits")
+    rest = (table.target == "neutral") & (table.input_emotion == "neutral")
     assert rest.sum() == 2
-    relative = ["relative_error", "changed_psnr", "cosine", "ratio", "moved_right", "kept_and_changed"]
+    relative = ["relative_error", "changed_psnr", "cosine", "ratio", "au_direction_accuracy", "edit_success"]
     assert table.loc[rest, relative].isna().all(axis=None)
-    assert table.loc[table.asked != table.present, relative].notna().all(axis=None)
-    assert table.strength.isna().equals(table.asked == "neutral")
+    assert table.loc[table.target != table.input_emotion, relative].notna().all(axis=None)
+    assert table.strength.isna().equals(table.target == "neutral")
 
 
-def test_a_level_is_0_at_rest_and_1_in_full(exam, key):
-    questions = full_questions(exam)
-    emotional = questions.asked != EMOTIONS.index("neutral")
-    full = measured_level(key, questions, key.truth["action_units"])
+def test_a_level_is_0_at_rest_and_1_in_full(benchmark, key):
+    requests = full_requests(benchmark)
+    emotional = requests.target != EMOTIONS.index("neutral")
+    full = measured_level(key, requests, key.truth["action_units"])
     assert full[emotional].tolist() == pytest.approx([1] * emotional.sum().item(), abs=1e-5)
-    rest = key.truth["action_units"][questions.rest]
-    assert measured_level(key, questions, rest)[emotional].abs().max() < 1e-5
+    rest = key.truth["action_units"][requests.rest]
+    assert measured_level(key, requests, rest)[emotional].abs().max() < 1e-5
     half = (rest + key.truth["action_units"]) / 2
-    assert measured_level(key, questions, half)[emotional].tolist() == pytest.approx([0.5] * 12 * 7, abs=1e-5)
+    assert measured_level(key, requests, half)[emotional].tolist() == pytest.approx([0.5] * 12 * 7, abs=1e-5)
 
 
-def test_further_judges_stand_beside_the_first(exam, key, panel):
+def test_further_judges_stand_beside_the_first(benchmark, key, panel):
     other = EmotionJudge.load("emotion_resnet-fer2013")
     wider = dataclasses.replace(panel, emotion=[*panel.emotion, other])
-    questions = full_questions(exam)[:14]
-    table, said = edit_rows(exam, key, wider, questions, key.images[:14])
-    agree = (table["judged_emotion_resnet-fer2013"] == table.asked) == table["right_emotion_resnet-fer2013"]
+    requests = full_requests(benchmark)[:14]
+    table, said = edit_rows(benchmark, key, wider, requests, key.images[:14])
+    agree = (table["predicted_emotion_resnet-fer2013"] == table.target) == table["correct_emotion_resnet-fer2013"]
     assert agree.all()
     accuracy = edits_summary(table)["accuracy_emotion_resnet-fer2013"]["estimate"]
-    assert accuracy == table["right_emotion_resnet-fer2013"].mean()
+    assert accuracy == table["correct_emotion_resnet-fer2013"].mean()
     assert len(said["features"]) == 14
 
 
 # ------------------------------------------------------------------------------------------- what is made once
 
 
-def test_what_is_done_is_not_done_again(rows, exam, panel, out, monkeypatch):
+def test_what_is_done_is_not_done_again(rows, benchmark, panel, out, monkeypatch):
     monkeypatch.setattr(baselines.Copy, "edit", None)
-    monkeypatch.setattr(AnswerKey, "make", None)
-    assert evaluate(baselines.Copy(), exam, panel, out, intensities=True) == rows["copy"]
+    monkeypatch.setattr(GroundTruth, "make", None)
+    assert evaluate(baselines.Copy(), benchmark, panel, out, intensities=True) == rows["copy"]
     with pytest.raises(TypeError):
-        evaluate(baselines.Copy(), exam, panel, out, again=True, name="another copy")
+        evaluate(baselines.Copy(), benchmark, panel, out, again=True, name="another copy")
 
 
-def test_the_same_numbers_come_twice(rows, exam, panel, out, key, tmp_path):
-    place = tmp_path / exam.name
+def test_the_same_numbers_come_twice(rows, benchmark, panel, out, key, tmp_path):
+    place = tmp_path / benchmark.name
     place.mkdir()
-    (place / "truth.safetensors").write_bytes((out / exam.name / "truth.safetensors").read_bytes())
-    again = evaluate(baselines.TrainingFace(exam.training), exam, panel, tmp_path)
+    (place / "truth.safetensors").write_bytes((out / benchmark.name / "truth.safetensors").read_bytes())
+    again = evaluate(baselines.Retrieval(benchmark.training), benchmark, panel, tmp_path)
     assert {k: v for k, v in again.items() if k not in COST} == {
-        k: v for k, v in rows["training face"].items() if k not in COST
+        k: v for k, v in rows["retrieval"].items() if k not in COST
     }
-    first, second = (folder / exam.name / "training-face" / "edits.csv" for folder in (out, tmp_path))
+    first, second = (folder / benchmark.name / "training-face" / "edits.csv" for folder in (out, tmp_path))
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -378,22 +382,22 @@ def test_an_interrupted_evaluation_goes_on_after_its_last_batch(half, panel, out
     folder = out / half.name / "stopped"
     assert [path.name for path in (folder / "pictures" / "edits").iterdir()] == ["00000.npy"]
     assert not (folder / "summary.json").exists()
-    towards.asked, towards.most = 0, 10**9
+    towards.target, towards.most = 0, 10**9
     summary = evaluate(towards, half, panel, out, name="stopped")
-    assert towards.asked == (49 - 32) + 7 + 4 + 32  # the rest, itself, and the timing
+    assert towards.target == (49 - 32) + 7 + 4 + 32  # the rest, itself, and the timing
     assert summary["parameters"] == 1
     assert summary["weights_bytes"] == 2
     assert summary["edits_per_second"] > 0
 
 
 def test_changed_weights_are_measured_again_and_changed_judges_read_again(half, panel, out, key, towards, monkeypatch):
-    monkeypatch.setattr("facekit.evaluation.benchmark.run._cost", lambda generator, exam: {})
+    monkeypatch.setattr("facekit.evaluation.benchmark.run._cost", lambda generator, benchmark: {})
     before = evaluate(towards, half, panel, out, name="changing")
-    assert towards.asked == 49 + 7
+    assert towards.target == 49 + 7
     with torch.no_grad():
         towards.amount.fill_(0.5)
     after = evaluate(towards, half, panel, out, name="changing")
-    assert towards.asked == 2 * (49 + 7)
+    assert towards.target == 2 * (49 + 7)
     assert estimate(after, "relative_error") > estimate(before, "relative_error")
     renamed = EmotionJudge(panel.emotion[0].system, name="another judge")
     others = dataclasses.replace(panel, emotion=[renamed])
@@ -401,45 +405,47 @@ def test_changed_weights_are_measured_again_and_changed_judges_read_again(half, 
         key,
         truth=key.truth | {"emotion another judge": key.truth[f"emotion {panel.emotion[0].name}"]},
     )
-    monkeypatch.setattr(AnswerKey, "make", lambda exam, panel: key_of_others)
-    monkeypatch.setattr(AnswerKey, "_write", lambda *arguments: None)
+    monkeypatch.setattr(GroundTruth, "make", lambda benchmark, panel: key_of_others)
+    monkeypatch.setattr(GroundTruth, "_write", lambda *arguments: None)
     read_again = evaluate(towards, half, others, out, name="changing")
-    assert towards.asked == 2 * (49 + 7)
-    assert read_again["kept_and_changed"] == after["kept_and_changed"]
+    assert towards.target == 2 * (49 + 7)
+    assert read_again["edit_success"] == after["edit_success"]
 
 
-def test_the_key_comes_back_from_its_file_as_it_was(exam, panel, out, key, monkeypatch):
-    monkeypatch.setattr(AnswerKey, "make", None)
-    again = AnswerKey.cached(exam, panel, out / exam.name / "truth.safetensors")
+def test_the_key_comes_back_from_its_file_as_it_was(benchmark, panel, out, key, monkeypatch):
+    monkeypatch.setattr(GroundTruth, "make", None)
+    again = GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
     assert torch.equal(again.images, key.images)
     assert again.thresholds == key.thresholds
     for name, value in key.truth.items():
         assert torch.equal(again.truth[name], value)
 
 
-def test_the_leaderboard_has_the_reference_rows_and_goes_to_a_file(rows, exam, panel, out, monkeypatch):
-    monkeypatch.setattr("facekit.evaluation.benchmark.table.synthetic_exam", lambda faces, size, channels: exam)
+def test_the_leaderboard_has_the_reference_rows_and_goes_to_a_file(rows, benchmark, panel, out, monkeypatch):
+    monkeypatch.setattr(
+        "facekit.evaluation.benchmark.table.synthetic_benchmark", lambda faces, size, channels: benchmark
+    )
     told = []
-    tables = evaluate_weights([], out, panel=panel, faces=FACES, tell=told.append)
+    tables = evaluate_weights([], out, panel=panel, faces=FACES, log=told.append)
     assert told == []  # all is there
-    table = tables[exam.name]
+    table = tables[benchmark.name]
     assert set(table.name) == set(rows)
-    header = (out / exam.name / "leaderboard.csv").read_text().splitlines()[0].split(",")
-    assert {"name", "kept_and_changed", "kept_and_changed_low", "fid", "recall_happy"} <= set(header)
+    header = (out / benchmark.name / "leaderboard.csv").read_text().splitlines()[0].split(",")
+    assert {"name", "edit_success", "edit_success_low", "fid", "recall_happy"} <= set(header)
     assert np.isfinite(table.relative_error).all()
 
 
 # ------------------------------------------------------------------------------------------------ who may be judged
 
 
-def test_who_was_made_with_a_judge_is_refused_by_it(exam, panel, out, towards):
+def test_who_was_made_with_a_judge_is_refused_by_it(benchmark, panel, out, towards):
     digest = panel.emotion[0].sha256
     towards.card = WeightsCard("towards", "smoke", {}, 3, {}, 0, requires={"classifier": digest})
     with pytest.raises(CannotEvaluate, match="leads to emotion_resnet-synthetic"):
-        evaluate(towards, exam, panel, out)
+        evaluate(towards, benchmark, panel, out)
     towards.card = dataclasses.replace(towards.card, requires={}, started_from={"classifier": digest})
     with pytest.raises(CannotEvaluate, match="made with classifier, which leads to emotion_resnet-synthetic"):
-        evaluate(towards, exam, panel, out)
+        evaluate(towards, benchmark, panel, out)
     towards.card = dataclasses.replace(towards.card, requires={"encoder": "some other network"}, started_from={})
     panel.check_impartial(towards)
 

@@ -7,7 +7,7 @@ from facekit import cli
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.evaluation import drawn
 from facekit.evaluation.data_card import BARS, Bar, Outside, measure, same_however_asked, to_markdown, write_card
-from facekit.evaluation.outside import OUTSIDE_JUDGES
+from facekit.evaluation.external import EXTERNAL_JUDGES
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def test_without_outside_data_the_card_says_what_to_give(card):
     page = to_markdown(card)
     for option in ("--judges", "--fer2013", "--pairs"):
         assert option in page
-    assert len(card["missing"]) == len(OUTSIDE_JUDGES) + 2
+    assert len(card["missing"]) == len(EXTERNAL_JUDGES) + 2
     assert card["made"]["command"] == "python -m facekit data card --split valid"
     assert "## 1. Emotions" not in page
     assert "## 5. From drawn faces" in page

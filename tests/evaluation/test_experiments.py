@@ -8,7 +8,7 @@ from PIL import Image
 
 from facekit import cli
 from facekit.evaluation import experiments
-from facekit.evaluation.benchmark import synthetic_exam
+from facekit.evaluation.benchmark import synthetic_benchmark
 from facekit.evaluation.experiments import EXPERIMENTS, at_length, over_seeds, run_experiment, to_text
 from facekit.faces.expression import DOMAINS, UnsupportedExpression
 from facekit.faces.faces import Faces
@@ -24,20 +24,20 @@ def trained(monkeypatch):
     """Runs that are noted instead of trained; those of the variant `skips` with seed 1 collapse."""
     runs = []
 
-    def train(system, *, out, seed, overrides, **asked):
-        runs.append({"system": system, "out": out, "seed": seed, "overrides": overrides, **asked})
+    def train(system, *, out, seed, overrides, **target):
+        runs.append({"system": system, "out": out, "seed": seed, "overrides": overrides, **target})
         if out.name == "skips-1":
             raise Collapsed("step 7 of stargan: the generator has collapsed")
         return out / "weights.safetensors"
 
-    def evaluate(generator, exam, panel, out, *, name, tell):
+    def evaluate(generator, benchmark, panel, out, *, name, log):
         seed = int(name[-1])
         interval = {"estimate": 0.5 + seed / 10, "low": 0.4, "high": 0.9}
-        return {"name": name, "kept_and_changed": interval, "relative_error": None, "fid": 3.0 - seed}
+        return {"name": name, "edit_success": interval, "relative_error": None, "fid": 3.0 - seed}
 
     monkeypatch.setattr(experiments, "train", train)
     monkeypatch.setattr(experiments, "evaluate", evaluate)
-    monkeypatch.setattr(experiments, "exam_of", lambda data, faces, size, channels: (data, faces, size, channels))
+    monkeypatch.setattr(experiments, "benchmark_for", lambda data, faces, size, channels: (data, faces, size, channels))
     generator = SimpleNamespace(preset=SimpleNamespace(size=48), channels=3, understands=frozenset({"emotion"}))
     generator.to = lambda device: generator
     monkeypatch.setattr(experiments, "load_system", lambda path: generator)
@@ -69,11 +69,11 @@ def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):
         tmp_path,
         panel=None,
         seeds=(0, 1),
-        sheet=lambda systems, exams: Image.new("RGB", (10 * len(systems), 8)),
-        tell=told.append,
+        sheet=lambda systems, benchmarks: Image.new("RGB", (10 * len(systems), 8)),
+        log=told.append,
     ).set_index("variant")
     assert table.collapsed.to_dict() == {name: int(name == "skips") for name in EXPERIMENTS["table2"].variants}
-    assert table.kept_and_changed["skips"] == 0.5
+    assert table.edit_success["skips"] == 0.5
     assert "skips-1: step 7 of stargan: the generator has collapsed" in told
     assert len(pd.read_csv(tmp_path / "runs.csv")) == 12
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv").set_index("variant"), table, check_dtype=False)
@@ -81,43 +81,43 @@ def test_a_collapse_is_told_and_the_others_go_on(trained, tmp_path):
 
 
 def test_the_sheet_shows_the_lightest_and_the_darkest_face():
-    asked = []
+    target = []
 
     class Brighter:
         def edit(self, faces, expression, *, seed):
-            asked.append(Faces(faces.images))
+            target.append(Faces(faces.images))
             return faces.images
 
-    exam = synthetic_exam(6, size=32)
-    shown = sheet({"one": Brighter(), "other": Brighter()}, [exam])
-    means = exam.faces.images.mean((1, 2, 3))
-    assert asked[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
+    benchmark = synthetic_benchmark(6, size=32)
+    shown = sheet({"one": Brighter(), "other": Brighter()}, [benchmark])
+    means = benchmark.faces.images.mean((1, 2, 3))
+    assert target[0].images.mean((1, 2, 3)).tolist() == pytest.approx([means.max().item(), means.min().item()])
     assert shown.height > 4 * 48
 
 
 def test_on_the_sheet_of_two_domains_a_face_of_each_gets_every_emotion_of_either():
-    asked = []
+    target = []
 
     class Photographer:
         def edit(self, faces, expression, *, seed):
-            asked.append((faces.domain.tolist(), repr(expression)))
+            target.append((faces.domain.tolist(), repr(expression)))
             if "cartoon" in repr(expression):
                 raise UnsupportedExpression("cartoons were not learned")
             return faces.images
 
-    exams = [synthetic_exam(2, size=32, domain=domain) for domain in DOMAINS]
-    shown = sheet({"one": Photographer()}, exams)
-    assert len({said for _, said in asked}) == 14
-    assert all(domains == [0, 1] for domains, _ in asked)
+    benchmarks = [synthetic_benchmark(2, size=32, domain=domain) for domain in DOMAINS]
+    shown = sheet({"one": Photographer()}, benchmarks)
+    assert len({said for _, said in target}) == 14
+    assert all(domains == [0, 1] for domains, _ in target)
     assert shown.width > 15 * 48
 
 
 def test_of_two_domains_every_way_is_an_exam(trained, tmp_path, monkeypatch):
     sat = []
 
-    def evaluate(generator, exam, panel, out, *, name, tell):
-        sat.append((name, exam.faces.domain[0].item(), exam.domain))
-        return {"name": name, "kept_and_changed": 0.5}
+    def evaluate(generator, benchmark, panel, out, *, name, log):
+        sat.append((name, benchmark.faces.domain[0].item(), benchmark.domain))
+        return {"name": name, "edit_success": 0.5}
 
     def load(path):
         crossing = "parts" not in str(path)
@@ -144,7 +144,7 @@ def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_
         variant: [0, 1, 2] for variant in EXPERIMENTS[name].variants
     }
     assert set(runs.faces) == {256}
-    assert not over_seeds(runs)[["kept_and_changed", "relative_error"]].isna().any(axis=None)
+    assert not over_seeds(runs)[["edit_success", "relative_error"]].isna().any(axis=None)
 
 
 def test_the_results_of_joint_training_are_of_every_variant_and_way():
@@ -153,13 +153,13 @@ def test_the_results_of_joint_training_are_of_every_variant_and_way():
     ways = {name: crossing if fields["cross_domain"] else crossing[::3] for name, fields in JOINT.items()}
     assert runs.variant.tolist() == [f"{name}: {way}" for name in JOINT for way in ways[name]]
     assert set(runs.faces) == {256}
-    assert not runs[["accuracy", "verified", "relative_error"]].isna().any(axis=None)
+    assert not runs[["accuracy", "identity_preserved", "relative_error"]].isna().any(axis=None)
 
 
 def test_numbers_of_seeds_are_the_mean_the_least_and_the_most(trained, tmp_path):
     table = run_experiment("ablation", tmp_path, panel=None, seeds=(0, 2)).set_index("variant")
     row = table.loc["MMA-GAN"]
-    assert (row.kept_and_changed, row.kept_and_changed_least, row.kept_and_changed_most) == (0.6, 0.5, 0.7)
+    assert (row.edit_success, row.edit_success_least, row.edit_success_most) == (0.6, 0.5, 0.7)
     assert (row.fid, row.fid_least, row.fid_most) == (2, 1, 3)
     assert "relative_error" not in table
     assert "0.60 (0.50-0.70)" in to_text(table.reset_index())
@@ -189,8 +189,8 @@ def test_a_name_that_does_not_exist_is_refused(tmp_path, capsys):
 def test_the_command_hands_on_what_was_asked(monkeypatch, tmp_path, capsys):
     called = {}
 
-    def run(name, out, **asked):
-        called.update(asked, name=name, out=out)
+    def run(name, out, **target):
+        called.update(target, name=name, out=out)
         return pd.DataFrame([{"variant": "one", "runs": 2, "collapsed": 0}])
 
     monkeypatch.setattr(experiments, "run_experiment", run)

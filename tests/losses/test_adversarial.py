@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facekit.losses.adversarial import ADVERSARIAL, critic_loss, gradient_penalty, maker_loss, r1_penalty
+from facekit.losses.adversarial import ADVERSARIAL, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
 from facekit.losses.perceptual import feature_distance
 
 LOG2 = math.log(2)
@@ -27,8 +27,8 @@ def linear(weight):
 @pytest.mark.parametrize("kind", ADVERSARIAL)
 def test_losses_are_those_of_the_papers(kind):
     real, made = torch.ones(3, 1, 2, 2), torch.zeros(3, 1, 2, 2)
-    assert critic_loss(real, made, kind).item() == pytest.approx(BY_HAND[kind][0], abs=1e-6)
-    assert maker_loss(made, kind).item() == pytest.approx(BY_HAND[kind][1], abs=1e-6)
+    assert discriminator_loss(real, made, kind).item() == pytest.approx(BY_HAND[kind][0], abs=1e-6)
+    assert generator_loss(made, kind).item() == pytest.approx(BY_HAND[kind][1], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ADVERSARIAL)
@@ -36,21 +36,21 @@ def test_losses_are_those_of_the_papers(kind):
 @settings(max_examples=15, deadline=None)
 def test_the_two_pull_made_pictures_scores_apart(kind, real, made):
     real, made = (torch.full((2, 1), value + 0.05, requires_grad=True) for value in (real, made))
-    critic_loss(real, made, kind).backward()
+    discriminator_loss(real, made, kind).backward()
     assert (real.grad < 0).all()  # real ones up
     downwards = made.grad > 0 if kind != "least_squares" else made.grad.sign() == made.detach().sign()  # towards 0
     assert downwards.all()
     made.grad = None
-    maker_loss(made, kind).backward()
+    generator_loss(made, kind).backward()
     assert (made.grad < 0).all()
 
 
 def test_half_precision_scores_are_judged_in_single():
     scores = torch.randn(64, 1, 3, 3)
     for kind in ADVERSARIAL:
-        half = critic_loss(scores.bfloat16(), -scores.bfloat16(), kind)
+        half = discriminator_loss(scores.bfloat16(), -scores.bfloat16(), kind)
         assert half.dtype == torch.float32
-        torch.testing.assert_close(half, critic_loss(scores, -scores, kind), rtol=2e-2, atol=2e-2)
+        torch.testing.assert_close(half, discriminator_loss(scores, -scores, kind), rtol=2e-2, atol=2e-2)
 
 
 @given(scale=st.floats(0.1, 3))

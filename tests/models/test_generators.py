@@ -236,7 +236,7 @@ def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, fac
 
 def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    chosen = {**stood_on["diffusion_editor"], "self_taught_from": 0.5, "varied": False}
+    chosen = {**stood_on["diffusion_editor"], "self_training_from": 0.5, "varied": False}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
     with torch.no_grad():  # untrained, it answers 0 whatever it is told
         for parameter in system.denoiser.parameters():
@@ -265,7 +265,7 @@ def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on,
 
 def test_varied_the_teachers_take_turns_in_disguise(stood_on, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    chosen = {**stood_on["diffusion_editor"], "self_taught_from": 0.0, "label_guidance": 3.0}
+    chosen = {**stood_on["diffusion_editor"], "self_training_from": 0.0, "label_guidance": 3.0}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
     with torch.no_grad():  # as weights that the training begins with
         for parameter in system.denoiser.parameters():
@@ -344,10 +344,10 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
     drawn_editor, stood_on, faces, tmp_path, monkeypatch
 ):
     kind = system_class("diffusion_editor")
-    reader = saved(tmp_path, untrained("emotion_cnn"))
-    chosen = {**stood_on["diffusion_editor"], "reader": str(reader)}
+    classifier = saved(tmp_path, untrained("emotion_cnn"))
+    chosen = {**stood_on["diffusion_editor"], "classifier": str(classifier)}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
-    assert system.requires == {"reader": str(reader)}
+    assert system.requires == {"classifier": str(classifier)}
     with pytest.raises(ValueError, match="--start-from"):
         next(system.training_step(faces, Clock(0, 4)))
     start_from(system, drawn_editor)
@@ -359,11 +359,11 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
         torch.manual_seed(step)
         [(name, loss, scalars)] = system.training_step(photographs, Clock(step, 4))
         assert name == "denoiser"
-        torch.testing.assert_close(loss, scalars["near"] + system.preset.reading * scalars["read"])
+        torch.testing.assert_close(loss, scalars["near"] + system.preset.classifier_weight * scalars["read"])
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-    assert all(parameter.grad is None for parameter in system.advisers[0].parameters())
+    assert all(parameter.grad is None for parameter in system.guidance_networks[0].parameters())
     for images, _, shown in learned:
         assert torch.equal(shown, photographs.images)
         assert not torch.allclose(images, shown, atol=1e-2)
@@ -372,8 +372,8 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
     assert not torch.equal(system.denoiser.unet.stem.weight, before.denoiser.unet.stem.weight)
     path = saved(tmp_path, system)
     for suffix in (".safetensors", ".json"):
-        reader.with_suffix(suffix).unlink()
-    assert load_system(path).card.requires.keys() == {str(reader)}  # only training asks it
+        classifier.with_suffix(suffix).unlink()
+    assert load_system(path).card.requires.keys() == {str(classifier)}  # only training asks it
 
 
 def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
@@ -384,16 +384,16 @@ def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path
         overrides = small | fields
         return train("diffusion_editor", profile="smoke", out=tmp_path, overrides=overrides, progress=False, **changes)
 
-    written = run(from_nothing=True)
+    written = run(from_scratch=True)
     editor = load_system(written)
     assert editor.preset.teacher == str(tmp_path / "teacher" / "weights.safetensors")
-    [teacher] = editor.advisers
+    [teacher] = editor.guidance_networks
     assert teacher.preset.proposal == str(tmp_path / "teacher" / "proposal" / "weights.safetensors")
     assert (editor.channels, teacher.channels, teacher.proposer.network.channels) == (1, 1, 1)
     assert teacher.preset.steps > 2  # its own fields are its preset's
     assert teacher.proposer.network.preset.steps == 3
     before = written.stat().st_mtime_ns
-    assert run(from_nothing=True) == written
+    assert run(from_scratch=True) == written
     assert written.stat().st_mtime_ns == before
 
 
@@ -406,9 +406,9 @@ def test_what_is_trained_first_is_like_what_the_preset_names(tmp_path):
     with pytest.raises(BadRun, match=r"'teacher\.steps' sets nothing"):
         run(overrides=few)
     with pytest.raises(BadRun, match="this stargan has no teacher"):
-        train("stargan", out=tmp_path, overrides={"teacher.steps": 1}, from_nothing=True)
+        train("stargan", out=tmp_path, overrides={"teacher.steps": 1}, from_scratch=True)
     named = few | {"teacher": "stargan-synthetic"}
-    [teacher] = load_system(run(overrides=named, from_nothing=True)).advisers
+    [teacher] = load_system(run(overrides=named, from_scratch=True)).guidance_networks
     assert (teacher.name, teacher.preset.steps, teacher.preset.size) == ("stargan", 1, 64)
 
 
@@ -435,7 +435,7 @@ def test_what_a_label_means_alone_is_counted_from_what_the_face_shows(faces):
     plain = untrained("diffusion_autoencoder").eval()
     plain.preset = dataclasses.replace(plain.preset, sample_steps=2)
     follows = copy.deepcopy(plain)
-    follows.preset = dataclasses.replace(plain.preset, alone_guidance=2.0)
+    follows.preset = dataclasses.replace(plain.preset, label_only_guidance=2.0)
     shown, asked = Expression.of(["sad"] * 6), Expression.of(["happy"] * 6)
     torch.testing.assert_close(follows.edit(faces, shown, source=shown), plain.edit(faces, shown, source=shown))
     edits = [system.edit(faces, asked, source=source) for system in (plain, follows) for source in (shown, None)]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from facekit.show.background import Latest
+from facekit.show.background import LatestOnly
 
 
 class Slider:
@@ -13,7 +13,7 @@ class Slider:
     def __init__(self, seconds=0.0):
         self.value, self.seconds = 0, seconds
         self.delivered, self.failed, self.threads = [], [], set()
-        self.latest = Latest(lambda: self.value, self.work, self.delivered.append, self.failed.append)
+        self.latest = LatestOnly(lambda: self.value, self.work, self.delivered.append, self.failed.append)
 
     def work(self, value):
         self.threads.add(threading.current_thread())

@@ -10,7 +10,7 @@ from PIL import Image
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.models.load import load_system
-from facekit.show.studio import NOBODY, TRUTH, Studio
+from facekit.show.studio import NO_GENERATOR, TRUTH, Studio
 from facekit.show.subjects import drawn_person
 from facekit.weights.store import save_weights
 
@@ -42,7 +42,7 @@ def test_the_picture_follows_a_slider_and_the_judge_reads_it(studio):
     before = side.picture.value
     studio.set(happy=1.0)
     assert side.picture.value != before
-    assert repr(side.answer.question.expression) == "Expression(1 face: happy)"
+    assert repr(side.answer.request.expression) == "Expression(1 face: happy)"
     read = studio._judges["emotion_resnet-synthetic"].probabilities(Faces(side.answer.after))
     assert read.argmax().item() == PROTOCOL_EMOTIONS.index("happy")
 
@@ -50,9 +50,9 @@ def test_the_picture_follows_a_slider_and_the_judge_reads_it(studio):
 def test_two_generators_answer_the_same_sliders(studio):
     studio.set(second=TRUTH, happy=1.0, person=2)
     ours, truth = (side.answer for side in studio.sides)
-    error = (ours.after - truth.after).square().mean() / (truth.question.faces.images - truth.after).square().mean()
+    error = (ours.after - truth.after).square().mean() / (truth.request.faces.images - truth.after).square().mean()
     assert error < 1
-    studio.set(second=NOBODY)
+    studio.set(second=NO_GENERATOR)
     assert studio.sides[1].answer is None
     assert studio.sides[1].picture.layout.display == "none"
 
@@ -64,8 +64,8 @@ def test_sliders_count_where_one_side_understands_them_and_the_other_says_that_i
     studio.set(second=TRUTH, AU12=0.7)
     assert not studio.sliders.units["AU12"].disabled
     assert "not asked for AU12" in studio.sides[0].note.value
-    assert studio.sides[0].answer.question.expression.action_units is None
-    assert studio.sides[1].answer.question.expression.action_units is not None
+    assert studio.sides[0].answer.request.expression.action_units is None
+    assert studio.sides[1].answer.request.expression.action_units is not None
 
 
 def test_a_photograph_is_told_of_weights_that_know_drawn_faces_only(studio, tmp_path):
@@ -109,7 +109,7 @@ def test_at_rest_again(studio):
     studio.set(happy=1.0, AU4=0.5, intensity=0.5)
     studio.reset()
     assert repr(studio.sliders.expression) == "Expression(1 face: neutral)"
-    assert repr(studio.sides[0].answer.question.expression) == "Expression(1 face: neutral)"
+    assert repr(studio.sides[0].answer.request.expression) == "Expression(1 face: neutral)"
 
 
 def test_an_upload_that_is_no_picture_is_a_sentence_and_the_face_before_stays(studio):
@@ -147,7 +147,7 @@ def test_a_move_in_a_notebook_is_drawn_beside_the_loop(studio):
         assert side.picture.value == before  # the loop was not held up
         for _ in range(500):
             await asyncio.sleep(0.02)
-            if side.answer.question.expression.emotion[0, 3] == 1:
+            if side.answer.request.expression.emotion[0, 3] == 1:
                 return side.picture.value != before
         return False
 

@@ -180,21 +180,21 @@ def test_half_precision_is_of_the_forward_pass_alone():
 
 
 def test_an_adviser_computes_as_the_system_that_it_advises():
-    adviser, seen = toys.build("adversaries"), set()
-    adviser.critic[0].register_forward_hook(lambda *args: seen.add(args[2].dtype))
+    guidance_network, seen = toys.build("adversaries"), set()
+    guidance_network.critic[0].register_forward_hook(lambda *args: seen.add(args[2].dtype))
 
     class Advised(toys.Adversaries):
-        advisers = (adviser,)
+        guidance_networks = (guidance_network,)
 
         def training_step(self, batch, clock):
-            adviser.critic(batch.images)
+            guidance_network.critic(batch.images)
             yield from super().training_step(batch, clock)
 
-    untouched = [p.clone() for p in adviser.parameters()]
+    untouched = [p.clone() for p in guidance_network.parameters()]
     trained(Advised(toys.ToyPreset(steps=2)), profile=replace(FLOAT32, precision="bfloat16"))
     assert seen == {torch.bfloat16}
-    assert adviser.generator[0].weight.is_contiguous(memory_format=torch.channels_last)
-    assert all(torch.equal(a, b) for a, b in zip(untouched, adviser.parameters(), strict=True))
+    assert guidance_network.generator[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(a, b) for a, b in zip(untouched, guidance_network.parameters(), strict=True))
 
 
 def test_memory_layout_changes_speed_alone():

@@ -6,32 +6,32 @@ of each edit in `measures`, of all edits in `summary`.
 """
 
 from facekit.evaluation.benchmark.benchmarks import (
+    Benchmark,
     CannotEvaluate,
     Editor,
-    Exam,
-    Questions,
-    pairs_exam,
-    photograph_exam,
-    synthetic_exam,
+    EditRequests,
+    pairs_benchmark,
+    photograph_benchmark,
+    synthetic_benchmark,
 )
-from facekit.evaluation.benchmark.panel import AnswerKey, Panel
+from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.run import evaluate, read_rows
 from facekit.evaluation.benchmark.table import evaluate_weights, leaderboard, references, to_text
 
 __all__ = [
-    "AnswerKey",
+    "Benchmark",
     "CannotEvaluate",
+    "EditRequests",
     "Editor",
-    "Exam",
+    "GroundTruth",
     "Panel",
-    "Questions",
     "evaluate",
     "evaluate_weights",
     "leaderboard",
-    "pairs_exam",
-    "photograph_exam",
+    "pairs_benchmark",
+    "photograph_benchmark",
     "read_rows",
     "references",
-    "synthetic_exam",
+    "synthetic_benchmark",
     "to_text",
 ]

@@ -58,7 +58,7 @@ class Editor(Protocol):
 
 
 @dataclass(frozen=True)
-class Exam:
+class Benchmark:
     """Faces to edit, with their true answers where these are known.
 
     name      of the folder that its results lie in
@@ -67,7 +67,7 @@ class Exam:
     others    faces of other people; of drawn ones, several of each with different emotions
     training  the faces that generators learn from; None where a dataset is for measuring alone
     truth     rows (N,) of `faces` and an expression of N rows to the true pictures (N, C, H, W), in 8 bits; None of
-              photographs but those of `pairs_exam`, as nobody knows it
+              photographs but those of `pairs_benchmark`, as nobody knows it
     kinds     the emotions that every face is asked for, as places in `PROTOCOL_EMOTIONS`, in rising order
     domain    one of `DOMAINS` that answers are asked in, of generators that know it; None: none is asked for
     """
@@ -83,63 +83,63 @@ class Exam:
 
 
 @dataclass(frozen=True)
-class Questions:
+class EditRequests:
     """Which faces are to show what: rows (N,) of an exam's faces, emotions (N,) and levels (N,) asked for; and the
     exam's `kinds`."""
 
     rows: Tensor
-    asked: Tensor
+    target: Tensor
     level: Tensor
     kinds: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index) -> Questions:
-        return Questions(self.rows[index], self.asked[index], self.level[index], self.kinds)
+    def __getitem__(self, index) -> EditRequests:
+        return EditRequests(self.rows[index], self.target[index], self.level[index], self.kinds)
 
     @property
     def expression(self) -> Expression:
         """What is asked for, one row a question."""
-        return Expression.from_labels(self.asked, self.level)
+        return Expression.from_labels(self.target, self.level)
 
     @property
     def answers(self) -> Tensor:
-        """The place (N,) among `full_questions` of each face's full display of the asked emotion."""
-        return self._places(self.asked)
+        """The place (N,) among `full_requests` of each face's full display of the asked emotion."""
+        return self._places(self.target)
 
     @property
     def rest(self) -> Tensor:
         """The place (N,) there of each face at rest."""
-        return self._places(torch.full_like(self.asked, NEUTRAL))
+        return self._places(torch.full_like(self.target, NEUTRAL))
 
     def _places(self, emotions: Tensor) -> Tensor:
         return self.rows * len(self.kinds) + torch.searchsorted(torch.tensor(self.kinds), emotions.contiguous())
 
 
-def full_questions(exam: Exam) -> Questions:
+def full_requests(benchmark: Benchmark) -> EditRequests:
     """Each face to each of the exam's emotions at full intensity, face by face."""
-    n = len(exam.faces)
-    rows, asked = torch.arange(n).repeat_interleave(len(exam.kinds)), torch.tensor(exam.kinds).repeat(n)
-    return Questions(rows, asked, torch.ones(len(rows)), exam.kinds)
+    n = len(benchmark.faces)
+    rows, target = torch.arange(n).repeat_interleave(len(benchmark.kinds)), torch.tensor(benchmark.kinds).repeat(n)
+    return EditRequests(rows, target, torch.ones(len(rows)), benchmark.kinds)
 
 
-def self_questions(exam: Exam) -> Questions:
+def self_requests(benchmark: Benchmark) -> EditRequests:
     """Each face to what it shows already, as strongly as it shows it."""
-    level = torch.ones(len(exam.faces)) if exam.faces.intensity is None else exam.faces.intensity
-    return Questions(torch.arange(len(exam.faces)), exam.faces.emotion, level, exam.kinds)
+    level = torch.ones(len(benchmark.faces)) if benchmark.faces.intensity is None else benchmark.faces.intensity
+    return EditRequests(torch.arange(len(benchmark.faces)), benchmark.faces.emotion, level, benchmark.kinds)
 
 
-def sweep_questions(exam: Exam) -> Questions:
+def sweep_requests(benchmark: Benchmark) -> EditRequests:
     """The first `SWEPT` faces to each emotion but neutral at each of `LEVELS`."""
-    emotions = [i for i in exam.kinds if i != NEUTRAL]
-    rows, asked, step = torch.cartesian_prod(
-        torch.arange(min(SWEPT, len(exam.faces))), torch.tensor(emotions), torch.arange(len(LEVELS))
+    emotions = [i for i in benchmark.kinds if i != NEUTRAL]
+    rows, target, step = torch.cartesian_prod(
+        torch.arange(min(SWEPT, len(benchmark.faces))), torch.tensor(emotions), torch.arange(len(LEVELS))
     ).unbind(1)
-    return Questions(rows, asked, torch.tensor(LEVELS)[step], exam.kinds)
+    return EditRequests(rows, target, torch.tensor(LEVELS)[step], benchmark.kinds)
 
 
-def synthetic_exam(
+def synthetic_benchmark(
     faces: int = FACES,
     size: int = 64,
     channels: int = 3,
@@ -147,7 +147,7 @@ def synthetic_exam(
     emotions: Sequence[str] = PROTOCOL_EMOTIONS,
     domain: str = "photo",
     towards: str | None = None,
-) -> Exam:
+) -> Benchmark:
     """The exam on drawn faces: held-out people, their own emotions in turn, so that all occur alike.
 
     faces           how many people, one face each
@@ -168,7 +168,7 @@ def synthetic_exam(
     own, others = index[:faces], torch.cat([index[faces:], second[faces:]])
     inputs = dataset.faces(own)
     goal = towards or domain
-    return Exam(
+    return Benchmark(
         name=_name(dataset, faces, kinds) + ("" if (domain, goal) == ("photo", "photo") else f"-{domain}-to-{goal}"),
         config=_config(dataset, inputs) | {"renderer": RENDERER_VERSION} | ({"towards": towards} if towards else {}),
         faces=inputs,
@@ -180,18 +180,18 @@ def synthetic_exam(
     )
 
 
-def photograph_exam(
+def photograph_benchmark(
     data: str,
     faces: int = PHOTOGRAPHS,
     size: int = 48,
     channels: int = 1,
     split: str = "test",
     emotions: Sequence[str] = PROTOCOL_EMOTIONS,
-) -> Exam:
+) -> Benchmark:
     """The exam on photographs: labelled faces of a dataset, drawn by chance but always the same ones.
 
     data      key in `facekit.datasets.base.DATASETS`
-    otherwise as `synthetic_exam`
+    otherwise as `synthetic_benchmark`
 
     Pictures of which it is not known who they show count as one person each. Raises `DatasetMissing` where the dataset
     is not there, and `CannotEvaluate` where it holds fewer labelled people.
@@ -208,7 +208,7 @@ def photograph_exam(
             "needed: ask for fewer by --faces"
         )
     inputs, held_out = (dataclasses.replace(dataset.faces(index), person=persons[index]) for index in (own, others))
-    return Exam(
+    return Benchmark(
         name=_name(dataset, faces, kinds),
         config=_config(dataset, inputs),
         faces=inputs,
@@ -219,7 +219,7 @@ def photograph_exam(
     )
 
 
-def pairs_exam(faces: int | None = None, size: int = 64, channels: int = 1) -> Exam:
+def pairs_benchmark(faces: int | None = None, size: int = 64, channels: int = 1) -> Benchmark:
     """The exam on real people with a true answer: each is shown at rest or smiling, in turn, and asked for both.
 
     faces           how many people; by default two thirds of them. On the others the threshold of verification is
@@ -239,13 +239,13 @@ def pairs_exam(faces: int | None = None, size: int = 64, channels: int = 1) -> E
         )
     smile = PROTOCOL_EMOTIONS.index("happy")
     inputs = dataset.faces([2 * i + i % 2 for i in range(faces)])
-    return Exam(
+    return Benchmark(
         name=_name(dataset, faces),
         config=_config(dataset, inputs),
         faces=inputs,
         others=dataset.faces(range(2 * faces, len(dataset))),
         training=None,
-        truth=lambda rows, asked: dataset.faces(2 * rows + (asked.emotion.argmax(1) == smile)).images,
+        truth=lambda rows, target: dataset.faces(2 * rows + (target.emotion.argmax(1) == smile)).images,
         kinds=tuple(sorted((smile, NEUTRAL))),
     )
 
@@ -271,8 +271,8 @@ def _kinds(emotions: Sequence[str]) -> tuple[int, ...]:
 def _name(dataset: FaceDataset, faces: int, kinds: Sequence[int] = range(_KINDS)) -> str:
     """Of an exam's folder."""
     grey, held_out = "-grey" if dataset.channels == 1 else "", "" if dataset.split == "test" else f"-{dataset.split}"
-    asked = "" if len(kinds) == _KINDS else "".join(f"-{PROTOCOL_EMOTIONS[i]}" for i in kinds)
-    return f"{dataset.name}{held_out}-{dataset.size}px{grey}-{faces}{asked}"
+    target = "" if len(kinds) == _KINDS else "".join(f"-{PROTOCOL_EMOTIONS[i]}" for i in kinds)
+    return f"{dataset.name}{held_out}-{dataset.size}px{grey}-{faces}{target}"
 
 
 def _config(dataset: FaceDataset, inputs: Faces) -> dict[str, object]:
@@ -289,7 +289,7 @@ def _config(dataset: FaceDataset, inputs: Faces) -> dict[str, object]:
     }
 
 
-def spoken(expression: Expression, understands: Collection[str]) -> Expression:
+def adapted(expression: Expression, understands: Collection[str]) -> Expression:
     """The same expression in the parts that a generator understands: intensities as shares of neutral for one that
     knows emotions alone, action units for one that knows no emotions."""
     if "emotion" not in understands and "action_units" in understands:
@@ -297,7 +297,7 @@ def spoken(expression: Expression, understands: Collection[str]) -> Expression:
     return expression if "intensity" in understands else expression.intensity_to_weights()
 
 
-def answer(generator: Editor, exam: Exam, questions: Questions) -> Tensor:
+def answer(generator: Editor, benchmark: Benchmark, requests: EditRequests) -> Tensor:
     """What a generator makes of questions: pictures (N, C, H, W) on the CPU.
 
     It is told what each face shows, as a reader of labelled data would know it, and nothing else: no action units,
@@ -305,17 +305,17 @@ def answer(generator: Editor, exam: Exam, questions: Questions) -> Tensor:
 
     Raises `CannotEvaluate` where what comes back are not N pictures of the faces' size, or not finite.
     """
-    faces = exam.faces[questions.rows]
+    faces = benchmark.faces[requests.rows]
     shown = Expression.from_labels(faces.emotion, faces.intensity)
     given = Faces(faces.images, person=faces.person, domain=faces.domain)
-    asked = spoken(questions.expression, generator.understands)
-    if exam.domain is not None and "domain" in generator.understands:
-        asked = asked.with_domain(exam.domain)
+    target = adapted(requests.expression, generator.understands)
+    if benchmark.domain is not None and "domain" in generator.understands:
+        target = target.with_domain(benchmark.domain)
     edited = generator.edit(
         given,
-        asked,
-        source=spoken(shown, generator.understands),
-        seed=questions.rows.tolist(),
+        target,
+        source=adapted(shown, generator.understands),
+        seed=requests.rows.tolist(),
     ).cpu()
     if edited.shape != faces.images.shape or not edited.isfinite().all():
         finite = "" if edited.isfinite().all() else ", not all of them finite"

@@ -12,10 +12,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.evaluation.benchmark.benchmarks import CannotEvaluate, Editor, Exam, full_questions
+from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate, Editor, full_requests
+from facekit.evaluation.external import EXTERNAL_JUDGES
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
 from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold, pair_similarities
-from facekit.evaluation.outside import OUTSIDE_JUDGES
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.models.load import load_system
 from facekit.weights.store import WeightsCard, WeightsError, available_weights, read_card
@@ -45,7 +45,7 @@ class Panel:
 
     @classmethod
     def load(cls, outside: Path | None = None, *, photographs: bool = False) -> Panel:
-        """The judges that ship, and those in a folder of outside judges (see `OUTSIDE_JUDGES`), where it is given.
+        """The judges that ship, and those in a folder of outside judges (see `EXTERNAL_JUDGES`), where it is given.
         Ours compute on the GPU, where there is one.
 
         photographs  judges of these, in place of those of drawn faces
@@ -59,7 +59,7 @@ class Panel:
         def outsiders(kind: str) -> list:
             if outside is None:
                 return []
-            file, judge, options = OUTSIDE_JUDGES[kind]
+            file, judge, options = EXTERNAL_JUDGES[kind]
             return [judge(outside / file, **options)]
 
         if photographs:
@@ -128,10 +128,10 @@ def _known_cards() -> list[WeightsCard]:
 
 
 @dataclass(frozen=True)
-class AnswerKey:
+class GroundTruth:
     """The true answers to an exam, and what the judges say of them and of the inputs.
 
-    images      (F * 7, C, H, W) true pictures, as `full_questions`; None where nobody knows them
+    images      (F * 7, C, H, W) true pictures, as `full_requests`; None where nobody knows them
     truth       what the judges say of these; of no pictures, nothing
     source      what they say of the F inputs
     thresholds  of `Panel.thresholds`
@@ -143,30 +143,30 @@ class AnswerKey:
     thresholds: Mapping[str, float]
 
     @classmethod
-    def make(cls, exam: Exam, panel: Panel) -> AnswerKey:
+    def make(cls, benchmark: Benchmark, panel: Panel) -> GroundTruth:
         """Draw and read everything."""
-        source, thresholds = panel.read(exam.faces.images), panel.thresholds(exam.others)
-        if exam.truth is None:
+        source, thresholds = panel.read(benchmark.faces.images), panel.thresholds(benchmark.others)
+        if benchmark.truth is None:
             return cls(None, {}, source, thresholds)
-        questions = full_questions(exam)
-        parts = torch.arange(len(questions)).split(256)
-        images = torch.cat([exam.truth(questions.rows[part], questions[part].expression) for part in parts])
+        requests = full_requests(benchmark)
+        parts = torch.arange(len(requests)).split(256)
+        images = torch.cat([benchmark.truth(requests.rows[part], requests[part].expression) for part in parts])
         return cls(images, panel.read(images), source, thresholds)
 
     @classmethod
-    def cached(cls, exam: Exam, panel: Panel, path: Path) -> AnswerKey:
+    def cached(cls, benchmark: Benchmark, panel: Panel, path: Path) -> GroundTruth:
         """The key from a file, or made and written there where the file is none of this exam and these judges."""
-        stands_on = json.dumps({"exam": dict(exam.config), "judges": panel.digests}, sort_keys=True)
-        if path.is_file() and (known := cls._read(path, stands_on)):
+        depends_on = json.dumps({"exam": dict(benchmark.config), "judges": panel.digests}, sort_keys=True)
+        if path.is_file() and (known := cls._read(path, depends_on)):
             return known
-        key = cls.make(exam, panel)
-        key._write(path, stands_on)
+        key = cls.make(benchmark, panel)
+        key._write(path, depends_on)
         return key
 
     @classmethod
-    def _read(cls, path: Path, stands_on: str) -> AnswerKey | None:
+    def _read(cls, path: Path, depends_on: str) -> GroundTruth | None:
         with safetensors.safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("stands_on") != stands_on:
+            if (file.metadata() or {}).get("depends_on") != depends_on:
                 return None
             parts: dict[str, dict[str, Tensor]] = {"images": {}, "truth": {}, "source": {}, "threshold": {}}
             for name in file.keys():  # noqa: SIM118 - safetensors' file is no dictionary
@@ -176,10 +176,10 @@ class AnswerKey:
         images = from_uint8(parts["images"][""]) if parts["images"] else None
         return cls(images, parts["truth"], parts["source"], thresholds)
 
-    def _write(self, path: Path, stands_on: str) -> None:
+    def _write(self, path: Path, depends_on: str) -> None:
         tensors = {} if self.images is None else {"images/": to_uint8(self.images)}
         tensors |= {f"truth/{name}": value.contiguous() for name, value in self.truth.items()}
         tensors |= {f"source/{name}": value.contiguous() for name, value in self.source.items()}
         tensors |= {f"threshold/{name}": torch.tensor(v, dtype=torch.float64) for name, v in self.thresholds.items()}
         with atomic_path(path) as draft:
-            safetensors.torch.save_file(tensors, draft, metadata={"stands_on": stands_on})
+            safetensors.torch.save_file(tensors, draft, metadata={"depends_on": depends_on})

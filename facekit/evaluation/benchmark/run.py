@@ -18,17 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from facekit.evaluation.benchmark.benchmarks import (
+    Benchmark,
     CannotEvaluate,
     Editor,
-    Exam,
-    Questions,
+    EditRequests,
     answer,
-    full_questions,
-    self_questions,
-    sweep_questions,
+    full_requests,
+    self_requests,
+    sweep_requests,
 )
 from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
-from facekit.evaluation.benchmark.panel import AnswerKey, Panel
+from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.summary import (
     distribution_summary,
     edits_summary,
@@ -45,20 +45,20 @@ VERSION = 2
 
 BATCH = 64
 
-_QUESTIONS = {"edits": full_questions, "self": self_questions, "intensities": sweep_questions}
+_REQUESTS = {"edits": full_requests, "self": self_requests, "intensities": sweep_requests}
 _ASKED, _SUMMARY = "asked.json", "summary.json"
 
 
 def evaluate(
     generator: Editor,
-    exam: Exam,
+    benchmark: Benchmark,
     panel: Panel,
     out: Path,
     *,
     name: str | None = None,
     intensities: bool = False,
     again: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, object]:
     """Measure one generator on an exam, in `out / exam.name / NAME`; what is there and still holds is kept.
 
@@ -80,44 +80,44 @@ def evaluate(
     intensities of faces whose true answers are not known.
     """
     name = name or generator.name
-    if intensities and (exam.truth is None or panel.action_units is None):
+    if intensities and (benchmark.truth is None or panel.action_units is None):
         raise CannotEvaluate(
             "how far a face went to an expression is measured by its action units, between its true pictures: of "
-            f"photographs such as {exam.name}'s, there is no judge of these: leave the intensities out"
+            f"photographs such as {benchmark.name}'s, there is no judge of these: leave the intensities out"
         )
     panel.check_impartial(generator)
-    folder = _folder(out, exam, name)
-    _prepare(folder, _depends_on(generator, exam, panel), again)
+    folder = _folder(out, benchmark, name)
+    _prepare(folder, _depends_on(generator, benchmark, panel), again)
     summary = _read_summary(folder)
     key = None
     for part in ("edits", "intensities") if intensities else ("edits",):
         if part in summary.get("measured", ()):
             continue
-        key = key or AnswerKey.cached(exam, panel, out / exam.name / "truth.safetensors")
+        key = key or GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
         measure = _measure_edits if part == "edits" else _measure_sweep
-        summary = _named(name, exam) | summary | measure(generator, exam, panel, key, folder, tell)
+        summary = _named(name, benchmark) | summary | measure(generator, benchmark, panel, key, folder, log)
         summary["measured"] = [*summary.get("measured", ()), part]
         summary["made"] = hardware.describe()
         write_json(folder / _SUMMARY, summary)
     return summary
 
 
-def pictures(generator: Editor, exam: Exam, questions: Questions, folder: Path) -> Tensor:
+def pictures(generator: Editor, benchmark: Benchmark, requests: EditRequests, folder: Path) -> Tensor:
     """What a generator makes of questions, (N, C, H, W) rounded to 8 bits, as pictures are; kept in a folder batch
     by batch, and taken from there where they were made before."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
-    return from_uint8(torch.cat([_batch(generator, exam, questions, start, folder) for start in _starts(questions)]))
+    return from_uint8(torch.cat([_batch(generator, benchmark, requests, start, folder) for start in _starts(requests)]))
 
 
-def _starts(questions: Questions) -> range:
-    return range(0, len(questions), BATCH)
+def _starts(requests: EditRequests) -> range:
+    return range(0, len(requests), BATCH)
 
 
-def _batch(generator: Editor, exam: Exam, questions: Questions, start: int, folder: Path) -> Tensor:
+def _batch(generator: Editor, benchmark: Benchmark, requests: EditRequests, start: int, folder: Path) -> Tensor:
     path = folder / f"{start:05d}.npy"
     if not path.is_file():
-        edited = to_uint8(answer(generator, exam, questions[start : start + BATCH]))
+        edited = to_uint8(answer(generator, benchmark, requests[start : start + BATCH]))
         with atomic_path(path) as draft:
             np.save(draft, edited.numpy())
     return torch.from_numpy(np.load(path))
@@ -129,35 +129,35 @@ def read_rows(folder: Path, part: str) -> pd.DataFrame:
 
 
 def _measure_edits(
-    generator: Editor, exam: Exam, panel: Panel, key: AnswerKey, folder: Path, tell: Callable[[str], None]
+    generator: Editor, benchmark: Benchmark, panel: Panel, key: GroundTruth, folder: Path, log: Callable[[str], None]
 ) -> dict[str, object]:
-    questions, images = _asked(generator, exam, folder, "edits", tell)
-    rows, said = edit_rows(exam, key, panel, questions, images)
-    own = self_rows(exam, *_asked(generator, exam, folder, "self", tell))
+    requests, images = _asked(generator, benchmark, folder, "edits", log)
+    rows, said = edit_rows(benchmark, key, panel, requests, images)
+    own = self_rows(benchmark, *_asked(generator, benchmark, folder, "self", log))
     _write_rows(rows, folder / "edits.csv")
     _write_rows(own, folder / "self.csv")
     return {
         **edits_summary(rows),
         **self_summary(own),
         **distribution_summary(said["features"], key.truth.get("features", key.source["features"])),
-        **_cost(generator, exam),
+        **_cost(generator, benchmark),
     }
 
 
 def _measure_sweep(
-    generator: Editor, exam: Exam, panel: Panel, key: AnswerKey, folder: Path, tell: Callable[[str], None]
+    generator: Editor, benchmark: Benchmark, panel: Panel, key: GroundTruth, folder: Path, log: Callable[[str], None]
 ) -> dict[str, object]:
-    rows = sweep_rows(exam, key, panel, *_asked(generator, exam, folder, "intensities", tell))
+    rows = sweep_rows(benchmark, key, panel, *_asked(generator, benchmark, folder, "intensities", log))
     _write_rows(rows, folder / "intensities.csv")
     return sweep_summary(rows)
 
 
 def _asked(
-    generator: Editor, exam: Exam, folder: Path, part: str, tell: Callable[[str], None]
-) -> tuple[Questions, Tensor]:
-    questions = _QUESTIONS[part](exam)
-    tell(f"{folder.name}: {len(questions):,} pictures for {part}.csv")
-    return questions, pictures(generator, exam, questions, folder / "pictures" / part)
+    generator: Editor, benchmark: Benchmark, folder: Path, part: str, log: Callable[[str], None]
+) -> tuple[EditRequests, Tensor]:
+    requests = _REQUESTS[part](benchmark)
+    log(f"{folder.name}: {len(requests):,} pictures for {part}.csv")
+    return requests, pictures(generator, benchmark, requests, folder / "pictures" / part)
 
 
 def _write_rows(rows: pd.DataFrame, path: Path) -> None:
@@ -168,17 +168,17 @@ def _write_rows(rows: pd.DataFrame, path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ what still holds
 
 
-def _folder(out: Path, exam: Exam, name: str) -> Path:
-    return out / exam.name / re.sub(r"[^\w.-]+", "-", name)
+def _folder(out: Path, benchmark: Benchmark, name: str) -> Path:
+    return out / benchmark.name / re.sub(r"[^\w.-]+", "-", name)
 
 
-def _named(name: str, exam: Exam) -> dict[str, object]:
-    return {"name": name, "exam": exam.name, "faces": len(exam.faces)}
+def _named(name: str, benchmark: Benchmark) -> dict[str, object]:
+    return {"name": name, "exam": benchmark.name, "faces": len(benchmark.faces)}
 
 
-def _depends_on(generator: Editor, exam: Exam, panel: Panel) -> dict[str, object]:
+def _depends_on(generator: Editor, benchmark: Benchmark, panel: Panel) -> dict[str, object]:
     """All that the content of a generator's folder depends on, as JSON gives it back."""
-    pictured = {"protocol": VERSION, "exam": dict(exam.config), "generator": _identity(generator)}
+    pictured = {"protocol": VERSION, "exam": dict(benchmark.config), "generator": _identity(generator)}
     return json.loads(json.dumps({"pictures": pictured, "judges": panel.digests}))
 
 
@@ -220,7 +220,7 @@ def _read_summary(folder: Path) -> dict[str, object]:
 # --------------------------------------------------------------------------------------------------- size and speed
 
 
-def _cost(generator: Editor, exam: Exam) -> dict[str, object]:
+def _cost(generator: Editor, benchmark: Benchmark) -> dict[str, object]:
     """How large and how fast a network is: None for what is none.
 
     parameters        numbers that were learned
@@ -231,19 +231,19 @@ def _cost(generator: Editor, exam: Exam) -> dict[str, object]:
     if not isinstance(generator, nn.Module):
         return dict.fromkeys(("parameters", "weights_bytes", "edits_per_second", "latency_ms"))
     saved = _weights(generator)
-    questions = full_questions(exam)
-    answer(generator, exam, questions[:1])  # the first is slower
-    single = statistics.median(_seconds(generator, exam, questions[i : i + 1]) for i in range(3))
-    many = questions[:BATCH]
+    requests = full_requests(benchmark)
+    answer(generator, benchmark, requests[:1])  # the first is slower
+    single = statistics.median(_seconds(generator, benchmark, requests[i : i + 1]) for i in range(3))
+    many = requests[:BATCH]
     return {
         "parameters": sum(value.numel() for name, value in generator.named_parameters() if name in saved),
         "weights_bytes": sum(value.numel() * min(2, value.itemsize) for value in saved.values()),
-        "edits_per_second": len(many) / _seconds(generator, exam, many),
+        "edits_per_second": len(many) / _seconds(generator, benchmark, many),
         "latency_ms": 1000 * single,
     }
 
 
-def _seconds(generator: Editor, exam: Exam, questions: Questions) -> float:
+def _seconds(generator: Editor, benchmark: Benchmark, requests: EditRequests) -> float:
     started = time.perf_counter()
-    answer(generator, exam, questions)
+    answer(generator, benchmark, requests)
     return time.perf_counter() - started

@@ -44,7 +44,7 @@ class Measure:
         """The number with its interval; None where the rows hold nothing to measure."""
         if not set(self.columns) <= set(rows):
             return None
-        rows = rows[rows.asked != rows.present] if self.changes else rows
+        rows = rows[rows.target != rows.input_emotion] if self.changes else rows
         rows = rows.dropna(subset=list(self.columns))
         if rows.empty:
             return None
@@ -68,23 +68,25 @@ def ratio_of_means(errors: Tensor, of_copying: Tensor) -> Tensor:
     return errors.mean() / of_copying.mean()
 
 
-def mean_f1(asked: Tensor, judged: Tensor) -> Tensor:
+def mean_f1(target: Tensor, predicted: Tensor) -> Tensor:
     """The mean of F1 over the emotions that were asked for, of what was asked and what a judge read, as indices into
     `EMOTIONS`."""
-    return multiclass_f1_score(judged, asked, len(PROTOCOL_EMOTIONS), average=None)[asked.unique()].mean()
+    return multiclass_f1_score(predicted, target, len(PROTOCOL_EMOTIONS), average=None)[target.unique()].mean()
 
 
 EDIT_MEASURES = (
-    Measure("kept_and_changed", ["kept_and_changed"]),
-    Measure("accuracy", ["right"], changes=False),  # P2 §4.2: each test face to all seven
-    Measure("f1", ["asked", "judged"], mean_f1, changes=False),
-    Measure("verified", ["verified"]),
-    Measure("likeness", ["likeness"]),
-    Measure("identity_auc", ["likeness", "stranger"], verification_auc),  # face and edit, face and another's edit
-    Measure("relative_error", ["mse", "mse_copy"], ratio_of_means),
+    Measure("edit_success", ["edit_success"]),
+    Measure("accuracy", ["correct"], changes=False),  # P2 §4.2: each test face to all seven
+    Measure("f1", ["target", "predicted"], mean_f1, changes=False),
+    Measure("identity_preserved", ["identity_preserved"]),
+    Measure("identity_similarity", ["identity_similarity"]),
+    Measure(
+        "identity_auc", ["identity_similarity", "impostor_similarity"], verification_auc
+    ),  # face and edit, face and another's edit
+    Measure("relative_error", ["mse", "mse_noop"], ratio_of_means),
     Measure("relative_error_median", ["relative_error"], torch.median),
     Measure("changed_psnr", ["changed_psnr"]),
-    Measure("moved_right", ["moved_right"]),
+    Measure("au_direction_accuracy", ["au_direction_accuracy"]),
     Measure("cosine", ["cosine"], torch.median),
     Measure("ratio", ["ratio"], torch.median),
     Measure("au_error", ["au_error"]),
@@ -94,7 +96,10 @@ EDIT_MEASURES = (
 )
 """Of the table of edits, in the leaderboard's order."""
 
-_OF_JUDGES = {"judged": ("accuracy", "f1"), "verified": ("verified", "likeness", "identity_auc")}
+_OF_JUDGES = {
+    "predicted": ("accuracy", "f1"),
+    "identity_preserved": ("identity_preserved", "identity_similarity", "identity_auc"),
+}
 """Which of them every judge has a number in, by a column that every judge of emotion, or of identity, has."""
 
 
@@ -102,11 +107,11 @@ def edits_summary(rows: pd.DataFrame) -> Numbers:
     """All of `EDIT_MEASURES`, and the same of further judges as `accuracy_NAME` and so on; by emotion, `recall`, and
     `f1_by_emotion` of every judge."""
     numbers = {measure.name: _plain(measure.over(rows)) for measure in (*EDIT_MEASURES, *_of_further_judges(rows))}
-    numbers["recall"] = rows.groupby("asked", sort=False).right.mean().to_dict()
-    for suffix in ("", *_suffixes(rows, "judged")):
-        scores = emotion_scores(_numbers(rows[f"judged{suffix}"]), _numbers(rows.asked))
-        asked = rows.asked.unique()
-        numbers[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in asked}
+    numbers["recall"] = rows.groupby("target", sort=False).right.mean().to_dict()
+    for suffix in ("", *_suffixes(rows, "predicted")):
+        scores = emotion_scores(_numbers(rows[f"judged{suffix}"]), _numbers(rows.target))
+        target = rows.target.unique()
+        numbers[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in target}
     return numbers
 
 
@@ -114,7 +119,7 @@ def _of_further_judges(rows: pd.DataFrame) -> Iterator[Measure]:
     measures = {measure.name: measure for measure in EDIT_MEASURES}
     for column, names in _OF_JUDGES.items():
         for suffix, name in product(_suffixes(rows, column), names):
-            columns = [each if each == "asked" else each + suffix for each in measures[name].columns]
+            columns = [each if each == "target" else each + suffix for each in measures[name].columns]
             yield dataclasses.replace(measures[name], name=name + suffix, columns=columns)
 
 
@@ -140,7 +145,7 @@ def sweep_summary(rows: pd.DataFrame) -> Numbers:
                  and of these the median over faces; 0 where nothing moves
     level_error  mean absolute difference between the two
     """
-    table = rows.pivot(index=["person", "asked"], columns="level", values="measured")
+    table = rows.pivot(index=["person", "target"], columns="level", values="measured")
     correlation = pd.Series(_rank_correlation(table.to_numpy(), table.columns.to_numpy()).numpy(), table.index)
     by_face = correlation.groupby("person").mean()
     errors = rows.assign(level_error=(rows.level - rows.measured).abs())
@@ -150,12 +155,12 @@ def sweep_summary(rows: pd.DataFrame) -> Numbers:
     }
 
 
-def _rank_correlation(measured: np.ndarray, asked: np.ndarray) -> Tensor:
+def _rank_correlation(measured: np.ndarray, target: np.ndarray) -> Tensor:
     """Spearman's correlation of rows (N, L) with one row (L,): (N,); 0 for a row that is constant.
 
     Levels that agree to four digits are equal: equal pictures in different batches differ in the sixth.
     """
-    ranks = (torch.tensor(rankdata(values.round(4), axis=-1)) for values in (measured, asked))
+    ranks = (torch.tensor(rankdata(values.round(4), axis=-1)) for values in (measured, target))
     return F.cosine_similarity(*(rank - rank.mean(-1, keepdim=True) for rank in ranks), dim=-1)
 
 

@@ -9,16 +9,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.evaluation.baselines import Copy, HeldOutFace, Noise, TrainingFace, TrueCounterfactual
+from facekit.evaluation.baselines import Copy, GroundTruthEdit, HeldOutRetrieval, Noise, Retrieval
 from facekit.evaluation.benchmark.benchmarks import (
     FACES,
     PHOTOGRAPHS,
+    Benchmark,
     CannotEvaluate,
     Editor,
-    Exam,
-    pairs_exam,
-    photograph_exam,
-    synthetic_exam,
+    pairs_benchmark,
+    photograph_benchmark,
+    synthetic_benchmark,
 )
 from facekit.evaluation.benchmark.panel import Panel
 from facekit.evaluation.benchmark.run import evaluate
@@ -30,13 +30,13 @@ from facekit.workspace.files import atomic_path
 from facekit.workspace.hardware import fastest_device
 
 _SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
-    "kept_and_changed": ("kept and changed", "{:.1%}".format),
+    "edit_success": ("kept and changed", "{:.1%}".format),
     "accuracy": ("as asked", "{:.1%}".format),
     "f1_fer_mini_xception": ("F1 outside", "{:.2f}".format),
-    "verified": ("same person", "{:.1%}".format),
+    "identity_preserved": ("same person", "{:.1%}".format),
     "identity_auc": ("identity AUC", "{:.3f}".format),
     "relative_error": ("error / copy", "{:.3f}".format),
-    "moved_right": ("moved right", "{:.1%}".format),
+    "au_direction_accuracy": ("moved right", "{:.1%}".format),
     "changed_psnr": ("PSNR changed", "{:.1f}".format),
     "self_psnr": ("PSNR self", "{:.1f}".format),
     "fid": ("FID", "{:.2f}".format),
@@ -49,16 +49,16 @@ _SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 """Columns of the printed table: heading and form. The CSV has everything."""
 
 
-def references(exam: Exam) -> list[Editor]:
+def references(benchmark: Benchmark) -> list[Editor]:
     """The rows that are always there; where the truth is not known, a real face in its place. Of faces that do not show
     every emotion, there is none to take."""
     rows: list[Editor] = [Copy(), Noise()]
-    if exam.training is not None and _shows_all(exam.training.labels):
-        rows.insert(0, TrainingFace(exam.training))
-    if exam.truth is not None:
-        rows.insert(0, TrueCounterfactual(exam.faces.person, exam.truth))
-    elif _shows_all(exam.others.emotion):
-        rows.insert(0, HeldOutFace(exam.others))
+    if benchmark.training is not None and _shows_all(benchmark.training.labels):
+        rows.insert(0, Retrieval(benchmark.training))
+    if benchmark.truth is not None:
+        rows.insert(0, GroundTruthEdit(benchmark.faces.person, benchmark.truth))
+    elif _shows_all(benchmark.others.emotion):
+        rows.insert(0, HeldOutRetrieval(benchmark.others))
     return rows
 
 
@@ -76,7 +76,7 @@ def evaluate_weights(
     emotions: Sequence[str] | None = None,
     intensities: bool = False,
     again: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, pd.DataFrame]:
     """Measure generators by the names of their weights, and the reference rows beside them.
 
@@ -98,29 +98,31 @@ def evaluate_weights(
     kinds = {(g.preset.size, g.channels) for g in generators.values()} or {usual}
     tables = {}
     for size, channels in sorted(kinds):
-        exam = exam_of(data, faces, size, channels, emotions)
+        benchmark = benchmark_for(data, faces, size, channels, emotions)
         sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
-        sitting |= {reference.name: reference for reference in references(exam)}
+        sitting |= {reference.name: reference for reference in references(benchmark)}
         rows = [
-            evaluate(g, exam, panel, out, name=name, intensities=intensities, again=again, tell=tell)
+            evaluate(g, benchmark, panel, out, name=name, intensities=intensities, again=again, log=log)
             for name, g in sitting.items()
         ]
-        tables[exam.name] = leaderboard(rows)
-        with atomic_path(out / exam.name / "leaderboard.csv") as draft:
-            tables[exam.name].to_csv(draft, index=False)
+        tables[benchmark.name] = leaderboard(rows)
+        with atomic_path(out / benchmark.name / "leaderboard.csv") as draft:
+            tables[benchmark.name].to_csv(draft, index=False)
     return tables
 
 
-def exam_of(data: str, faces: int | None, size: int, channels: int, emotions: Sequence[str] | None = None) -> Exam:
+def benchmark_for(
+    data: str, faces: int | None, size: int, channels: int, emotions: Sequence[str] | None = None
+) -> Benchmark:
     """The exam on drawn faces, on pairs, or on a dataset of photographs; arguments are those of `evaluate_weights`."""
     chosen = {} if emotions is None else {"emotions": emotions}
     if data == "synthetic":
-        return synthetic_exam(faces or FACES, size, channels, **chosen)
+        return synthetic_benchmark(faces or FACES, size, channels, **chosen)
     if data != "pairs":
-        return photograph_exam(data, faces or PHOTOGRAPHS, size, channels, **chosen)
+        return photograph_benchmark(data, faces or PHOTOGRAPHS, size, channels, **chosen)
     if chosen:
         raise CannotEvaluate("pairs show a face at rest and smiling, and are asked for no other emotions")
-    return pairs_exam(faces, size, channels)
+    return pairs_benchmark(faces, size, channels)
 
 
 def _generator(name: str) -> Generator:
@@ -137,7 +139,7 @@ def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
     whose edits are nearest to the truth, or, where that is not known, are most often judged as asked."""
     table = pd.DataFrame([flat(summary) for summary in summaries])
     # Higher is better in all but the errors.
-    order = {"kept_and_changed": False, "relative_error": True, "accuracy": False}
+    order = {"edit_success": False, "relative_error": True, "accuracy": False}
     order = {name: rising for name, rising in order.items() if table[name].notna().any()}
     ordered = table.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return ordered.drop(columns=["measured"]).reset_index(drop=True)

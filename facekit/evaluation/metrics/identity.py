@@ -17,7 +17,7 @@ __all__ = [
     "acd",
     "acd_i",
     "cosine",
-    "kept_and_changed",
+    "edit_success",
     "pair_similarities",
     "verification",
     "verification_auc",
@@ -100,7 +100,7 @@ def acd_i(embeddings: Tensor, source: Tensor) -> Tensor:
     return (embeddings - source[:, None]).norm(dim=-1).mean(1)
 
 
-def kept_and_changed(asked: Tensor, present: Tensor, judged: Tensor, likeness: Tensor, threshold: float) -> float:
+def edit_success(asked: Tensor, present: Tensor, judged: Tensor, likeness: Tensor, threshold: float) -> float:
     """Share of edits judged as asked *and* verified as the same person, of those that asked for a change.
 
     asked, present, judged  (N,) emotions: asked for, shown by the input, read from the edit by a judge

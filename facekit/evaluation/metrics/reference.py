@@ -20,7 +20,7 @@ from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, VGG16_Wei
 
 from facekit.faces.faces import to_rgb
 from facekit.losses.perceptual import perceptual_distance
-from facekit.models.judges.predictor import FaceReader
+from facekit.models.judges.predictor import FacePredictor
 
 _BACKBONES = {"alex": AlexNet_Weights, "vgg": VGG16_Weights, "squeeze": SqueezeNet1_1_Weights}
 
@@ -55,7 +55,7 @@ def lpips(images: Tensor, others: Tensor, backbone: Literal["alex", "vgg", "sque
     return learned_perceptual_image_patch_similarity(*pair, net_type=backbone, reduction="none").reshape(-1)
 
 
-def judge_distance(images: Tensor, others: Tensor, reader: FaceReader) -> Tensor:
+def judge_distance(images: Tensor, others: Tensor, reader: FacePredictor) -> Tensor:
     """Distance of two pictures in the feature maps of one of our own networks, by picture: (N,), 0 for equal ones.
 
     It stands in for LPIPS where that cannot be had, and is not LPIPS: the maps are of a network that was trained

@@ -15,7 +15,7 @@ from facekit.diffusion.noise import Seeds, noise_of
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.layers.codes import CodeReader, LabelledCodes
+from facekit.layers.codes import CodeClassifier, LabelledCodes
 from facekit.losses.variational import gaussian_divergence
 from facekit.models.autoencoders.vae import VAE, VAEPreset, between
 from facekit.models.averages import follow
@@ -30,7 +30,7 @@ _TEACHER_DECAY = 0.999  # of the average of weights that becomes the teacher
 class ConditionalVAEPreset(VAEPreset):
     """How G1 is built and trained.
 
-    By Adam: with Muon the encoder is too quick for the erasing and the reader, and codes keep what the face shows.
+    By Adam: with Muon the encoder is too quick for the erasing and the classifier, and codes keep what the face shows.
     """
 
     optimiser: str = "adam"
@@ -47,11 +47,11 @@ class ConditionalVAEPreset(VAEPreset):
     # Share of the run after which it is its own teacher: the way back is learned from edits by what it was then, to
     # the real face under its true label (back-translation, Sennrich 2016). What the loss never asked for, that an
     # edit is what the label says, is then asked.
-    taught_from: float | None = None
-    taught_learning_rate: float = 6e-3  # before the schedule; by Muon, as the reader is gone by then
+    self_training_from: float | None = None
+    self_training_learning_rate: float = 6e-3  # before the schedule; by Muon, as the classifier is gone by then
 
 
-OURS = {"widths": (72, 96, 32), "factor": 4, "latent": 208, "beta": 2e-6, "adversary": 0.01, "taught_from": 0.45}
+OURS = {"widths": (72, 96, 32), "factor": 4, "latent": 208, "beta": 2e-6, "adversary": 0.01, "self_training_from": 0.45}
 """What the presets that learn by more than P0's loss have in common."""
 
 
@@ -62,7 +62,7 @@ class ConditionalVAE(VAE, Generator):
     """
 
     name = "conditional_vae"
-    helpers = frozenset({"reader", "teacher"})
+    training_only = frozenset({"classifier", "teacher"})
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": ConditionalVAEPreset(
@@ -89,10 +89,10 @@ class ConditionalVAE(VAE, Generator):
     def __init__(self, preset: ConditionalVAEPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.codes = LabelledCodes(preset.latent, self.labels, standardise=False)
-        self.reader = CodeReader(preset.latent, self.labels) if preset.adversary else None
+        self.classifier = CodeClassifier(preset.latent, self.labels) if preset.adversary else None
         self.teacher = None
-        if preset.taught_from is not None:
-            alone = dataclasses.replace(preset, adversary=0.0, taught_from=None)
+        if preset.self_training_from is not None:
+            alone = dataclasses.replace(preset, adversary=0.0, self_training_from=None)
             self.teacher = ConditionalVAE(alone, channels).requires_grad_(False)
 
     # ------------------------------------------------------------------------------------------- training
@@ -108,21 +108,23 @@ class ConditionalVAE(VAE, Generator):
         networks = [*self.encoder.parameters(), *self.decoder.parameters()]
         optimisers = {"vae": optimiser(self.preset, networks)}
         if self.teacher is not None:
-            quick = dataclasses.replace(self.preset, optimiser="muon", learning_rate=self.preset.taught_learning_rate)
+            quick = dataclasses.replace(
+                self.preset, optimiser="muon", learning_rate=self.preset.self_training_learning_rate
+            )
             optimisers["taught"] = optimiser(quick, networks)
-        if self.reader is not None:
-            optimisers["reader"] = optimiser(self.preset, self.reader.parameters())
+        if self.classifier is not None:
+            optimisers["classifier"] = optimiser(self.preset, self.classifier.parameters())
         return optimisers
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         images, labels = self.examples(batch)
-        taught = self.teacher is not None and clock.progress >= self.preset.taught_from
+        taught = self.teacher is not None and clock.progress >= self.preset.self_training_from
         loss, scalars, codes = self.bound(images, labels, self.turned(images, labels) if taught else None)
-        if self.reader is not None and not taught:
-            yield "reader", F.cross_entropy(self.reader(codes.detach()), labels), {}
+        if self.classifier is not None and not taught:
+            yield "classifier", F.cross_entropy(self.classifier(codes.detach()), labels), {}
             # Against what it would say of a code that says nothing. The weight comes in over the first quarter:
             # there is nothing to hide in codes that say nothing yet.
-            told = F.cross_entropy(self.reader(codes), labels.mean(0).expand_as(labels))
+            told = F.cross_entropy(self.classifier(codes), labels.mean(0).expand_as(labels))
             loss = loss + self.preset.adversary * min(1.0, 4 * clock.progress) * told
             scalars["told"] = told.detach()
         yield "taught" if taught else "vae", loss, scalars

@@ -50,7 +50,9 @@ class DiffusionPreset(NoisePreset):
     strength: float = 1.0  # share of the way into noise, of a start from the face
     label_guidance: float = 2.0
     face_guidance: float = 1.0  # other than 1 only for systems with codes
-    alone_guidance: float = 0.0  # by what the label changes in nobody's face; other than 0 only for systems with codes
+    label_only_guidance: float = (
+        0.0  # by what the label changes in nobody's face; other than 0 only for systems with codes
+    )
 
 
 class Denoiser(nn.Module):
@@ -155,7 +157,7 @@ class DiffusionGenerator(Generator):
             code,
             label=preset.label_guidance,
             face=preset.face_guidance,
-            alone=preset.alone_guidance,
+            alone=preset.label_only_guidance,
             shown=shown,
         )
 
@@ -189,7 +191,7 @@ class DiffusionGenerator(Generator):
         label = images.new_zeros(len(images), len(self.preset.emotions)) if shown is None else shown
         known = float(shown is not None)
         denoise = self.guided(
-            label, self.face_code(images), label_guidance=known, face_guidance=1.0, alone_guidance=0.0
+            label, self.face_code(images), label_guidance=known, face_guidance=1.0, label_only_guidance=0.0
         )
         return self.preset.sampler.invert(denoise, images, self.noise_schedule, strength=self.preset.strength)
 

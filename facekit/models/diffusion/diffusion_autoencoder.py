@@ -79,7 +79,7 @@ class DiffusionAutoencoder(DiffusionGenerator):
     def _decoded(self, code: Tensor, start: Tensor) -> Tensor:
         """Faces from their code (N, D) and their stochastic one (N, C, H, W), told no label."""
         label = code.new_zeros(len(code), len(self.preset.emotions))
-        denoise = self.guided(label, code, label_guidance=0.0, alone_guidance=0.0)
+        denoise = self.guided(label, code, label_guidance=0.0, label_only_guidance=0.0)
         return self.preset.sampler.sample(denoise, start, self.noise_schedule, strength=self.preset.strength)
 
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:

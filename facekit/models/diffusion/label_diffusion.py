@@ -38,7 +38,7 @@ PAPER = {
 EDITS = {"start": "noised", "strength": 0.65, "label_guidance": 3.0}
 """How G11 is asked: of strengths from 0.5 to 0.65 and guidance from 1 to 3, most edits came out right with these."""
 
-LAPTOP_EDITS = {"strength": 0.8, "label_guidance": 1.5, "alone_guidance": 1.0}
+LAPTOP_EDITS = {"strength": 0.8, "label_guidance": 1.5, "label_only_guidance": 1.0}
 """How the laptop presets of G13 and G14 are asked. After so short a training the denoiser listens more to the code than
 to the label: what the label means is added as it means it without a face. And the noisiest part of the way is where
 people get lost."""

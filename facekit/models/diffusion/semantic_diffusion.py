@@ -48,7 +48,7 @@ class CNNDiffusion(SemanticDiffusion):
 
     name = "cnn_diffusion"
     reads = "features"
-    stands_on: ClassVar = {"encoder": "emotion_cnn"}
+    depends_on: ClassVar = {"encoder": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, encoder="emotion_cnn-synthetic"),
         "laptop": SemanticPreset(**LAPTOP | {"steps": 2300}, encoder="emotion_cnn-synthetic"),
@@ -62,7 +62,7 @@ class VAEDiffusion(SemanticDiffusion):
 
     name = "vae_diffusion"
     reads = "encode"
-    stands_on: ClassVar = {"encoder": "vae"}
+    depends_on: ClassVar = {"encoder": "vae"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, code="erased"),
         "laptop": SemanticPreset(**LAPTOP | LAPTOP_EDITS | {"steps": 2300}, code="erased"),

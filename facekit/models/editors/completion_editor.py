@@ -46,7 +46,7 @@ class CompletionEditor(DenoisingEditor):
 
     name = "completion_editor"
     shown = 3
-    stands_on: ClassVar = {"proposal": "conditional_vae"}
+    depends_on: ClassVar = {"proposal": "conditional_vae"}
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
         "laptop": CompletionPreset(steps=600, warmup=50, ema=0.995, sample_steps=2, label_guidance=2.0),

@@ -20,8 +20,9 @@ that none of their traits can be relied on.
 Its label is the face's action units where they are known, and the prototype of its emotion where not. People show one
 emotion in several ways; told the emotion alone, one can only learn the mean of them all.
 
-On photographs there is a third way to learn, with the weights of drawn faces to begin with: `reader` names E1, trained
-on those photographs. Edits are to be read as asked, and otherwise to stay what they would have been at the beginning.
+On photographs there is a third way to learn, which begins with the weights of drawn faces: `classifier` names E1,
+trained on those photographs. Edits are to be read as asked, and otherwise to stay what
+they would have been at the beginning.
 
 Any generator can be the teacher. One that stays close to the face teaches little: where its picture still shows what
 the real face shows, copying is the way back. StarGAN is such a one, but learns quickly, so that from nothing in ten
@@ -61,12 +62,16 @@ class DiffusionEditorPreset(EditorPreset):
     """How G15 is built, trained and asked."""
 
     teacher: str = "completion_editor-synthetic"  # name or path of its weights
-    full: float = 0.3  # share of the teachers' edits that are asked for at full intensity
-    self_taught_from: float | None = 0.65  # share of the run after which it teaches too; None: never
+    full_intensity: float = 0.3  # share of the teachers' edits that are asked for at full intensity
+    self_training_from: float | None = 0.65  # share of the run after which it teaches too; None: never
     varied: bool = True  # from then on: by turns with the teacher, in disguise; False: it alone, as it is
-    reader: str | None = None  # name or path of E1's weights, for photographs; it then teaches alone
-    reading: float = 0.01  # weight of what it reads. More of it, or for long, and edits become what pleases E1
-    kept: float = 1.75  # guidance of the edits, by the weights of the beginning, to which edits are to stay near
+    classifier: str | None = None  # name or path of E1's weights, for photographs; it then teaches alone
+    classifier_weight: float = (
+        0.01  # weight of what it reads. More of it, or for long, and edits become what pleases E1
+    )
+    anchor_guidance: float = (
+        1.75  # guidance of the edits, by the weights of the beginning, to which edits are to stay near
+    )
     sample_steps: int = 1  # the mean of all that may be meant
     label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
 
@@ -75,9 +80,9 @@ class DiffusionEditor(DenoisingEditor):
     """Shown is the face. What it shows now need not be known. An emotion is asked for as its prototype."""
 
     name = "diffusion_editor"
-    advised_by = frozenset({"teacher", "reader"})
-    helpers = frozenset({"predecessor"})
-    stands_on: ClassVar = {"teacher": "completion_editor"}
+    guided_by = frozenset({"teacher", "classifier"})
+    training_only = frozenset({"predecessor"})
+    depends_on: ClassVar = {"teacher": "completion_editor"}
     understands = frozenset({"emotion", "intensity", "action_units"})
     columns = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
@@ -93,18 +98,18 @@ class DiffusionEditor(DenoisingEditor):
     def __init__(self, preset: DiffusionEditorPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.predecessor = None
-        if preset.self_taught_from is not None or preset.reader is not None:
-            alone = dataclasses.replace(preset, self_taught_from=None, reader=None)
+        if preset.self_training_from is not None or preset.classifier is not None:
+            alone = dataclasses.replace(preset, self_training_from=None, classifier=None)
             self.predecessor = DiffusionEditor(alone, channels).requires_grad_(False)
 
     @property
     def requires(self) -> dict[str, str]:
-        return super().requires if self.preset.reader is None else {"reader": self.preset.reader}
+        return super().requires if self.preset.classifier is None else {"classifier": self.preset.classifier}
 
     @cached_property
-    def advisers(self) -> Sequence[System]:
-        """The teacher, or the reader, in a list, by which it is no part of this system."""
-        return [load_system(self.preset.reader or self.preset.teacher).requires_grad_(False)]
+    def guidance_networks(self) -> Sequence[System]:
+        """The teacher, or the classifier, in a list, by which it is no part of this system."""
+        return [load_system(self.preset.classifier or self.preset.teacher).requires_grad_(False)]
 
     def label(self, expression: Expression) -> Tensor:
         return unit_levels(expression)
@@ -113,15 +118,15 @@ class DiffusionEditor(DenoisingEditor):
         faces = batch[labelled(batch, self.preset.emotions)]
         if self.predecessor is not None and clock.step == 0:
             follow(self.predecessor, self, 0, 0.0)  # a copy: training may begin with other weights
-        if self.preset.reader is not None:
+        if self.preset.classifier is not None:
             if not self.started_from:
                 raise ValueError(
-                    "with a reader, edits are to stay near to those that the training begins with: name weights of "
+                    "with a classifier, edits are to stay near to those that the training begins with: name weights of "
                     f"{self.name} that edit already, by --start-from"
                 )
             yield self.read_step(faces)
             return
-        self_taught = self.predecessor is not None and clock.progress >= self.preset.self_taught_from
+        self_taught = self.predecessor is not None and clock.progress >= self.preset.self_training_from
         if not self_taught:
             turned = self.turned(faces)
         else:
@@ -134,17 +139,19 @@ class DiffusionEditor(DenoisingEditor):
         """Edits that E1 reads as asked, and that stay near to those with the weights of the beginning."""
         n, asked = len(faces), self.drawn(len(faces))
         label = self.label(asked).to(faces.images)
-        near = self.denoising(self._by_predecessor(faces.images, asked, self.preset.kept), label, faces.images)
+        near = self.denoising(
+            self._by_predecessor(faces.images, asked, self.preset.anchor_guidance), label, faces.images
+        )
         last = torch.full((n,), self.preset.timesteps - 1, device=label.device)
         told = torch.ones(n, dtype=torch.bool, device=label.device)
         edited = self.clean_estimate(torch.randn_like(faces.images), last, told, told, label, faces.images)
-        read = self.advisers[0].reading_loss(edited, asked)
-        return "denoiser", near + self.preset.reading * read, {"near": near, "read": read}
+        read = self.guidance_networks[0].classification_loss(edited, asked)
+        return "denoiser", near + self.preset.classifier_weight * read, {"near": near, "read": read}
 
     def turned(self, faces: Faces) -> Tensor:
         """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
         shown = faces.expression.only("emotion", "intensity")
-        return self.advisers[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
+        return self.guidance_networks[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
 
     def turned_by_itself(self, faces: Faces) -> Tensor:
         """Edits (N, C, H, W) of labelled faces by its predecessor, twice: to what others of them show, and to
@@ -178,7 +185,9 @@ class DiffusionEditor(DenoisingEditor):
     def drawn(self, n: int) -> Expression:
         """Emotions at intensities, both drawn at random, from the global generator."""
         known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
-        return Expression.from_labels(known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full))
+        return Expression.from_labels(
+            known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full_intensity)
+        )
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from facekit.faces.augment import RECIPES, augment
 from facekit.faces.faces import Faces
-from facekit.losses.adversarial import ADVERSARIAL, critic_loss, gradient_penalty, r1_penalty
+from facekit.losses.adversarial import ADVERSARIAL, discriminator_loss, gradient_penalty, r1_penalty
 from facekit.models.optimisers import Muon
 from facekit.models.system import Clock, Generator, Preset, check_choices
 
@@ -30,8 +30,10 @@ class AdversarialPreset(Preset):
     gradient_penalty: float = 0.0  # weight of Gulrajani 2017's, at every step of the discriminator
     r1: float = 0.0  # γ of R1 (Mescheder 2018). Too much of it blinds a discriminator to fine noise
     r1_every: int = 16  # steps of the system from one computation of R1 to the next (Karras 2020, appendix B)
-    seen: str = "none"  # augmentation in `facekit.faces.augment` through which a discriminator sees real and made
-    start: str = "he"  # see `initialise_convolutions`
+    discriminator_augment: str = (
+        "none"  # augmentation in `facekit.faces.augment` through which a discriminator sees real and made
+    )
+    initialisation: str = "he"  # see `initialise_convolutions`
 
 
 class Collapsed(RuntimeError):
@@ -43,7 +45,7 @@ class AdversarialGenerator(Generator):
 
     def __init__(self, preset: AdversarialPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, adversarial=ADVERSARIAL, seen=tuple(RECIPES), optimiser=("adam", "muon"))
+        check_choices(preset, adversarial=ADVERSARIAL, discriminator_augment=tuple(RECIPES), optimiser=("adam", "muon"))
 
     def optimiser(self, networks: Iterable[nn.Module], rate: float | None = None) -> torch.optim.Optimizer:
         """The preset's optimiser of all parameters of some networks, by default at its learning rate."""
@@ -53,12 +55,12 @@ class AdversarialGenerator(Generator):
             return Muon(parameters, rate, momentum=betas[0], betas=betas)
         return torch.optim.Adam(parameters, rate, betas=betas)
 
-    def seen(self, images: Tensor) -> Tensor:
+    def augmented(self, images: Tensor) -> Tensor:
         """Pictures as a discriminator sees them, real and made ones alike, so that it cannot learn the few training
         faces by heart, and the generator does not learn the augmentation (Zhao 2020; Karras 2020). Gradients pass."""
-        if self.preset.seen == "none":
+        if self.preset.discriminator_augment == "none":
             return images
-        return augment(Faces(images), torch.default_generator, RECIPES[self.preset.seen]).images
+        return augment(Faces(images), torch.default_generator, RECIPES[self.preset.discriminator_augment]).images
 
     def slope_penalty(self, scores: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, clock: Clock) -> Tensor:
         """The preset's penalties on a discriminator's slopes, at pictures as it sees them.
@@ -72,9 +74,9 @@ class AdversarialGenerator(Generator):
             penalty = penalty + preset.r1 / 2 * preset.r1_every * r1_penalty(scores, real)
         return penalty
 
-    def critic_loss(self, real: Tensor, made: Tensor) -> Tensor:
+    def discriminator_loss(self, real: Tensor, made: Tensor) -> Tensor:
         """The preset's loss of a discriminator's scores of real and made pictures."""
-        return critic_loss(real, made, self.preset.adversarial)
+        return discriminator_loss(real, made, self.preset.adversarial)
 
 
 class CollapseWatch(nn.Module):
@@ -114,7 +116,7 @@ class CollapseWatch(nn.Module):
             raise Collapsed(
                 f"{where}the discriminator has collapsed. Its scores of all pictures, real and made, lie within "
                 f"{spread:.2g} of each other: lower its learning rate, or the penalty on its slopes (r1, "
-                "gradient_penalty), or begin with larger weights (start)"
+                "gradient_penalty), or begin with larger weights (initialisation)"
             )
 
 

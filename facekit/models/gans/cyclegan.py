@@ -17,7 +17,7 @@ from facekit.diffusion.noise import Seeds
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
-from facekit.losses.adversarial import maker_loss
+from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.stargan import TranslatorPreset
 from facekit.models.label import NOTHING, label_weights
@@ -43,9 +43,10 @@ class CycleGANPreset(TranslatorPreset):
 # mirrored, and the norms have a scale and shift, all as in StarGAN's generator.
 PAPER = {
     "size": 128, "batch": 28, "per_side": 1, "steps": 200_000, "learning_rate": 2e-4, "betas": (0.5, 0.999),
-    "ema": None, "augment": "flip", "balanced": True, "adversarial": "least_squares", "start": "normal", "width": 64,
-    "halvings": 2, "blocks": 6, "factor": 1, "condition": "planes", "skips": "none", "discriminator_width": 64,
-    "discriminator_layers": 3, "discriminator_widest": 512, "norm": True, "pairs": ("happy",),
+    "ema": None, "augment": "flip", "balanced": True, "adversarial": "least_squares", "initialisation": "normal",
+    "width": 64, "halvings": 2, "blocks": 6, "factor": 1, "condition": "planes", "skips": "none",
+    "discriminator_width": 64, "discriminator_layers": 3, "discriminator_widest": 512,
+    "norm": True, "pairs": ("happy",),
 }  # fmt: skip
 
 OURS = {
@@ -74,7 +75,7 @@ class CycleGAN(AdversarialGenerator):
     """
 
     name = "cyclegan"
-    helpers = frozenset({"discriminators", "pools", "watches"})
+    training_only = frozenset({"discriminators", "pools", "watches"})
     understands = frozenset({"emotion"})
     presets: ClassVar = {
         "smoke": CycleGANPreset(**SMOKE),
@@ -162,7 +163,7 @@ class CycleGAN(AdversarialGenerator):
         for way, other, start, goal in ((there, back, neutral, shown), (back, there, shown, neutral)):
             turned = self.generators[way](start)
             made[way] = turned.detach()
-            adversarial = maker_loss(self.discriminators[way](self.seen(turned))[0], preset.adversarial)
+            adversarial = generator_loss(self.discriminators[way](self.augmented(turned))[0], preset.adversarial)
             cycle = F.l1_loss(self.generators[other](turned), start)
             loss = loss + adversarial + preset.reconstruction * cycle
             told |= {f"generator/adversarial_{way}": adversarial, f"generator/reconstruction_{way}": cycle}
@@ -175,12 +176,12 @@ class CycleGAN(AdversarialGenerator):
     def _judged(self, way: str, real: Tensor, made: Tensor, clock: Clock) -> Tensor:
         """The loss of one discriminator, which also sees pictures that were made before."""
         discriminator = self.discriminators[way]
-        real_seen, made_seen = self.seen(real), self.seen(self.pools[way].exchange(made))
+        real_seen, made_seen = self.augmented(real), self.augmented(self.pools[way].exchange(made))
         of_real, of_made = discriminator(real_seen)[0], discriminator(made_seen)[0]
         self.watches[way].observe(
             real, made, torch.cat([of_real.flatten(), of_made.flatten()]), clock, f"{self.name}, {way}"
         )
-        return self.critic_loss(of_real, of_made) + self.slope_penalty(
+        return self.discriminator_loss(of_real, of_made) + self.slope_penalty(
             discriminator.scores, real_seen, made_seen, clock
         )
 

@@ -40,8 +40,8 @@ class MMAGANPreset(StarGANPreset):
     blocks: int = 2
     block: str = "mixed_attention"
     skips: str = "global"  # the global residual connection (GRC)
-    condition_in_critic: float = 1.0  # λ_infoD
-    condition_in_maker: float = 1.0  # λ_infoG
+    condition_in_discriminator: float = 1.0  # λ_infoD
+    condition_in_generator: float = 1.0  # λ_infoG
     strength: float = 1.0  # λ_ρ
     blended: bool = True  # a weak face's class is partly neutral; False: c, however weak (eq. 4)
 
@@ -100,12 +100,12 @@ class MMAGAN(StarGAN):
         said = said[:, len(self.preset.emotions) :]
         return said[:, :-1], said[:, -1]
 
-    def critic_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
+    def discriminator_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
         asked = torch.cat([self.told(shown), self.told(target)])
-        return self._terms(said, asked, self.preset.condition_in_critic)
+        return self._terms(said, asked, self.preset.condition_in_discriminator)
 
-    def maker_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
-        return self._terms(said, self.told(target), self.preset.condition_in_maker)
+    def generator_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
+        return self._terms(said, self.told(target), self.preset.condition_in_generator)
 
     def _terms(self, said: Tensor, asked: Tensor, weight: float) -> dict[str, Tensor]:
         """Eq. 5 and 6, weighed."""
@@ -115,7 +115,7 @@ class MMAGAN(StarGAN):
             "strength": self.preset.strength * F.mse_loss(strength, asked.sum(1)),
         }
 
-    def way_back(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
+    def cycled(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
         """By what the discriminator sees in the faces instead of their labels: eq. 2."""
         with torch.no_grad():
             condition, _ = self.estimates(self.discriminator(images)[1])

@@ -22,7 +22,7 @@ from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise_convolutions
 from facekit.layers.patches import PatchDiscriminator
 from facekit.layers.translator import Translator
-from facekit.losses.adversarial import maker_loss
+from facekit.losses.adversarial import generator_loss
 from facekit.losses.perceptual import feature_distance
 from facekit.models.gans.adversarial import AdversarialGenerator, AdversarialPreset, CollapseWatch
 from facekit.models.gans.joint_label import JointLabels
@@ -78,7 +78,7 @@ class TranslatorPreset(AdversarialPreset):
             skips=self.skips,
             dropout=self.dropout,
         )
-        initialise_convolutions(network, self.start)
+        initialise_convolutions(network, self.initialisation)
         if network.adds_picture:
             nn.init.zeros_(network.last.weight)
         return network
@@ -98,7 +98,7 @@ class TranslatorPreset(AdversarialPreset):
             norm=norm,
             labels=labels,
         )
-        initialise_convolutions(network, self.start)
+        initialise_convolutions(network, self.initialisation)
         return network
 
 
@@ -109,11 +109,11 @@ class StarGANPreset(TranslatorPreset):
     emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # that photographs are labelled with
     cartoon_emotions: tuple[str, ...] = ()  # and cartoons; none: all faces are of one domain, without a mask (G3)
     cross_domain: bool = False  # faces are also turned into the other domain, which the discriminator tells apart
-    critic_steps: int = 1  # of the discriminator for one of the generator, each on its own share of the batch
+    discriminator_steps: int = 1  # of the discriminator for one of the generator, each on its own share of the batch
     conditional: bool = False  # faces are judged together with their labels (Miyato & Koyama 2018), so that a made one
     # has to look real as what was asked. A class head learns of real faces alone, and dots are enough to please it
     classes: float = 1.0  # λ_cls
-    classes_in_maker: float | None = None  # the same for the generator; None: λ_cls
+    classes_in_generator: float | None = None  # the same for the generator; None: λ_cls
     reconstruction: float = 10.0  # λ_rec
     residual: float = 0.0  # weight of the mean absolute change of a face (Shen & Liu 2017, eq. 3)
     features_from: float | None = None  # share of the training after which reconstructions are compared in features of
@@ -123,24 +123,26 @@ class StarGANPreset(TranslatorPreset):
     partial: float = 0.5  # share of drawn targets that are weaker than in full
     neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
     teacher: str | None = None  # name or path of the weights of another generator, whose edits it also learns to make
-    imitation: float = 400.0  # weight of the mean squared difference from its edits, where there is a teacher
-    reader: str | None = None  # name or path of the weights of an emotion network (E1), which is to read edits as asked
-    reading: float = 1.0  # weight of what it reads
+    distillation: float = 400.0  # weight of the mean squared difference from its edits, where there is a teacher
+    classifier: str | None = (
+        None  # name or path of the weights of an emotion network (E1), which is to read edits as asked
+    )
+    classifier_weight: float = 1.0  # weight of what it reads
 
 
 # Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
 # discriminator are 40,000 batches of 5 x 16. P0 takes 224 pixels and CK+, which has contempt; P2's code 64, FER-2013.
 PAPER = {
     "size": 64, "batch": 80, "steps": 40_000, "learning_rate": 1e-4, "betas": (0.5, 0.999), "schedule": "linear",
-    "ema": None, "augment": "flip", "adversarial": "wasserstein", "gradient_penalty": 10.0, "critic_steps": 5,
-    "start": "uniform", "width": 64, "halvings": 2, "blocks": 6, "factor": 1, "condition": "planes", "skips": "none",
-    "discriminator_width": 64, "discriminator_layers": 5, "discriminator_widest": 2048, "discriminator_slope": 0.01,
-    "targets": "permuted",
+    "ema": None, "augment": "flip", "adversarial": "wasserstein", "gradient_penalty": 10.0, "discriminator_steps": 5,
+    "initialisation": "uniform", "width": 64, "halvings": 2, "blocks": 6, "factor": 1, "condition": "planes",
+    "skips": "none", "discriminator_width": 64, "discriminator_layers": 5, "discriminator_widest": 2048,
+    "discriminator_slope": 0.01, "targets": "permuted",
 }  # fmt: skip
 
 OURS = {
     "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 1.6e-2, "discriminator_rate": 6e-3,
-    "warmup": 50, "conditional": True, "classes_in_maker": 0.0, "reconstruction": 3.0, "neutral": 0.3, "groups": 8,
+    "warmup": 50, "conditional": True, "classes_in_generator": 0.0, "reconstruction": 3.0, "neutral": 0.3, "groups": 8,
     "discriminator_width": 64, "discriminator_widest": 256,
 }  # fmt: skip
 
@@ -198,9 +200,9 @@ class StarGAN(AdversarialGenerator):
     """
 
     name = "stargan"
-    helpers = frozenset({"discriminator", "watch"})
-    advised_by = frozenset({"teacher", "reader"})
-    stands_on: ClassVar = {"teacher": "diffusion_editor", "reader": "emotion_cnn"}
+    training_only = frozenset({"discriminator", "watch"})
+    guided_by = frozenset({"teacher", "classifier"})
+    depends_on: ClassVar = {"teacher": "diffusion_editor", "classifier": "emotion_cnn"}
     understands = frozenset({"emotion", "intensity"})
     presets: ClassVar = {
         "smoke": StarGANPreset(**OURS | SMOKE),
@@ -225,13 +227,13 @@ class StarGAN(AdversarialGenerator):
         self.watch = CollapseWatch()
 
     @cached_property
-    def advisers(self) -> Sequence[System]:
-        """The teacher and the reader, as far as there are any, in a list, by which they are no part of this system."""
+    def guidance_networks(self) -> Sequence[System]:
+        """The teacher and the classifier, where there are any. In a list they are no part of this system."""
         return [load_system(name).requires_grad_(False) for name in self.requires.values()]
 
-    def adviser(self, part: str) -> System:
-        """The one of `advisers` that a field of the preset names."""
-        return self.advisers[list(self.requires).index(part)]
+    def guidance_network(self, part: str) -> System:
+        """The one of `guidance_networks` that a field of the preset names."""
+        return self.guidance_networks[list(self.requires).index(part)]
 
     @property
     def columns(self) -> int:
@@ -259,7 +261,7 @@ class StarGAN(AdversarialGenerator):
         weights, domain, known = self.labels.of_faces(batch)
         if not known.any():
             raise ValueError(f"{self.name} learns from labelled faces, and there is none among these")
-        parts = known.nonzero()[:, 0].chunk(self.preset.critic_steps)
+        parts = known.nonzero()[:, 0].chunk(self.preset.discriminator_steps)
         for i, rows in enumerate(parts):
             images, shown = batch.images[rows], (weights[rows], domain[rows])
             target = self.target(shown)
@@ -287,30 +289,30 @@ class StarGAN(AdversarialGenerator):
             return partial(F.dropout, p=self.preset.drop)
         return partial(seeded_dropout, share=self.preset.drop, generators=face_generators(seed, n))
 
-    def critic_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
+    def discriminator_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
         """Further losses of the discriminator, weighed, by name: of what it says, (2 N, heads), of N real faces and of
         what was made of them."""
         return {}
 
-    def maker_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
+    def generator_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
         """Further losses of the generator, weighed, by name: of what the discriminator says, (N, heads)."""
         return {}
 
-    def way_back(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
+    def cycled(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
         """What was made of faces, given their own expression again: (N, C, H, W)."""
         return self.translated(made, shown)
 
     def _discriminator_step(self, real: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         n, preset = len(real), self.preset
-        real_seen, made_seen = self.seen(real), self.seen(made)
+        real_seen, made_seen = self.augmented(real), self.augmented(made)
         of_real, of_made = self._judged_with(shown), self._judged_with(target)
         label = None if of_real is None else torch.cat([of_real, of_made])
         scores, logits = self.discriminator(torch.cat([real_seen, made_seen]), label)
         self.watch.observe(real, made, scores, clock, self.name)
-        adversarial = self.critic_loss(scores[:n], scores[n:])
+        adversarial = self.discriminator_loss(scores[:n], scores[n:])
         classes = self._class_loss(logits[:n], shown)
         penalty = self.slope_penalty(partial(self.discriminator.scores, label=of_real), real_seen, made_seen, clock)
-        further = self.critic_terms(logits, shown, target)
+        further = self.discriminator_terms(logits, shown, target)
         told = {
             "discriminator/adversarial": adversarial,
             "discriminator/classes": classes,
@@ -322,18 +324,21 @@ class StarGAN(AdversarialGenerator):
 
     def _generator_step(self, images: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
         preset = self.preset
-        scores, logits = self.discriminator(self.seen(made), self._judged_with(target))
-        adversarial = maker_loss(scores, preset.adversarial)
+        scores, logits = self.discriminator(self.augmented(made), self._judged_with(target))
+        adversarial = generator_loss(scores, preset.adversarial)
         classes = self._class_loss(logits, target)
-        pixels, distance = self._reconstruction(images, self.way_back(images, made, shown), clock)
+        pixels, distance = self._reconstruction(images, self.cycled(images, made, shown), clock)
         change = F.l1_loss(made, images)
-        further = self.maker_terms(logits, target)
+        further = self.generator_terms(logits, target)
         if preset.teacher is not None:
-            further |= {"imitation": preset.imitation * F.mse_loss(made, self.taught(images, target))}
-        if preset.reader is not None:
+            further |= {"imitation": preset.distillation * F.mse_loss(made, self.taught(images, target))}
+        if preset.classifier is not None:
             asked = label_expression(target[0], self.labels.emotions)
-            further |= {"reading": preset.reading * self.adviser("reader").reading_loss(made, asked)}
-        weight = preset.classes if preset.classes_in_maker is None else preset.classes_in_maker
+            further |= {
+                "classifier_weight": preset.classifier_weight
+                * self.guidance_network("classifier").classification_loss(made, asked)
+            }
+        weight = preset.classes if preset.classes_in_generator is None else preset.classes_in_generator
         loss = adversarial + weight * classes + preset.reconstruction * distance + preset.residual * change
         told = {
             "generator/adversarial": adversarial,
@@ -347,7 +352,7 @@ class StarGAN(AdversarialGenerator):
 
     def taught(self, images: Tensor, target: Labels) -> Tensor:
         """The teacher's edits of faces (N, C, H, W), which it is shown in the size and colour that it knows."""
-        teacher = self.adviser("teacher")
+        teacher = self.guidance_network("teacher")
         known = Faces(images).fitted(teacher.preset.size, teacher.channels)
         seeds = torch.randint(2**31, (len(images),)).tolist()
         edited = teacher.edit(known, label_expression(target[0], self.labels.emotions), seed=seeds)

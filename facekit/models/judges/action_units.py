@@ -15,7 +15,7 @@ from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.attribute import action_unit_loss
-from facekit.models.judges.predictor import FaceReader
+from facekit.models.judges.predictor import FacePredictor
 from facekit.models.system import Clock, Preset, Step
 
 
@@ -35,7 +35,7 @@ class ActionUnitPreset(Preset):
     weight_decay: float = 1e-2
 
 
-class ActionUnitNet(FaceReader):
+class ActionUnitNet(FacePredictor):
     """Pictures to strengths by `ACTION_UNIT_COLUMNS`: (N, C, H, W) to (N, A).
 
     Features are averaged over each quarter of the picture; over the whole of it, it would not tell left from right.
@@ -63,7 +63,7 @@ class ActionUnitNet(FaceReader):
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.trunk(self.prepare(images)))
 
-    def both_ways(self, images: Tensor) -> Tensor:
+    def flip_averaged(self, images: Tensor) -> Tensor:
         mirrored = self(images.flip(-1))[:, mirrored_columns()]  # left and right change places in a mirror
         return ((self(images) + mirrored) / 2).clamp(0, 1)
 

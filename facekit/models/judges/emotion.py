@@ -17,7 +17,7 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.losses.attribute import emotion_loss
-from facekit.models.judges.predictor import FaceReader
+from facekit.models.judges.predictor import FacePredictor
 from facekit.models.label import label_weights
 from facekit.models.system import Clock, Preset, Step
 
@@ -31,7 +31,7 @@ class ClassifierPreset(Preset):
     class_weights: tuple[float, ...] | None = None  # by emotion; None weighs every picture alike
 
 
-class EmotionClassifier(FaceReader):
+class EmotionClassifier(FacePredictor):
     """Pictures to logits over `PROTOCOL_EMOTIONS`: (N, C, H, W) to (N, 7). A subclass implements `features`."""
 
     sees = 1
@@ -44,14 +44,14 @@ class EmotionClassifier(FaceReader):
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images))
 
-    def both_ways(self, images: Tensor) -> Tensor:
+    def flip_averaged(self, images: Tensor) -> Tensor:
         return (self(images) + self(images.flip(-1))) / 2
 
     def probabilities(self, images: Tensor) -> Tensor:
         """How likely each of `emotions` is, (N, 7) summing to 1, averaged over the picture and its mirror image."""
         return self.read(images).softmax(1)
 
-    def reading_loss(self, images: Tensor, asked: Expression) -> Tensor:
+    def classification_loss(self, images: Tensor, asked: Expression) -> Tensor:
         """How far edits (N, C, H, W), of any size and colour, are from being read as asked: the mean cross-entropy.
 
         They are moved a little first, so that it takes more to please the network than a few right pixels.

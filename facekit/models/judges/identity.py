@@ -15,7 +15,7 @@ from facekit.faces.faces import Faces, to_gray
 from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.identity import cosface_loss
-from facekit.models.judges.predictor import FaceReader
+from facekit.models.judges.predictor import FacePredictor
 from facekit.models.system import Clock, Preset, Step
 
 
@@ -39,7 +39,7 @@ class IdentityPreset(Preset):
     grey: float = 0.3  # share of training pictures shown without colour, so that grey ones can be judged too
 
 
-class IdentityNet(FaceReader):
+class IdentityNet(FacePredictor):
     """Pictures to embeddings of length 1: (N, C, H, W) to (N, embedding). Trained as CosFace (Wang 2018).
 
     The proxies of the training people are saved with the rest, and of no use after training.
@@ -68,7 +68,7 @@ class IdentityNet(FaceReader):
     def forward(self, images: Tensor) -> Tensor:
         return F.normalize(self.head(self.trunk(self.prepare(images))).float(), dim=1)
 
-    def both_ways(self, images: Tensor) -> Tensor:
+    def flip_averaged(self, images: Tensor) -> Tensor:
         return F.normalize(self(images) + self(images.flip(-1)), dim=1)
 
     def embed(self, images: Tensor) -> Tensor:

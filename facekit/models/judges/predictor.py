@@ -13,11 +13,11 @@ from facekit.faces.faces import Faces, resize, to_gray, to_rgb
 from facekit.models.system import System, evaluating
 
 
-class FaceReader(System):
+class FacePredictor(System):
     """A system that says something of a face: its emotion, its action units, who it is.
 
     It takes pictures of any size and colour, and turns them into its own by `prepare`. A subclass sets `sees` and
-    implements `forward` and `both_ways`.
+    implements `forward` and `flip_averaged`.
 
     sees    channels that its network looks at: 1 for grey, 3 for colour (grey is repeated)
     """
@@ -25,7 +25,7 @@ class FaceReader(System):
     sees: ClassVar[int]
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1] in the reader's own size and colour; gradients pass.
+        """Pictures (N, C, H, W) in [-1, 1] in the classifier's own size and colour; gradients pass.
 
         Grey ones are brought to mean 0 and deviation 1, picture by picture, so that faces in bad light and faces
         with dark skin are not harder to read for their lower contrast.
@@ -35,15 +35,15 @@ class FaceReader(System):
         images = images if images.shape[-2:] == (size, size) else resize(images, size)
         return F.instance_norm(images) if self.sees == 1 else images
 
-    def both_ways(self, images: Tensor) -> Tensor:
+    def flip_averaged(self, images: Tensor) -> Tensor:
         """What it says of pictures and of their mirror images, averaged: (N, C, H, W) to (N, K)."""
         raise NotImplementedError
 
     @torch.no_grad()
     def in_batches(self, say: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256) -> Tensor:
-        """One of the reader's own functions over pictures (N, C, H, W), in evaluation mode, without gradients.
+        """One of the classifier's own functions over pictures (N, C, H, W), in evaluation mode, without gradients.
 
-        Pictures may lie on another device than the reader; the answer, in float32, lies where they do.
+        Pictures may lie on another device than the classifier; the answer, in float32, lies where they do.
         """
         device = next(self.parameters()).device
         with evaluating(self):
@@ -52,7 +52,7 @@ class FaceReader(System):
 
     def read(self, images: Tensor, batch: int = 256) -> Tensor:
         """What it says of pictures (N, C, H, W) and of their mirror images, averaged: (N, K)."""
-        return self.in_batches(self.both_ways, images, batch)
+        return self.in_batches(self.flip_averaged, images, batch)
 
     def readings(self, dataset, batch: int = 256) -> Iterator[tuple[Tensor, Faces]]:
         """What it says of each face of a dataset, frame by frame for sequences, with the faces: batch by batch."""

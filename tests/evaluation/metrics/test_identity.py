@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from facekit.evaluation.metrics.identity import acd, acd_i, cosine, kept_and_changed, verification
+from facekit.evaluation.metrics.identity import acd, acd_i, cosine, edit_success, verification
 
 
 def normal(n, mean, seed):
@@ -41,14 +41,14 @@ def test_content_distance_of_a_still_and_of_a_moving_video():
     assert acd_i(videos, source).tolist() == pytest.approx([0, 2**0.5 / 3])
 
 
-def test_kept_and_changed_needs_both_and_counts_changes_only():
+def test_edit_success_needs_both_and_counts_changes_only():
     #        changed and kept, changed into another, as asked, not asked to change
     asked = torch.tensor([3, 3, 3, 4])
     present = torch.tensor([6, 6, 6, 4])
     judged = torch.tensor([3, 3, 4, 4])
     likeness = torch.tensor([0.9, 0.1, 0.9, 0.9])
-    assert kept_and_changed(asked, present, judged, likeness, 0.5) == pytest.approx(1 / 3)
-    copied = kept_and_changed(asked, present, present, torch.ones(4), 0.5)
+    assert edit_success(asked, present, judged, likeness, 0.5) == pytest.approx(1 / 3)
+    copied = edit_success(asked, present, present, torch.ones(4), 0.5)
     assert copied == 0
     with pytest.raises(ValueError, match="nothing to count"):
-        kept_and_changed(asked, asked, judged, likeness, 0.5)
+        edit_success(asked, asked, judged, likeness, 0.5)

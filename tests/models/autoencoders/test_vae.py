@@ -9,7 +9,7 @@ import torch
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
-from facekit.layers.codes import CodeReader
+from facekit.layers.codes import CodeClassifier
 from facekit.models.load import load_system
 from facekit.models.system import Clock, system_class
 from facekit.weights.store import WeightsCard, save_weights
@@ -32,7 +32,7 @@ def train(system, faces, steps):
             optimisers[name].zero_grad()
             loss.backward()
             optimisers[name].step()
-            if name != "reader":
+            if name != "classifier":
                 bound = told["mse"] + system.preset.beta * told["kl"]
                 assert "told" in told or bound == pytest.approx(loss.item(), rel=1e-4)
                 losses.append(loss.item())
@@ -268,14 +268,14 @@ def test_the_adversary_takes_out_of_codes_what_they_say_of_the_label(faces):
     labels = torch.eye(7)[faces.emotion]
 
     def found(adversary: float) -> float:
-        """How well the label can be told from codes: the loss of a reader that is trained on them afterwards."""
+        """How well the label can be told from codes: the loss of a classifier that is trained on them afterwards."""
         system = build("conditional_vae", erase=False, beta=1e-6, adversary=adversary, latent=8)
         train(system, faces, 150)
         codes = system.posterior(faces.images, labels)[0]
-        reader = CodeReader(8, 7)
-        optimise = torch.optim.Adam(reader.parameters(), 1e-2)
+        classifier = CodeClassifier(8, 7)
+        optimise = torch.optim.Adam(classifier.parameters(), 1e-2)
         for _ in range(60):
-            loss = torch.nn.functional.cross_entropy(reader(codes / codes.std(0)), labels)
+            loss = torch.nn.functional.cross_entropy(classifier(codes / codes.std(0)), labels)
             optimise.zero_grad()
             loss.backward()
             optimise.step()
@@ -285,7 +285,7 @@ def test_the_adversary_takes_out_of_codes_what_they_say_of_the_label(faces):
 
 
 def test_it_becomes_its_own_teacher_and_then_stays_that(faces):
-    system = build("conditional_vae", taught_from=0.5)
+    system = build("conditional_vae", self_training_from=0.5)
     optimisers, seen, teachers = system.optimisers(), [], []
     system.encoder.register_forward_pre_hook(lambda _, given: seen.append(given) if system.training else None)
     system.train()
@@ -317,11 +317,11 @@ def test_the_way_back_from_its_own_edits_makes_it_follow_the_label():
     faces, answers = bars(shades, emotions), bars(shades, (emotions + 2) % 7).images
     asked = Expression.from_labels((emotions + 2) % 7)
 
-    def error(taught_from: float | None) -> float:
+    def error(self_training_from: float | None) -> float:
         torch.manual_seed(0)
         kind = system_class("conditional_vae")
         fields = {"size": 16, "widths": (16, 32), "latent": 16, "beta": 1e-5, "erase": False}
-        preset = dataclasses.replace(kind.presets["smoke"], **fields, taught_from=taught_from)
+        preset = dataclasses.replace(kind.presets["smoke"], **fields, self_training_from=self_training_from)
         system = kind(preset, channels=1)
         train(system, faces, 300)
         return (system.edit(faces, asked, source=faces.expression) - answers).square().mean().item()
@@ -330,11 +330,11 @@ def test_the_way_back_from_its_own_edits_makes_it_follow_the_label():
 
 
 def test_what_only_training_needs_does_not_ship(tmp_path, faces):
-    system = build("conditional_vae", adversary=0.1, taught_from=0.5)
+    system = build("conditional_vae", adversary=0.1, self_training_from=0.5)
     card = WeightsCard(system.name, "smoke", dataclasses.asdict(system.preset), channels=3, data={}, steps=0)
-    helpers = ("reader.", "teacher.")
-    assert {name.partition(".")[0] + "." for name in system.state_dict()} >= set(helpers)
-    assert not any(name.startswith(helpers) for name in system.weights())
+    training_only = ("classifier.", "teacher.")
+    assert {name.partition(".")[0] + "." for name in system.state_dict()} >= set(training_only)
+    assert not any(name.startswith(training_only) for name in system.weights())
     save_weights(tmp_path / "vae.safetensors", system.weights(), card, half=False)
     again = load_system(tmp_path / "vae.safetensors")
     torch.testing.assert_close(again.reconstruct(faces.images[:2]), system.reconstruct(faces.images[:2]))

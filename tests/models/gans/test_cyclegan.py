@@ -156,7 +156,7 @@ def test_the_pool_gives_back_what_it_kept():
 
 
 def test_a_resumed_run_ends_in_the_same_bits(resumed_in_the_same_bits):
-    fields = {"steps": 4, "checkpoint_every": 2, "seen": "flip", "batch": 16}
+    fields = {"steps": 4, "checkpoint_every": 2, "discriminator_augment": "flip", "batch": 16}
     state = resumed_in_the_same_bits(partial(build, **fields))
     assert state["pools.happy_there.filled"] == 4
 

@@ -64,8 +64,8 @@ def test_z_is_the_emotion_times_its_strength_and_a_face_at_rest_is_nothing():
 
 
 def test_losses_are_weighed_as_the_preset_says():
-    system = build(condition_in_critic=2.0, condition_in_maker=3.0, strength=5.0)
-    plain = build(condition_in_critic=1.0, condition_in_maker=1.0, strength=1.0)
+    system = build(condition_in_discriminator=2.0, condition_in_generator=3.0, strength=5.0)
+    plain = build(condition_in_discriminator=1.0, condition_in_generator=1.0, strength=1.0)
     faces = noise(8)
     told = []
     for each in (system, plain):
@@ -87,18 +87,18 @@ def test_the_way_back_is_led_by_what_the_discriminator_sees_and_not_by_the_label
     system = awake(build())
     images = noise(2).images
     shown = label(Expression.of(["happy", "sad"]))
-    before = system.way_back(images, images, shown)
+    before = system.cycled(images, images, shown)
     other = label(Expression.of(["fear", "angry"]))
-    assert torch.equal(before, system.way_back(images, images, other))
+    assert torch.equal(before, system.cycled(images, images, other))
     with torch.no_grad():
         system.discriminator.classes.weight.add_(0.3)
-    assert not torch.allclose(before, system.way_back(images, images, shown))
+    assert not torch.allclose(before, system.cycled(images, images, shown))
 
 
 def test_eq_2_moves_the_generator_and_leaves_the_estimate_alone():
     system = awake(build())
     images = noise(2).images
-    (system.way_back(images, images, label(Expression.of(["happy", "sad"]))) - images).abs().mean().backward()
+    (system.cycled(images, images, label(Expression.of(["happy", "sad"]))) - images).abs().mean().backward()
     assert system.discriminator.classes.weight.grad is None
     assert system.generator.down[0].conv.weight.grad.abs().sum() > 0
 

@@ -51,8 +51,8 @@ def test_the_papers_sizes():
     assert round(count(system.generator) / 1e6, 2) == 8.44
     assert round(count(system.discriminator) / 1e6, 2) == 11.18
     assert system.labels.width == 7
-    assert preset.batch == 16 * preset.critic_steps
-    assert preset.steps * preset.critic_steps == 200_000
+    assert preset.batch == 16 * preset.discriminator_steps
+    assert preset.steps * preset.discriminator_steps == 200_000
     rates = {name: optimiser.param_groups[0] for name, optimiser in system.optimisers().items()}
     assert all((group["lr"], group["betas"]) == (1e-4, (0.5, 0.999)) for group in rates.values())
     assert (preset.classes, preset.reconstruction, preset.gradient_penalty) == (1, 10, 10)
@@ -64,21 +64,21 @@ def test_what_ships_is_small(profile):
     assert sum(2 * value.numel() for value in system.weights().values()) <= 3.95e6
 
 
-@pytest.mark.parametrize("start", ["uniform", "he"])
-def test_both_networks_start_as_the_preset_says(start):
-    system = build(start=start)
+@pytest.mark.parametrize("initialisation", ["uniform", "he"])
+def test_both_networks_start_as_the_preset_says(initialisation):
+    system = build(initialisation=initialisation)
     bias = system.discriminator.layers[0].bias
-    assert bool(bias.any()) == (start == "uniform")
+    assert bool(bias.any()) == (initialisation == "uniform")
     weight = system.generator.down[0].conv.weight
     bound = weight[0].numel() ** -0.5
-    assert bool((weight.abs() > bound).any()) == (start == "he")
+    assert bool((weight.abs() > bound).any()) == (initialisation == "he")
 
 
 # ------------------------------------------------------------------------------------------------------- training
 
 
 def test_the_discriminator_steps_on_shares_of_the_batch_and_then_the_generator():
-    system = build(critic_steps=3, adversarial="wasserstein", gradient_penalty=10.0, r1=0.0, targets="permuted")
+    system = build(discriminator_steps=3, adversarial="wasserstein", gradient_penalty=10.0, r1=0.0, targets="permuted")
     shares = []
     system.discriminator.register_forward_hook(lambda _, args, __: shares.append(len(args[0])))
     steps = list(system.training_step(noise(9), Clock(0, 1)))
@@ -91,7 +91,7 @@ def test_the_discriminator_steps_on_shares_of_the_batch_and_then_the_generator()
 
 
 def test_losses_are_weighed_as_the_preset_says():
-    system = build(classes=2.0, classes_in_maker=5.0, reconstruction=7.0, residual=3.0, r1=0.4, r1_every=5)
+    system = build(classes=2.0, classes_in_generator=5.0, reconstruction=7.0, residual=3.0, r1=0.4, r1_every=5)
     (_, critic, told), (_, maker, terms) = system.training_step(noise(8), Clock(5, 10))
     assert told["discriminator/penalty"] > 0
     expected = told["discriminator/adversarial"] + 2 * told["discriminator/classes"] + told["discriminator/penalty"]
@@ -168,7 +168,7 @@ def test_features_take_the_pixels_place_part_of_the_way():
 def test_what_is_seen_is_augmented_and_gradients_pass():
     images = noise(4).images.requires_grad_()
     assert build().seen(images) is images
-    system = build(seen="affine_erase")
+    system = build(discriminator_augment="affine_erase")
     torch.manual_seed(0)
     one = system.seen(images)
     torch.manual_seed(0)
@@ -176,7 +176,7 @@ def test_what_is_seen_is_augmented_and_gradients_pass():
     assert not torch.allclose(one, images)
     assert torch.autograd.grad(one.sum(), images)[0].abs().sum() > 0
     with pytest.raises(ValueError, match="seen is 'blurred'; known are"):
-        build(seen="blurred")
+        build(discriminator_augment="blurred")
 
 
 def test_faces_without_a_label_are_left_out():
@@ -210,9 +210,9 @@ def test_it_learns(drawn):
 
 @pytest.mark.parametrize("how", ["ours", "paper"])
 def test_a_resumed_run_ends_in_the_same_bits(how, resumed_in_the_same_bits):
-    fields = {"steps": 4, "checkpoint_every": 2, "seen": "affine_erase"}
+    fields = {"steps": 4, "checkpoint_every": 2, "discriminator_augment": "affine_erase"}
     if how == "paper":
-        fields |= {"adversarial": "wasserstein", "gradient_penalty": 10.0, "critic_steps": 2, "dropout": "ends"}
+        fields |= {"adversarial": "wasserstein", "gradient_penalty": 10.0, "discriminator_steps": 2, "dropout": "ends"}
     # Dropout's draws, too, are those of the step.
     resumed_in_the_same_bits(partial(build, **fields))
 
@@ -368,7 +368,7 @@ def darkener(monkeypatch):
 
 
 def test_a_teacher_is_asked_for_the_targets_in_its_own_size_and_colour(darkener):
-    system = build(teacher="a darkener", imitation=2.0)
+    system = build(teacher="a darkener", distillation=2.0)
     images = torch.full((3, 3, 48, 48), 0.5)
     asked = Expression.of(["happy", "sad", "neutral"], [1.0, 0.4, 1.0])
     taught = system.taught(
@@ -380,16 +380,16 @@ def test_a_teacher_is_asked_for_the_targets_in_its_own_size_and_colour(darkener)
 
 
 def test_what_the_teacher_makes_is_learned(drawn, darkener):
-    system = build(teacher="a darkener", imitation=100.0, width=8, batch=16, steps=60)
+    system = build(teacher="a darkener", distillation=100.0, width=8, batch=16, steps=60)
     missed = [record.scalars["generator/imitation"] for record in fit(system, drawn, profile="smoke")]
     assert sum(missed[-5:]) < 0.5 * sum(missed[:5])
-    assert not any("advisers" in name for name in system.state_dict())
+    assert not any("guidance_networks" in name for name in system.state_dict())
 
 
 def test_imitation_is_weighed_as_the_preset_says(darkener):
     losses, told = [], []
     for weight in (1.0, 3.0):
-        system = build(teacher="a darkener", imitation=weight)
+        system = build(teacher="a darkener", distillation=weight)
         torch.manual_seed(3)
         *_, (_, loss, terms) = system.training_step(noise(8), Clock(1, 10))
         losses.append(loss)
@@ -413,7 +413,7 @@ def test_a_reader_says_how_far_edits_are_from_being_read_as_asked(tmp_path):
     path = train("emotion_cnn", **shared, out=tmp_path, overrides={"steps": 1})
     losses, told = [], []
     for weight in (1.0, 3.0):
-        system = awake(build(reader=str(path), reading=weight))
+        system = awake(build(classifier=str(path), classifier_weight=weight))
         torch.manual_seed(3)
         *_, (_, loss, terms) = system.training_step(noise(8), Clock(1, 10))
         losses.append(loss)
@@ -421,8 +421,8 @@ def test_a_reader_says_how_far_edits_are_from_being_read_as_asked(tmp_path):
     torch.testing.assert_close(told[1], 3 * told[0])
     torch.testing.assert_close(losses[1] - losses[0], told[1] - told[0])
     told[0].backward()
-    assert system.adviser("reader").name == "emotion_cnn"
-    assert not any("advisers" in name for name in system.state_dict())
+    assert system.guidance_network("classifier").name == "emotion_cnn"
+    assert not any("guidance_networks" in name for name in system.state_dict())
 
 
 def test_a_grey_generator_begins_as_the_colour_one_of_the_same_weights(tmp_path):
@@ -441,7 +441,7 @@ def test_a_grey_generator_begins_as_the_colour_one_of_the_same_weights(tmp_path)
 
 def test_from_nothing_trains_no_teacher_that_nobody_asked_for(tmp_path):
     overrides = TINY | {"steps": 1}
-    train("stargan", profile="smoke", progress=False, from_nothing=True, out=tmp_path, overrides=overrides)
+    train("stargan", profile="smoke", progress=False, from_scratch=True, out=tmp_path, overrides=overrides)
     assert not (tmp_path / "teacher").exists()
     assert read_card(tmp_path / "weights.safetensors").requires == {}
 

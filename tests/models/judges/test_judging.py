@@ -1,4 +1,4 @@
-"""How each reader is trained and measured: errors, and `evaluate` on cases whose answer is known."""
+"""How each classifier is trained and measured: errors, and `evaluate` on cases whose answer is known."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ A = len(ACTION_UNIT_COLUMNS)
 
 
 class Told(FaceDataset):
-    """Pictures whose first pixels spell a row of numbers, which a reader below reads back."""
+    """Pictures whose first pixels spell a row of numbers, which a classifier below reads back."""
 
     name, split, size, channels = "told", "valid", 48, 1
 
@@ -36,7 +36,7 @@ class Told(FaceDataset):
 def reading(kind, width):
     """A system of this kind that says what is written in the picture."""
     system = kind(kind.presets["smoke"])
-    system.both_ways = lambda images: images.flatten(1)[:, :width]
+    system.flip_averaged = lambda images: images.flatten(1)[:, :width]
     return system
 
 

@@ -23,14 +23,14 @@ def kind(request):
 
 
 @pytest.fixture
-def reader(kind):
+def classifier(kind):
     torch.manual_seed(0)
-    reader = kind(kind.presets["smoke"])
+    classifier = kind(kind.presets["smoke"])
     with torch.no_grad():  # running statistics and heads that are no longer as they started
-        for parameter in reader.parameters():
+        for parameter in classifier.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-        reader(torch.randn(16, 3, 48, 48))
-    return reader
+        classifier(torch.randn(16, 3, 48, 48))
+    return classifier
 
 
 def test_smoke_training_learns(kind, drawn):
@@ -67,64 +67,69 @@ def test_what_ships_is_small(kind):
         assert sum(2 * value.numel() for value in state) <= 4e6
 
 
-def test_pictures_of_any_size_and_colour_are_taken(reader):
+def test_pictures_of_any_size_and_colour_are_taken(classifier):
     grey = torch.rand(3, 1, 64, 64) * 2 - 1
-    said = reader.read(grey)
+    said = classifier.read(grey)
     assert said.shape[0] == 3
     assert torch.isfinite(said).all()
-    torch.testing.assert_close(reader.read(grey.expand(-1, 3, -1, -1)), said, rtol=1e-3, atol=1e-4)
-    assert reader.prepare(grey).shape == (3, reader.sees, reader.preset.size, reader.preset.size)
+    torch.testing.assert_close(classifier.read(grey.expand(-1, 3, -1, -1)), said, rtol=1e-3, atol=1e-4)
+    assert classifier.prepare(grey).shape == (3, classifier.sees, classifier.preset.size, classifier.preset.size)
 
 
-def test_a_reading_does_not_depend_on_the_batch(reader, drawn):
+def test_a_reading_does_not_depend_on_the_batch(classifier, drawn):
     images = drawn.faces(range(10)).images
-    torch.testing.assert_close(reader.read(images, batch=3), reader.read(images), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(reader.read(images[4:5])[0], reader.read(images)[4], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(classifier.read(images, batch=3), classifier.read(images), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(classifier.read(images[4:5])[0], classifier.read(images)[4], rtol=1e-4, atol=1e-5)
 
 
-def test_reading_leaves_the_system_as_it_was(reader, drawn):
-    reader.train()
-    before = {name: value.clone() for name, value in reader.state_dict().items()}
-    said = reader.read(drawn.faces(range(4)).images)
-    assert reader.training
+def test_reading_leaves_the_system_as_it_was(classifier, drawn):
+    classifier.train()
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    said = classifier.read(drawn.faces(range(4)).images)
+    assert classifier.training
     assert not said.requires_grad
-    assert all(torch.equal(value, before[name]) for name, value in reader.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
 
 
-def test_a_mirror_changes_nothing_but_the_sides(reader, drawn):
+def test_a_mirror_changes_nothing_but_the_sides(classifier, drawn):
     images = drawn.faces(range(4)).images
-    said, mirrored = reader.read(images), reader.read(images.flip(-1))
-    if reader.name == "action_units":
+    said, mirrored = classifier.read(images), classifier.read(images.flip(-1))
+    if classifier.name == "action_units":
         mirrored = mirrored[:, mirrored_columns()]
     torch.testing.assert_close(mirrored, said, rtol=1e-3, atol=1e-4)
 
 
-def test_gradients_reach_the_picture(reader, drawn):
+def test_gradients_reach_the_picture(classifier, drawn):
     images = drawn.faces([0]).images.requires_grad_()
-    reader.eval()(images).square().sum().backward()
+    classifier.eval()(images).square().sum().backward()
     assert images.grad.abs().sum() > 0
 
 
-def test_weights_come_back_from_disk(reader, drawn, tmp_path):
+def test_weights_come_back_from_disk(classifier, drawn, tmp_path):
     card = WeightsCard(
-        system=reader.name, profile="smoke", preset=dataclasses.asdict(reader.preset), channels=3, data={}, steps=0
+        system=classifier.name,
+        profile="smoke",
+        preset=dataclasses.asdict(classifier.preset),
+        channels=3,
+        data={},
+        steps=0,
     )
-    save_weights(tmp_path / "reader.safetensors", reader.state_dict(), card)
+    save_weights(tmp_path / "classifier.safetensors", classifier.state_dict(), card)
     images = drawn.faces(range(4)).images
-    again = load_system(tmp_path / "reader.safetensors")
-    torch.testing.assert_close(again.read(images), reader.read(images), rtol=0.05, atol=0.05)
+    again = load_system(tmp_path / "classifier.safetensors")
+    torch.testing.assert_close(again.read(images), classifier.read(images), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("name", ["emotion_cnn", "emotion_resnet", "action_units"])
 def test_grey_readers_do_not_see_brightness_and_contrast(name):
     kind = system_class(name)
     torch.manual_seed(0)
-    reader = kind(kind.presets["smoke"])
+    classifier = kind(kind.presets["smoke"])
     images = torch.rand(2, 1, 48, 48) * 2 - 1
-    torch.testing.assert_close(reader.read(0.4 * images - 0.3), reader.read(images), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(classifier.read(0.4 * images - 0.3), classifier.read(images), rtol=1e-3, atol=1e-4)
 
 
-def test_sequences_are_read_frame_by_frame(reader):
+def test_sequences_are_read_frame_by_frame(classifier):
     class Film:
         def __len__(self):
             return 3
@@ -132,7 +137,7 @@ def test_sequences_are_read_frame_by_frame(reader):
         def faces(self, indices):
             return Faces(torch.rand(len(indices), 2, 1, 48, 48))
 
-    shapes = [(said.shape[0], len(faces)) for said, faces in reader.readings(Film(), batch=2)]
+    shapes = [(said.shape[0], len(faces)) for said, faces in classifier.readings(Film(), batch=2)]
     assert shapes == [(4, 4), (2, 2)]
 
 
@@ -152,12 +157,12 @@ def test_the_encoding_of_p1_is_the_second_last_layer(drawn):
 
 
 def test_the_reading_loss_is_small_where_faces_are_read_as_asked_whatever_their_size_and_colour():
-    reader = load_system("emotion_cnn-synthetic")
-    shown = SyntheticFaces("test", people=16, faces_per_person=1, size=reader.preset.size).faces(range(16))
+    classifier = load_system("emotion_cnn-synthetic")
+    shown = SyntheticFaces("test", people=16, faces_per_person=1, size=classifier.preset.size).faces(range(16))
     own, other = shown.expression.only("emotion"), Expression.from_labels((shown.emotion + 1) % 7)
     for pictures in (shown.images, shown.resized(40).gray().images):
         torch.manual_seed(0)
         pictures.requires_grad_()
-        as_asked, not_so = (reader.reading_loss(pictures, asked) for asked in (own, other))
+        as_asked, not_so = (classifier.classification_loss(pictures, asked) for asked in (own, other))
         assert as_asked < 0.5 * not_so
         assert torch.autograd.grad(not_so, pictures)[0].abs().max() > 0

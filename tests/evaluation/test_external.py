@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from facekit.datasets import open_dataset
+from facekit.evaluation.external import DeepFaceJudge, OnnxEmotionJudge, OnnxIdentityJudge, OnnxNetwork
 from facekit.evaluation.judges import Judge, Recogniser
 from facekit.evaluation.metrics.identity import pair_similarities, verification
-from facekit.evaluation.outside import DeepFaceJudge, OnnxEmotionJudge, OnnxIdentityJudge, OnnxNetwork
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces, from_uint8
 from facekit.workspace.files import sha256

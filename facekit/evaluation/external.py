@@ -192,7 +192,7 @@ def _protocol_order(probabilities: Tensor, labels: Sequence[str]) -> Tensor:
     return result / result.sum(1, keepdim=True)
 
 
-OUTSIDE_JUDGES = {
+EXTERNAL_JUDGES = {
     "emotion": ("fer_mini_xception.onnx", OnnxEmotionJudge, {"labels": PROTOCOL_EMOTIONS, "values": (-1, 1)}),
     "landmarks": ("faceapi_landmark68.onnx", OnnxLandmarkJudge, {"values": (0, 255)}),
     "identity": ("mobileface_v2.onnx", OnnxIdentityJudge, {"values": (0, 255)}),
