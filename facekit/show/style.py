@@ -31,7 +31,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.labelsize": 9,
     "axes.spines.top": False,
-    "axes.spines.correct": False,
+    "axes.spines.right": False,
     "axes.edgecolor": "#555555",
     "axes.axisbelow": True,
     "axes.grid": True,
