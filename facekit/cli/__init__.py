@@ -83,9 +83,9 @@ def browser_tests(arguments: argparse.Namespace) -> int:
 
 def pin(arguments: argparse.Namespace) -> int:
     """Write requirements.txt from the versions installed here."""
-    from facekit.cli import maintenance
+    from facekit.cli import pins
 
-    maintenance.pin()
+    pins.pin()
     return 0
 
 
