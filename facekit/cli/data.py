@@ -105,7 +105,7 @@ def _people_sheet(people, rows: range, arguments: argparse.Namespace):
 def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
     """Action units x strength, one person's columns after another's, all from the front."""
     from facekit.datasets.synthetic import Identity, View, render
-    from facekit.faces.emotions import ACTION_UNITS, LETTERS
+    from facekit.faces.action_units import ACTION_UNITS, LETTERS
     from facekit.show import action_unit_sheet
 
     units = [unit for unit in ACTION_UNITS if unit.sided or arguments.side == "both"]

@@ -18,7 +18,8 @@ from facekit.datasets.pictures import list_pictures
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing
 from facekit.datasets.stored import StoredFaces
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, LETTERS, action_unit_columns, dataset_code_to_index
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, LETTERS, action_unit_columns
+from facekit.faces.emotions import EMOTIONS, dataset_code_to_index
 
 SOURCE = Source(
     name="ckplus",

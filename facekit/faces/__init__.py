@@ -1,29 +1,31 @@
 """The vocabulary of faces: emotions, action units, landmarks, `Expression`, `Faces` and their augmentation."""
 
-from facekit.faces.augment import RECIPES, Recipe, augment, augmentation, mirrored, moved
-from facekit.faces.emotions import (
+from facekit.faces.action_units import (
     ACTION_UNIT_COLUMNS,
     ACTION_UNITS,
+    LETTERS,
+    ActionUnit,
+    action_unit_columns,
+    action_unit_vector,
+    mirrored_columns,
+    parse_facs,
+)
+from facekit.faces.augment import RECIPES, Recipe, augment, augmentation, mirrored, moved
+from facekit.faces.emotions import (
     COLORS,
     COMPOUND_EMOTIONS,
     DATASET_LABELS,
     EMOTIONS,
-    LETTERS,
+    NEUTRAL,
     PROTOCOL_EMOTIONS,
-    PROTOTYPES,
-    ActionUnit,
-    action_unit_columns,
-    action_unit_vector,
     dataset_code_to_index,
     emotion_index,
     emotion_name,
-    mirrored_columns,
-    parse_facs,
-    prototype_matrix,
 )
-from facekit.faces.expression import DOMAINS, NEUTRAL, Expression, UnsupportedExpression, smoothstep
+from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression, smoothstep
 from facekit.faces.faces import Faces, from_uint8, resize, to_gray, to_rgb, to_uint8
 from facekit.faces.landmarks import LEFT_EYE, OUTER_CORNERS, PARTS, RIGHT_EYE, eye_middles, mirror_landmarks
+from facekit.faces.prototypes import PROTOTYPES, prototype_matrix
 
 __all__ = [
     "ACTION_UNITS",

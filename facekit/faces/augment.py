@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.faces.emotions import mirrored_columns
+from facekit.faces.action_units import mirrored_columns
 from facekit.faces.faces import Faces
 from facekit.faces.landmarks import mirror_landmarks
 

@@ -9,23 +9,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from facekit.faces.emotions import (
+from facekit.faces.action_units import (
     ACTION_UNIT_COLUMNS,
     ACTION_UNITS,
-    COMPOUND_EMOTIONS,
-    EMOTIONS,
     action_unit_columns,
     action_unit_vector,
-    emotion_index,
     mirrored_columns,
-    prototype_matrix,
 )
+from facekit.faces.emotions import COMPOUND_EMOTIONS, EMOTIONS, NEUTRAL, emotion_index
 from facekit.faces.landmarks import mirror_landmarks
+from facekit.faces.prototypes import prototype_matrix
 
 DOMAINS = ("photo", "cartoon")
 """Looks that a picture may have; `Expression.domain` and `Faces.domain` are indices into it."""
-
-NEUTRAL = EMOTIONS.index("neutral")
 
 # Dimensions of each part for one face at one moment.
 _PART_DIMS = {"emotion": 1, "intensity": 0, "action_units": 1, "landmarks": 2, "domain": 0}

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from facekit.evaluation.metrics.calibration import ReliabilityCurve
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, PROTOCOL_EMOTIONS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.show.pictures import Pictures, listed, to_image
 from facekit.show.style import LINES, SEQUENTIAL, chart, charts, emotion_color
 

@@ -10,7 +10,8 @@ import ipywidgets as widgets
 from PIL import Image
 from torch import Tensor
 
-from facekit.faces.emotions import PROTOCOL_EMOTIONS, action_unit_columns
+from facekit.faces.action_units import action_unit_columns
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.show.background import LatestOnly

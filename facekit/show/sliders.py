@@ -6,13 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import ipywidgets as widgets
 
-from facekit.faces.emotions import (
-    ACTION_UNITS,
-    COLORS,
-    PROTOCOL_EMOTIONS,
-    action_unit_columns,
-    emotion_name,
-)
+from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
+from facekit.faces.emotions import COLORS, PROTOCOL_EMOTIONS, emotion_name
 from facekit.faces.expression import DOMAINS, Expression
 
 UNITS = tuple(unit.number for unit in ACTION_UNITS)

@@ -14,7 +14,7 @@ import facekit
 from facekit import cli, show
 from facekit.cli import maintenance
 from facekit.datasets import open_dataset
-from facekit.faces.emotions import ACTION_UNITS
+from facekit.faces.action_units import ACTION_UNITS
 from facekit.training import retrain as retraining
 from facekit.weights import shipped
 from facekit.weights.store import WeightsCard

@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from trees import AFFECTNET_COLUMNS, CK_CORNER, CK_PEOPLE, FERG, RAFD, SPELLED, image, save, write_numbers
 
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.faces.emotions import ACTION_UNITS, DATASET_LABELS, EMOTIONS, action_unit_columns
+from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
+from facekit.faces.emotions import DATASET_LABELS, EMOTIONS
 from facekit.faces.faces import Faces, to_uint8
 
 

@@ -7,7 +7,8 @@ from facekit.datasets import DatasetMissing, open_dataset
 from facekit.datasets.alignment import EYE_DISTANCE, EYE_HEIGHT
 from facekit.datasets.ckplus import CKPlus
 from facekit.datasets.sources import UnusableData
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, action_unit_columns
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, action_unit_columns
+from facekit.faces.emotions import EMOTIONS
 
 
 def opened(path, **options):

@@ -7,7 +7,8 @@ from torch.nn.functional import max_pool2d
 from facekit.datasets.base import open_dataset
 from facekit.datasets.synthetic import BEARDS, GLASSES, HAIR_STYLES, SyntheticFaces
 from facekit.datasets.synthetic.dataset import FER2013_SHARES, PEOPLE
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
 
 

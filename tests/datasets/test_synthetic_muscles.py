@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic import Identity, View, render
-from facekit.faces.emotions import action_unit_vector
+from facekit.faces.action_units import action_unit_vector
 from facekit.faces.faces import Faces, to_gray
 
 PEOPLE, SIZE = 16, 128

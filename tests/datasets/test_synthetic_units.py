@@ -6,7 +6,7 @@ import torch
 from facekit.datasets.sampling import BalancedSampler
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.datasets.synthetic.units import free_units
-from facekit.faces.emotions import ACTION_UNITS, action_unit_columns
+from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
 from facekit.faces.expression import Expression
 
 MANY = torch.arange(8000)

@@ -5,7 +5,7 @@ import torch
 
 from facekit.datasets import open_dataset
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.models.system import system_class
 from facekit.weights.store import WeightsCard, save_weights
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, action_unit_columns
 from facekit.faces.augment import RECIPES, Recipe, augment, augmentation, mirrored, moved
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, action_unit_columns
 from facekit.faces.faces import Faces
 
 SIZE = 48

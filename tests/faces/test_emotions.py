@@ -5,25 +5,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facekit.faces.emotions import (
+from facekit.faces.action_units import (
     ACTION_UNIT_COLUMNS,
     ACTION_UNITS,
+    LETTERS,
+    action_unit_columns,
+    action_unit_vector,
+    mirrored_columns,
+    parse_facs,
+)
+from facekit.faces.emotions import (
     COLORS,
     COMPOUND_EMOTIONS,
     DATASET_LABELS,
     EMOTIONS,
-    LETTERS,
     PROTOCOL_EMOTIONS,
-    PROTOTYPES,
-    action_unit_columns,
-    action_unit_vector,
     dataset_code_to_index,
     emotion_index,
     emotion_name,
-    mirrored_columns,
-    parse_facs,
-    prototype_matrix,
 )
+from facekit.faces.prototypes import PROTOTYPES, prototype_matrix
 
 ASKED_FOR = {1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 27, 43}
 

@@ -5,21 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facekit.faces.emotions import (
-    ACTION_UNIT_COLUMNS,
-    COMPOUND_EMOTIONS,
-    EMOTIONS,
-    action_unit_columns,
-    prototype_matrix,
-)
-from facekit.faces.expression import (
-    DOMAINS,
-    NEUTRAL,
-    Expression,
-    UnsupportedExpression,
-    smoothstep,
-)
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, action_unit_columns
+from facekit.faces.emotions import COMPOUND_EMOTIONS, EMOTIONS, NEUTRAL
+from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression, smoothstep
 from facekit.faces.landmarks import mirror_landmarks
+from facekit.faces.prototypes import prototype_matrix
 
 algebra = settings(max_examples=40, deadline=None)
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from facekit.evaluation.metrics.calibration import ReliabilityCurve
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, COLORS, EMOTIONS, PROTOCOL_EMOTIONS, prototype_matrix
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import COLORS, EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.prototypes import prototype_matrix
 from facekit.show import (
     action_unit_table,
     agreement,

@@ -8,7 +8,7 @@ from facekit.datasets import open_dataset
 from facekit.evaluation.benchmark import Panel, evaluate, synthetic_benchmark
 from facekit.evaluation.metrics.reference import psnr
 from facekit.evaluation.model_cards import page
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.models.load import load_system
 from facekit.models.system import system_class

@@ -18,8 +18,9 @@ from facekit.datasets.synthetic.render import RENDERER_VERSION, check_size, rend
 from facekit.datasets.synthetic.split import write_split
 from facekit.datasets.synthetic.units import emotional_units, free_units
 from facekit.datasets.synthetic.view import View
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS, PROTOCOL_EMOTIONS, emotion_index
-from facekit.faces.expression import DOMAINS, NEUTRAL, Expression
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import EMOTIONS, NEUTRAL, PROTOCOL_EMOTIONS, emotion_index
+from facekit.faces.expression import DOMAINS, Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 
 PEOPLE = {"train": 2000, "valid": 200, "test": 256}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.rows import Rows
-from facekit.faces.emotions import ACTION_UNITS, action_unit_columns
+from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ from facekit.datasets.synthetic.scene import (
 )
 from facekit.datasets.synthetic.shape import Shape, landmarks, shape
 from facekit.datasets.synthetic.view import View, project, unproject
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import DOMAINS
 from facekit.faces.faces import Faces, to_gray
 

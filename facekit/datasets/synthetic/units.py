@@ -8,14 +8,9 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.draws import chance, uniform
-from facekit.faces.emotions import (
-    ACTION_UNIT_COLUMNS,
-    ACTION_UNITS,
-    EMOTIONS,
-    PROTOTYPES,
-    action_unit_columns,
-    parse_facs,
-)
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, parse_facs
+from facekit.faces.emotions import EMOTIONS
+from facekit.faces.prototypes import PROTOTYPES
 
 # Pairs that no face shows at once. The pressor's work ends where the lips part; 23 and 24 are one muscle's two ways
 # of narrowing the lips, as 26 and 27 are two ways in which the jaw opens.

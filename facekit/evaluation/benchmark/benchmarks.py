@@ -16,8 +16,8 @@ from facekit.datasets.base import FaceDataset, open_dataset
 from facekit.datasets.sources import EmptySplit
 from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.diffusion.noise import Seeds
-from facekit.faces.emotions import PROTOCOL_EMOTIONS
-from facekit.faces.expression import NEUTRAL, Expression
+from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, to_uint8
 
 FACES = 256

@@ -1,4 +1,4 @@
-"""E2 and E3: does an edit show what was asked for? By judges' answers against what was asked."""
+"""E2 and E3: target-emotion accuracy, F1 and confusion of a judge's predictions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 
 @dataclass(frozen=True)
 class EmotionScores:
-    """A judge's answers against what was asked, or against labels.
+    """Scores of predicted emotions against target emotions, or against labels.
 
-    accuracy      share of answers that are as asked
-    f1            mean over emotions ("macro")
-    f1_by_emotion by name, in the order of `PROTOCOL_EMOTIONS`
-    confusion     (7, 7) counts; rows asked, columns answered
+    accuracy       share of predictions that equal the target
+    f1             macro F1: the mean over emotions
+    f1_by_emotion  by name, in the order of `PROTOCOL_EMOTIONS`
+    confusion      (7, 7) counts; rows are targets, columns predictions
     """
 
     accuracy: float
@@ -26,21 +26,21 @@ class EmotionScores:
     confusion: Tensor
 
 
-def emotion_scores(answers: Tensor, asked: Tensor) -> EmotionScores:
-    """Scores of a judge's probabilities (N, 7), or of its answers (N,), against what was asked (N,).
+def emotion_scores(predictions: Tensor, targets: Tensor) -> EmotionScores:
+    """Scores of a judge's probabilities (N, 7), or of its predicted classes (N,), against target emotions (N,).
 
-    Faces for which no one of `PROTOCOL_EMOTIONS` was asked are left out. Raises `ValueError` where that leaves none.
+    Faces whose target is not one of `PROTOCOL_EMOTIONS` are left out. Raises `ValueError` if no face remains.
     """
     count = len(PROTOCOL_EMOTIONS)
-    said = answers if answers.ndim == 1 else answers.argmax(1)
-    known = (asked >= 0) & (asked < count)
+    predicted = predictions if predictions.ndim == 1 else predictions.argmax(1)
+    known = (targets >= 0) & (targets < count)
     if not known.any():
-        raise ValueError(f"no face was asked for one of {', '.join(PROTOCOL_EMOTIONS)}: there is nothing to score")
-    said, asked = said[known], asked[known]
-    confusion = multiclass_confusion_matrix(said, asked, count)
-    by_emotion = multiclass_f1_score(said, asked, count, average=None).tolist()
+        raise ValueError(f"no target is one of {', '.join(PROTOCOL_EMOTIONS)}: there is nothing to score")
+    predicted, targets = predicted[known], targets[known]
+    confusion = multiclass_confusion_matrix(predicted, targets, count)
+    by_emotion = multiclass_f1_score(predicted, targets, count, average=None).tolist()
     return EmotionScores(
-        accuracy=(said == asked).float().mean().item(),
+        accuracy=(predicted == targets).float().mean().item(),
         f1=sum(by_emotion) / count,
         f1_by_emotion=dict(zip(PROTOCOL_EMOTIONS, by_emotion, strict=True)),
         confusion=confusion,

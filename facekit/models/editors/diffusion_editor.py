@@ -42,8 +42,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.augment import RECIPES, augment
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
+from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.averages import follow

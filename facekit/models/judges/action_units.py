@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional import mean_absolute_error, pearson_corrcoef
 
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, mirrored_columns
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS, mirrored_columns
 from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk

@@ -10,25 +10,25 @@ from facekit.faces.expression import Expression
 
 @pytest.fixture(scope="module")
 def pair():
-    """Faces and the true pictures of the same people, happy."""
+    """Faces and the ground truth of the same people, happy."""
     dataset = open_dataset("synthetic", "train", people=6, faces_per_person=1, emotions=["sad"], size=48)
     return dataset.faces(range(6)).images, dataset.counterfactual(range(6), Expression.of("happy")).images
 
 
-def test_the_truth_scores_best(pair):
-    source, truth = pair
-    assert relative_error(truth, truth, source).tolist() == [0] * 6
-    assert all(math.isinf(value) for value in changed_psnr(truth, truth, source).tolist())
+def test_the_ground_truth_scores_best(pair):
+    source, ground_truth = pair
+    assert relative_error(ground_truth, ground_truth, source).tolist() == [0] * 6
+    assert all(math.isinf(value) for value in changed_psnr(ground_truth, ground_truth, source).tolist())
 
 
-def test_a_copied_input_scores_exactly_one(pair):
-    source, truth = pair
-    assert relative_error(source, truth, source).tolist() == [1] * 6
+def test_the_unedited_input_scores_exactly_one(pair):
+    source, ground_truth = pair
+    assert relative_error(source, ground_truth, source).tolist() == [1] * 6
 
 
 def test_half_way_is_a_quarter_of_the_error(pair):
-    source, truth = pair
-    assert relative_error((source + truth) / 2, truth, source).tolist() == pytest.approx([0.25] * 6)
+    source, ground_truth = pair
+    assert relative_error((source + ground_truth) / 2, ground_truth, source).tolist() == pytest.approx([0.25] * 6)
 
 
 def test_a_face_with_nothing_to_change_has_no_error(pair):
@@ -38,28 +38,28 @@ def test_a_face_with_nothing_to_change_has_no_error(pair):
 
 
 def test_the_region_holds_what_changes_and_its_margin():
-    source, truth = torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9)
-    truth[0, 1, 4, 4] = 0.5
-    truth[0, 0, 0, 8] = 0.05  # below the threshold
-    region = changed_region(truth, source)
+    source, ground_truth = torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9)
+    ground_truth[0, 1, 4, 4] = 0.5
+    ground_truth[0, 0, 0, 8] = 0.05  # below the threshold
+    region = changed_region(ground_truth, source)
     assert region.shape == (1, 1, 9, 9)
     assert region.sum() == 9
     assert region[0, 0, 3:6, 3:6].all()
-    assert changed_region(truth, source, margin=0).sum() == 1
+    assert changed_region(ground_truth, source, margin=0).sum() == 1
 
 
 def test_errors_elsewhere_do_not_count_inside_the_region():
-    source, truth = torch.zeros(1, 1, 9, 9), torch.zeros(1, 1, 9, 9)
-    truth[..., 4, 4] = 1.0
-    edit = truth.clone()
+    source, ground_truth = torch.zeros(1, 1, 9, 9), torch.zeros(1, 1, 9, 9)
+    ground_truth[..., 4, 4] = 1.0
+    edit = ground_truth.clone()
     edit[..., 0, 0] = 1.0
-    assert math.isinf(changed_psnr(edit, truth, source).item())
+    assert math.isinf(changed_psnr(edit, ground_truth, source).item())
     edit[..., 4, 4] = 0.0  # off by 1 at one of nine pixels: 10 log10(4 / (1 / 9))
-    assert changed_psnr(edit, truth, source).item() == pytest.approx(10 * math.log10(36))
+    assert changed_psnr(edit, ground_truth, source).item() == pytest.approx(10 * math.log10(36))
 
 
 def test_an_edit_of_drawn_faces_touches_a_small_part(pair):
-    source, truth = pair
-    share = changed_region(truth, source, margin=0).float().mean((1, 2, 3))
+    source, ground_truth = pair
+    share = changed_region(ground_truth, source, margin=0).float().mean((1, 2, 3))
     assert (share > 0.01).all()
     assert (share < 0.5).all()

@@ -9,8 +9,8 @@ import torch
 from tiny_gans import awake
 from torch import nn
 
-from facekit.faces.emotions import PROTOCOL_EMOTIONS
-from facekit.faces.expression import NEUTRAL, Expression, UnsupportedExpression
+from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
 from facekit.losses.perceptual import feature_distance
 from facekit.models.gans import stargan as module

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from facekit.datasets.base import FaceDataset
-from facekit.faces.emotions import ACTION_UNIT_COLUMNS, EMOTIONS
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.models.judges.action_units import ActionUnitNet
 from facekit.models.judges.emotion_resnet import EmotionResNet

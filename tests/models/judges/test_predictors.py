@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.faces.emotions import mirrored_columns
+from facekit.faces.action_units import mirrored_columns
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.load import load_system
