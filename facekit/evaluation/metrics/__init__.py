@@ -1,1 +1,1 @@
-"""Metrics: functions of tensors, with intervals over persons."""
+"""Metrics: functions of tensors, with confidence intervals over identities."""

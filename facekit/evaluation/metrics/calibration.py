@@ -1,4 +1,4 @@
-"""Whether a judge is as often right as it is sure (Guo 2017, *On Calibration of Modern Neural Networks*)."""
+"""Does a classifier's confidence match its accuracy? (Guo 2017, *On Calibration of Modern Neural Networks*)"""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """How often a judge is right where it is so sure, by bins of equal width from 0 to 1. Empty bins hold 0.
+    """Accuracy as a function of confidence, in B bins of equal width from 0 to 1. Empty bins hold 0.
 
-    confidence  (B,) mean probability of its answers
-    accuracy    (B,) share of them that are right
-    count       (B,) answers
+    confidence  (B,) mean probability of the predicted class
+    accuracy    (B,) share of correct predictions
+    count       (B,) number of predictions
     """
 
     confidence: Tensor
@@ -26,27 +26,28 @@ class ReliabilityCurve:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error (Guo 2017, eq. 3): the mean gap, weighed by answers. 0 is calibrated."""
+        """Expected calibration error (Guo 2017, eq. 3): the mean gap between confidence and accuracy,
+        weighted by the number of predictions. A calibrated classifier has 0."""
         gaps = (self.confidence - self.accuracy).abs()
         return ((gaps * self.count).sum() / self.count.sum()).item()
 
 
 def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> ReliabilityCurve:
     """The reliability curve of probabilities (N, E) for labels (N,)."""
-    confidence, answer = probabilities.double().max(1)
-    place = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
-    count = torch.bincount(place, minlength=bins)
+    confidence, predicted = probabilities.double().max(1)
+    bin_index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    count = torch.bincount(bin_index, minlength=bins)
     means = [
-        torch.bincount(place, weights, bins) / count.clamp(min=1)
-        for weights in (confidence, (answer == labels).double())
+        torch.bincount(bin_index, weights, bins) / count.clamp(min=1)
+        for weights in (confidence, (predicted == labels).double())
     ]
     return ReliabilityCurve(*means, count)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature T that makes softmax(logits / T) likeliest on held-out faces (Guo 2017, §4.2).
+    """The temperature T for which softmax(logits / T) has the highest likelihood on held-out faces (Guo 2017, §4.2).
 
-    Above 1, the judge was too sure. Which answer it gives does not change.
+    T > 1 means that the classifier was overconfident. The predicted class does not depend on T.
 
     logits  (N, E)
     labels  (N,)

@@ -1,8 +1,8 @@
-"""E8: how far is an edit from the true picture of the same person with the asked expression?
+"""E8: how far is an edit from the counterfactual, the ground-truth image of the same person with the target expression?
 
-Few pixels change in an edit, so a generator that copies its input comes close to the truth without doing anything.
-Hence errors are told relative to copying, and inside the region that should change. Only a dataset that knows the
-truth can tell (`SyntheticFaces.counterfactual`).
+An expression changes few pixels, so the unedited input is already close to the ground truth. Errors are therefore
+reported relative to the error of the unedited input, and inside the region that should change. Both need a dataset
+with counterfactuals (`SyntheticFaces.counterfactual`).
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def relative_error(edit: Tensor, truth: Tensor, source: Tensor) -> Tensor:
-    """MSE(edit, truth) / MSE(source, truth), by picture: 0 for the truth, 1 for a copy of the source.
+def relative_error(edit: Tensor, ground_truth: Tensor, source: Tensor) -> Tensor:
+    """MSE(edit, ground truth) / MSE(source, ground truth), per image: 0 for a perfect edit, 1 for the unedited input.
 
-    edit, truth, source  (N, C, H, W)
+    edit, ground_truth, source  (N, C, H, W)
 
-    Returns (N,); NaN where the truth is the source, so that there is nothing to change.
+    Returns (N,); NaN where ground truth and source are equal, because there nothing should change.
     """
-    copying = _mse(source, truth)
-    return torch.where(copying > 0, _mse(edit, truth) / copying, torch.nan)
+    unedited = _mse(source, ground_truth)
+    return torch.where(unedited > 0, _mse(edit, ground_truth) / unedited, torch.nan)
 
 
-def changed_region(truth: Tensor, source: Tensor, threshold: float = 0.1, margin: int = 1) -> Tensor:
-    """Where an edit should change something: (N, 1, H, W), true or false.
+def changed_region(ground_truth: Tensor, source: Tensor, threshold: float = 0.1, margin: int = 1) -> Tensor:
+    """Boolean mask (N, 1, H, W) of the pixels that an edit should change.
 
-    threshold  difference of a channel, of pictures from -1 to 1, above which a pixel changes
-    margin     pixels by which the region is widened
+    threshold  absolute difference of a channel, in [-1, 1] images, above which a pixel counts as changed
+    margin     pixels by which the region is dilated
     """
-    changes = (truth - source).abs().amax(-3, keepdim=True) > threshold
+    changes = (ground_truth - source).abs().amax(-3, keepdim=True) > threshold
     return F.max_pool2d(changes.float(), 2 * margin + 1, stride=1, padding=margin) > 0
 
 
-def changed_psnr(edit: Tensor, truth: Tensor, source: Tensor, threshold: float = 0.1, margin: int = 1) -> Tensor:
-    """PSNR in decibels of edits against the truth inside `changed_region`, by picture: (N,).
+def changed_psnr(edit: Tensor, ground_truth: Tensor, source: Tensor, threshold: float = 0.1, margin: int = 1) -> Tensor:
+    """PSNR in decibels between edits and ground truth inside `changed_region`, per image: (N,).
 
-    Infinite for the truth itself; NaN where nothing should change.
+    Infinite for a perfect edit; NaN where nothing should change.
     """
-    region = changed_region(truth, source, threshold, margin)
-    squares = (edit - truth).square().mean(-3, keepdim=True)
+    region = changed_region(ground_truth, source, threshold, margin)
+    squares = (edit - ground_truth).square().mean(-3, keepdim=True)
     mse = (squares * region).sum((-3, -2, -1)) / region.sum((-3, -2, -1))  # 0 / 0 is NaN
-    return 10 * torch.log10(4 / mse)  # pictures reach from -1 to 1: a peak of 2
+    return 10 * torch.log10(4 / mse)  # values lie in [-1, 1]: a peak of 2
 
 
 def _mse(a: Tensor, b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""E6: is it still the same person? By embeddings of length 1, from any judge that has `embed`."""
+"""E6: is the identity preserved? Verification by embeddings of length 1, from any judge that has `embed`."""
 
 from __future__ import annotations
 
@@ -26,53 +26,53 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Verification:
-    """How well a judge tells one person from two.
+    """How well a judge verifies identities. Genuine pairs show one person, impostor pairs two.
 
-    auc            chance that a pair of one person is more alike than a pair of two
-    threshold      cosine above which a pair counts as one person
-    false_accepts  share of pairs of two that are above it
-    true_accepts   share of pairs of one person that are
+    auc                area under the ROC curve: the chance that a genuine pair is more similar than an impostor pair
+    threshold          cosine similarity above which a pair is accepted as one person
+    false_accept_rate  share of impostor pairs that are accepted (FAR)
+    true_accept_rate   share of genuine pairs that are accepted (TAR)
     """
 
     auc: float
     threshold: float
-    false_accepts: float
-    true_accepts: float
+    false_accept_rate: float
+    true_accept_rate: float
 
 
 def cosine(embeddings: Tensor, others: Tensor) -> Tensor:
-    """How alike faces are, row by row: (N, D) and (N, D) of length 1 to (N,) in [-1, 1]."""
+    """Cosine similarity of faces, row by row: (N, D) and (N, D) of length 1 to (N,) in [-1, 1]."""
     return (embeddings * others).sum(-1)
 
 
-def verification(genuine: Tensor, impostor: Tensor, false_accepts: float = 0.01) -> Verification:
-    """Verification at the threshold that so small a share of the impostor pairs passes.
+def verification(genuine: Tensor, impostor: Tensor, false_accept_rate: float = 0.01) -> Verification:
+    """Verification at the threshold with a given false accept rate.
 
-    genuine, impostor  cosines of pairs of one person and of two, as `pair_similarities` gives them
+    genuine, impostor  cosines of pairs of one person and of two, from `pair_similarities`
     """
-    threshold = acceptance_threshold(impostor, false_accepts)
+    threshold = acceptance_threshold(impostor, false_accept_rate)
     return Verification(
         auc=verification_auc(genuine, impostor),
         threshold=threshold,
-        false_accepts=(impostor > threshold).float().mean().item(),
-        true_accepts=(genuine > threshold).float().mean().item(),
+        false_accept_rate=(impostor > threshold).float().mean().item(),
+        true_accept_rate=(genuine > threshold).float().mean().item(),
     )
 
 
-def acceptance_threshold(impostor: Tensor, false_accepts: float) -> float:
-    """The cosine that so small a share of pairs of two people, or less, lies above."""
-    allowed = int(false_accepts * len(impostor))
+def acceptance_threshold(impostor: Tensor, false_accept_rate: float) -> float:
+    """The smallest cosine above which at most this share of the impostor pairs lies."""
+    allowed = int(false_accept_rate * len(impostor))
     return impostor.sort(descending=True).values[allowed].item()
 
 
 class OvalRecogniser:
-    """A recogniser that is shown the oval of the face alone, on grey.
+    """A face recogniser that sees only the oval of the face, on grey.
 
-    Hair, clothes and background would tell it who is who, and an edit of the expression leaves them as they are. The
-    faces fill their pictures, as FER-2013's do.
+    Hair, clothes and background would give the identity away, and an edit of the expression leaves them unchanged.
+    Suited to tight crops such as those of FER-2013.
     """
 
-    HALF_WIDTH, HALF_HEIGHT = 0.8, 1.0  # of half the picture's side
+    HALF_WIDTH, HALF_HEIGHT = 0.8, 1.0  # as shares of half the image's side
 
     def __init__(self, judge) -> None:
         self._judge = judge
@@ -83,15 +83,15 @@ class OvalRecogniser:
         return self._judge.embed(Faces(faces.images * self.oval(faces.size).to(faces.images)))
 
     def oval(self, size: int) -> Tensor:
-        """1 where a picture of a size in pixels is shown, else 0: (size, size)."""
-        across = torch.linspace(-1, 1, 2 * size + 1)[1::2]  # the pixels' middles
+        """Mask (size, size): 1 inside the oval, 0 outside."""
+        across = torch.linspace(-1, 1, 2 * size + 1)[1::2]  # centres of the pixels
         reach = (across / self.HALF_WIDTH).square() + (across[:, None] / self.HALF_HEIGHT).square()
         return (reach <= 1).float()
 
 
 def acd(embeddings: Tensor) -> Tensor:
-    """Average content distance of a video (MoCoGAN, Tulyakov 2018, §4.2): how much the person changes from frame
-    to frame, as the mean Euclidean distance of the embeddings of successive frames: (N, T, D) to (N,)."""
+    """Average content distance of a video (MoCoGAN, Tulyakov 2018, §4.2): how much the identity drifts, as the mean
+    Euclidean distance between the embeddings of successive frames: (N, T, D) to (N,)."""
     return embeddings.diff(dim=1).norm(dim=-1).mean(1)
 
 
@@ -100,16 +100,19 @@ def acd_i(embeddings: Tensor, source: Tensor) -> Tensor:
     return (embeddings - source[:, None]).norm(dim=-1).mean(1)
 
 
-def edit_success(asked: Tensor, present: Tensor, judged: Tensor, likeness: Tensor, threshold: float) -> float:
-    """Share of edits judged as asked *and* verified as the same person, of those that asked for a change.
+def edit_success(
+    target: Tensor, input_emotion: Tensor, predicted: Tensor, identity_similarity: Tensor, threshold: float
+) -> float:
+    """Edit success rate: the share of edits that show the target emotion *and* preserve the identity. Edits whose
+    target is the input's own emotion do not count.
 
-    asked, present, judged  (N,) emotions: asked for, shown by the input, read from the edit by a judge
-    likeness                (N,) cosine between edit and input
-    threshold               of `verification`, at 1 % false accepts
+    target, input_emotion, predicted  (N,) emotions: of the request, of the input, and predicted by a judge for the edit
+    identity_similarity               (N,) cosine between the embeddings of edit and input
+    threshold                         of `verification`, at a false accept rate of 1 %
 
-    Raises `ValueError` where no edit asked for a change.
+    Raises `ValueError` if no edit changes the emotion.
     """
-    change = asked != present
+    change = target != input_emotion
     if not change.any():
-        raise ValueError("every edit asked for the emotion that its face shows already: there is nothing to count")
-    return ((judged == asked) & (likeness > threshold))[change].float().mean().item()
+        raise ValueError("every edit's target is the emotion that its input shows already: there is nothing to count")
+    return ((predicted == target) & (identity_similarity > threshold))[change].float().mean().item()

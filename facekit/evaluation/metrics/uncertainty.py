@@ -1,4 +1,4 @@
-"""E10: how far to trust a number measured on some faces, and whether a generator only remembers."""
+"""E10: confidence intervals of metrics, and how much of its training set a generator has memorised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and the interval in which it would mostly lie had other people been drawn."""
+    """An estimate with its confidence interval."""
 
     estimate: float
     low: float
@@ -31,10 +31,11 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap interval of a statistic (Efron 1979).
 
-    statistic  of all `values`, such as `torch.mean`
-    values     tensors with one row a face
-    persons    (N,): whole people are drawn instead of faces, as the faces of one person are not independent of
-               each other, and intervals that took them to be would be too narrow
+    statistic  function of all `values`, such as `torch.mean`
+    values     tensors with one row per face
+    persons    (N,) identities; if given, identities are resampled instead of faces (a cluster bootstrap). The faces of
+               one person are not independent, and intervals that assume independence are too narrow
+    level      confidence level
     """
     n = len(values[0])
     generator = torch.Generator().manual_seed(seed)
@@ -55,21 +56,21 @@ def _rows_by_person(persons: Tensor) -> tuple[Tensor, ...]:
 
 
 def nearest_training_faces(faces: Tensor, training: Tensor, batch: int = 1024) -> tuple[Tensor, Tensor]:
-    """The training face nearest to each face: Euclidean distances (N,) and indices (N,).
+    """The nearest training face of each face: Euclidean distances (N,) and indices (N,).
 
-    faces, training  (N, D) and (M, D): embeddings, or pictures flattened
+    faces, training  (N, D) and (M, D): embeddings, or flattened images
     """
     nearest = [torch.cdist(part, training).min(1) for part in faces.split(batch)]
     return torch.cat([found.values for found in nearest]), torch.cat([found.indices for found in nearest])
 
 
-def remembered_share(generated: Tensor, held_out: Tensor, training: Tensor, level: float = 0.01) -> float:
-    """Share of generated faces that lie nearer to a training face than only `level` of new real faces do.
+def memorised_share(generated: Tensor, held_out: Tensor, training: Tensor, level: float = 0.01) -> float:
+    """Share of generated faces that lie closer to a training face than the `level` quantile of held-out real faces.
 
-    Near `level` for a generator that remembers nothing; near 1 for one that repeats its training faces.
+    About `level` for a generator that memorises nothing; near 1 for one that repeats its training faces.
 
-    generated, held_out, training  (N, D), (K, D) and (M, D): embeddings, or pictures flattened
+    generated, held_out, training  (N, D), (K, D) and (M, D): embeddings, or flattened images
     """
-    usual, _ = nearest_training_faces(held_out, training)
+    reference, _ = nearest_training_faces(held_out, training)
     found, _ = nearest_training_faces(generated, training)
-    return (found < usual.quantile(level)).float().mean().item()
+    return (found < reference.quantile(level)).float().mean().item()

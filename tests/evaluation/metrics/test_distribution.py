@@ -34,7 +34,7 @@ def test_kid_grows_with_the_shift_and_is_unbiased():
     assert 0.02 < near < far
 
 
-def test_kid_repeats_itself_and_leaves_the_generator_alone():
+def test_kid_is_reproducible_and_leaves_the_global_random_state_alone():
     real, generated = gaussian(300, 5), gaussian(300, 6)
     state = torch.get_rng_state()
     first = kid(real, generated, subsets=5, subset_size=50)
@@ -44,14 +44,14 @@ def test_kid_repeats_itself_and_leaves_the_generator_alone():
 
 
 def test_inception_score_counts_classes():
-    sure = 50 * torch.eye(7).repeat(40, 1)
-    assert inception_score(sure, splits=1) == pytest.approx(7)
-    assert inception_score(sure) < 7  # parts of 28 pictures do not hold all classes alike
+    confident = 50 * torch.eye(7).repeat(40, 1)
+    assert inception_score(confident, splits=1) == pytest.approx(7)
+    assert inception_score(confident) < 7  # splits of 28 images do not hold all classes equally often
     assert inception_score(torch.zeros(280, 7)) == pytest.approx(1)
-    assert inception_score(sure[:1].repeat(280, 1)) == pytest.approx(1)
+    assert inception_score(confident[:1].repeat(280, 1)) == pytest.approx(1)
 
 
-def test_inception_is_never_fetched(tmp_path):
+def test_inception_weights_are_never_downloaded(tmp_path):
     with pytest.raises(FileNotFoundError, match="torch-fidelity"):
         inception_features(tmp_path / "none.pth")
 
@@ -67,9 +67,9 @@ def test_inception_weights_that_would_run_code_are_refused(tmp_path):
         inception_features(tmp_path / "evil.pth")
 
 
-def test_inception_weights_that_are_there_are_read(tmp_path, monkeypatch):
+def test_inception_weights_on_disk_are_loaded(tmp_path, monkeypatch):
     path = tmp_path / "weights-inception.pth"
-    with monkeypatch.context() as patch:  # the network without its file, so that one can be made
+    with monkeypatch.context() as patch:  # the network without its file, so that a file can be written
         patch.setattr(torch, "load", lambda *a, **k: {})
         patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *a, **k: None)
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path="none")

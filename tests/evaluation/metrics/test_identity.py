@@ -12,18 +12,18 @@ def normal(n, mean, seed):
 def test_the_threshold_passes_one_impostor_in_a_hundred():
     genuine, impostor = normal(20_000, 0.6, 0), normal(20_000, 0.2, 1)
     found = verification(genuine, impostor)
-    assert found.false_accepts == pytest.approx(0.01, abs=1e-3)
+    assert found.false_accept_rate == pytest.approx(0.01, abs=1e-3)
     assert found.threshold == pytest.approx(0.2 + 0.1 * 2.326, abs=0.01)  # the normal's 99th percentile
-    assert found.true_accepts == pytest.approx(0.953, abs=0.01)  # Φ(4 - 2.326)
+    assert found.true_accept_rate == pytest.approx(0.953, abs=0.01)  # Φ(4 - 2.326)
     assert found.auc == pytest.approx(0.9977, abs=1e-3)  # Φ(4 / √2)
 
 
 def test_no_more_impostors_pass_than_allowed():
     few = torch.tensor([0.1, 0.2, 0.3])
-    found = verification(torch.tensor([0.3, 0.4]), few, false_accepts=0.01)
+    found = verification(torch.tensor([0.3, 0.4]), few, false_accept_rate=0.01)
     assert found.threshold == pytest.approx(0.3)
-    assert found.false_accepts == 0
-    assert found.true_accepts == 0.5
+    assert found.false_accept_rate == 0
+    assert found.true_accept_rate == 0.5
 
 
 def test_cosine():
@@ -41,14 +41,14 @@ def test_content_distance_of_a_still_and_of_a_moving_video():
     assert acd_i(videos, source).tolist() == pytest.approx([0, 2**0.5 / 3])
 
 
-def test_edit_success_needs_both_and_counts_changes_only():
-    #        changed and kept, changed into another, as asked, not asked to change
-    asked = torch.tensor([3, 3, 3, 4])
-    present = torch.tensor([6, 6, 6, 4])
-    judged = torch.tensor([3, 3, 4, 4])
-    likeness = torch.tensor([0.9, 0.1, 0.9, 0.9])
-    assert edit_success(asked, present, judged, likeness, 0.5) == pytest.approx(1 / 3)
-    copied = edit_success(asked, present, present, torch.ones(4), 0.5)
-    assert copied == 0
+def test_edit_success_needs_emotion_and_identity_and_counts_changes_only():
+    # a success, identity lost, wrong emotion, no change requested
+    target = torch.tensor([3, 3, 3, 4])
+    input_emotion = torch.tensor([6, 6, 6, 4])
+    predicted = torch.tensor([3, 3, 4, 4])
+    similarity = torch.tensor([0.9, 0.1, 0.9, 0.9])
+    assert edit_success(target, input_emotion, predicted, similarity, 0.5) == pytest.approx(1 / 3)
+    unedited = edit_success(target, input_emotion, input_emotion, torch.ones(4), 0.5)
+    assert unedited == 0
     with pytest.raises(ValueError, match="nothing to count"):
-        edit_success(asked, asked, judged, likeness, 0.5)
+        edit_success(target, target, predicted, similarity, 0.5)
