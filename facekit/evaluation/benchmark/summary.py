@@ -107,9 +107,9 @@ def edits_summary(rows: pd.DataFrame) -> Numbers:
     """All of `EDIT_MEASURES`, and the same of further judges as `accuracy_NAME` and so on; by emotion, `recall`, and
     `f1_by_emotion` of every judge."""
     numbers = {measure.name: _plain(measure.over(rows)) for measure in (*EDIT_MEASURES, *_of_further_judges(rows))}
-    numbers["recall"] = rows.groupby("target", sort=False).right.mean().to_dict()
+    numbers["recall"] = rows.groupby("target", sort=False).correct.mean().to_dict()
     for suffix in ("", *_suffixes(rows, "predicted")):
-        scores = emotion_scores(_numbers(rows[f"judged{suffix}"]), _numbers(rows.target))
+        scores = emotion_scores(_numbers(rows[f"predicted{suffix}"]), _numbers(rows.target))
         target = rows.target.unique()
         numbers[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in target}
     return numbers
