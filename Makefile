@@ -1,10 +1,13 @@
 # Each target is one call; where there is no make, `python -m facekit --help` and README.md say the same.
 # Choose the interpreter with `make setup PYTHON=/path/to/python`; hand on arguments with `make batch ARGS="-p SEED=0,1"`.
 
-PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Ends with 0 on a Python that pyproject.toml's requires-python admits, and that can make .venv.
+CHECK := import ensurepip, sys, venv; v = sys.version_info[:3]; sys.exit(not (3, 11) <= v < (3, 15) or v == (3, 14, 1))
+NAMES := python3 python python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(or $(shell for p in $(NAMES); do $$p -c '$(CHECK)' 2>/dev/null && echo $$p && break; done),python3)
 FACEKIT := .venv/bin/python -m facekit
 .DEFAULT_GOAL := help
-.PHONY: setup run test browser-test lab app student batch bench weights lint clean help
+.PHONY: setup run test browser-test lab app student batch bench weights docs lint clean help
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
@@ -35,7 +38,10 @@ bench: .venv/ready  ## how fast this machine draws, loads and trains
 weights: .venv/ready  ## train again what ships in data/weights
 	@$(FACEKIT) weights $(ARGS)
 
-lint: .venv/ready  ## ruff's rules and format
+docs: .venv/ready  ## build the documentation as a site of HTML pages
+	@$(FACEKIT) docs $(ARGS)
+
+lint: .venv/ready  ## rules and format (ruff), and spelling (codespell)
 	@$(FACEKIT) lint
 
 clean:  ## remove .venv and caches; data/ and runs/ stay
@@ -46,7 +52,9 @@ help:  ## this list
 
 # The stamp is younger than what it was made from, so that a second call costs nothing.
 .venv/ready: requirements.txt pyproject.toml
-	@"$(PYTHON)" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo 'facekit needs Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv); name one with make setup PYTHON=/path/to/python' >&2; exit 1; }
+	@"$(PYTHON)" -c '$(CHECK)' 2>/dev/null || { echo "facekit needs Python 3.11 to 3.14 (not 3.14.1) with venv" \
+	"(Debian, Ubuntu: apt install python3-venv), and $(PYTHON) is $$("$(PYTHON)" -V 2>&1);" \
+	"name another with make setup PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "setting up .venv; torch is large, so the first time takes some minutes"
 	@"$(PYTHON)" -m venv .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check -q -r requirements.txt -e '.[dev]'

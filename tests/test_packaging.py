@@ -1,10 +1,15 @@
-"""The three lists of what facekit stands on agree, and the Makefile does what the README says."""
+"""The three lists of dependencies agree, every pin supports every supported Python, and the Makefile does what the
+README says."""
 
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
+import types
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import facekit
-from facekit.cli.maintenance import closure
+from facekit.cli import pins as pinning
+from facekit.cli.arguments import Mistake
+from facekit.cli.pins import closure, refusals, supported_pythons
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,6 +83,95 @@ def test_environment_has_the_same_packages_in_the_same_ranges():
     assert conda() == expected
 
 
+# ------------------------------------------------------------------------------------------------------ Python
+
+SUPPORTED = ["3.11.0", "3.11.2", "3.12.0", "3.13.0", "3.14.0"]
+# dataclasses of Python 3.14.1 have a regression, which networkx refuses.
+UNSUPPORTED = ["2.7.18", "3.10.13", "3.14.1", "3.15.0"]
+
+
+def test_pyproject_supports_python_3_11_to_3_14():
+    admitted = SpecifierSet(project()["requires-python"])
+    assert [version for version in [*SUPPORTED, *UNSUPPORTED] if admitted.contains(version)] == SUPPORTED
+    assert {f"{version.major}.{version.minor}" for version in supported_pythons()} == {"3.11", "3.12", "3.13", "3.14"}
+    assert set(map(Version, SUPPORTED)) <= set(supported_pythons())
+
+
+def test_every_pinned_distribution_supports_every_supported_python():
+    installed = {metadata_of(distribution)[0]: distribution for distribution in metadata.distributions()}
+    as_pinned = {name: installed[name] for name, version in pins().items() if version_of(installed, name) == version}
+    stated = {name: metadata_of(distribution)[1] for name, distribution in as_pinned.items()}
+    assert refusals(stated, supported_pythons()) == {}
+
+
+def metadata_of(distribution: metadata.Distribution) -> tuple[str, str | None]:
+    return canonicalize_name(distribution.metadata["Name"]), distribution.metadata["Requires-Python"]
+
+
+def version_of(installed: dict[str, metadata.Distribution], name: str) -> str | None:
+    """The installed version, without the part that names a build ("+cpu"); None for what is not installed."""
+    return installed[name].version.partition("+")[0] if name in installed else None
+
+
+def test_a_version_that_excludes_one_release_is_refused():
+    # soupsieve 4.1.1 and networkx 3.6.1 as published; Debian 12 comes with Python 3.11.2
+    stated = {"soupsieve": ">=3.11.5", "networkx": "!=3.14.1,>=3.11", "six": None, "next": ">=3.11,<3.14"}
+    assert refusals(stated, supported_pythons()) == {"soupsieve": Version("3.11.0"), "next": Version("3.14.0")}
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with a pyproject.toml and pins of its own."""
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    monkeypatch.setattr(pinning, "checkout", lambda: tmp_path)
+    return tmp_path
+
+
+def test_pin_writes_what_is_installed(checkout):
+    (checkout / "requirements.txt").write_text("")
+    pinning.pin()
+    written = (checkout / "requirements.txt").read_text()
+    assert f"numpy=={metadata.version('numpy')}\n" in written
+    assert f"aiohttp=={metadata.version('aiohttp')}\n" in written  # which papermill needs on Python 3.12 alone
+    assert "nvidia" not in written
+
+
+def test_pin_refuses_a_version_that_a_supported_python_cannot_install(checkout, monkeypatch):
+    before = (checkout / "requirements.txt").read_text()
+    monkeypatch.setattr(pinning, "closure", lambda *_, **__: {"soupsieve": "4.1.1"})
+    monkeypatch.setattr(metadata, "metadata", lambda name: {"Requires-Python": ">=3.11.5"})
+    with pytest.raises(Mistake, match=r"^soupsieve 4\.1\.1 does not support Python 3\.11\.0\. facekit"):
+        pinning.pin()
+    assert (checkout / "requirements.txt").read_text() == before
+
+
+def test_pin_names_a_package_that_another_python_needs(checkout, monkeypatch):
+    def closure(*_, **__):
+        raise metadata.PackageNotFoundError("aiohttp")
+
+    monkeypatch.setattr(pinning, "closure", closure)
+    with pytest.raises(Mistake, match=r"^aiohttp is needed on some supported Python"):
+        pinning.pin()
+
+
+@pytest.mark.parametrize("version", [*SUPPORTED, *UNSUPPORTED])
+def test_pip_stops_at_once_on_an_unsupported_python(monkeypatch, version):
+    called = []
+    monkeypatch.setitem(sys.modules, "setuptools", types.SimpleNamespace(setup=lambda: called.append(version)))
+    monkeypatch.setattr(sys, "version_info", tuple(map(int, version.split("."))))
+    if version in SUPPORTED:
+        runpy.run_path(str(ROOT / "setup.py"))
+        assert called == [version]
+    else:
+        with pytest.raises(SystemExit, match=rf"needs Python 3\.11 to 3\.14.*this is Python {re.escape(version)}$"):
+            runpy.run_path(str(ROOT / "setup.py"))
+        assert called == []
+
+
+# ------------------------------------------------------------------------------------------------------- other
+
+
 def test_torch_of_2_11_will_do():
     assert wanted()["torch"].contains("2.11.0")
 
@@ -134,12 +230,54 @@ def test_set_up_happens_once_and_again_when_the_requirements_change(copy):
 def test_an_interpreter_that_will_not_do_is_named_before_anything_is_made(copy):
     done = make(copy, "run", "PYTHON=false")
     assert done.returncode != 0
-    assert "needs Python 3.11 or newer" in done.stderr
+    assert "needs Python 3.11 to 3.14" in done.stderr
     assert calls(copy) == []
 
 
+def pretend(path: Path, version: str) -> Path:
+    """An interpreter that says that it is another version, and only writes down its other calls."""
+    numbers = ", ".join(version.split("."))
+    path.write_text(
+        "#!/bin/sh\n"
+        f'case "$1" in -c) exec "{sys.executable}" -c "import sys; sys.version_info = ({numbers}); $2";; esac\n'
+        f'case "$1" in -V) echo Python {version};; *) echo "${{0##*/}} $@" >> calls.txt;; esac\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
 @needs_make
-@pytest.mark.parametrize("target", ["run", "test", "lab", "batch", "bench", "weights", "lint"])
+@pytest.mark.parametrize("version", [*SUPPORTED, *UNSUPPORTED])
+def test_make_stops_at_once_on_an_unsupported_python(copy, tmp_path, version):
+    done = make(copy, "setup", f"PYTHON={pretend(tmp_path / 'other', version)}")
+    assert (done.returncode == 0) == (version in SUPPORTED)
+    if version in SUPPORTED:
+        assert "other -m venv .venv" in calls(copy)
+    else:
+        assert "needs Python 3.11 to 3.14 (not 3.14.1) with venv" in done.stderr
+        assert f"is Python {version}; name another with make setup PYTHON=" in done.stderr
+        assert calls(copy) == []
+
+
+@needs_make
+def test_make_finds_a_python_that_will_do(copy, tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("make", "sh", "touch", "bash"):
+        (folder / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(folder))
+    assert "needs Python 3.11 to 3.14" in make(copy, "setup").stderr
+    pretend(folder / "python3", "3.10.13")
+    assert "python3 is Python 3.10.13" in make(copy, "setup").stderr
+    assert calls(copy) == []
+    pretend(folder / "python3.12", "3.12.0")
+    pretend(folder / "python3.15", "3.15.0")
+    assert make(copy, "setup").returncode == 0
+    assert calls(copy)[0] == "python3.12 -m venv .venv"
+
+
+@needs_make
+@pytest.mark.parametrize("target", ["run", "test", "lab", "batch", "bench", "weights", "docs", "lint"])
 def test_each_target_is_one_call_of_facekit(copy, target):
     (copy / ".venv" / "ready").touch()
     assert make(copy, target, "ARGS=--jobs 3").returncode == 0
