@@ -1,7 +1,7 @@
-"""Losses of two networks against each other: a critic that tells real pictures from made ones, and their maker.
+"""Adversarial losses of a discriminator, which separates real from generated images, and of a generator.
 
-A critic's scores are high for what it takes to be real. They may have any shape, such as one number for each patch:
-the losses are means over all of them.
+The discriminator's scores are high for images that it takes to be real. Scores may have any shape, such as one score
+per patch: every loss is the mean over all scores. With the Wasserstein loss, the discriminator is called a critic.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 ADVERSARIAL = ("wasserstein", "hinge", "logistic", "least_squares")
-"""Wasserstein distance (Arjovsky 2017; needs `gradient_penalty`); hinge (Lim & Ye 2017, as in Miyato 2018, eq. 16 and
-17); logistic, for the maker in the form that does not saturate (Goodfellow 2014, §3); least squares (Mao 2017, as in
-CycleGAN)."""
+"""Wasserstein distance (Arjovsky 2017; needs `gradient_penalty`); hinge loss (Lim & Ye 2017; Miyato 2018, eq. 16 and
+17); logistic loss, for the generator in its non-saturating form (Goodfellow 2014, §3); least squares (Mao 2017, used
+by CycleGAN)."""
 
 
-def discriminator_loss(real: Tensor, made: Tensor, kind: str) -> Tensor:
-    """What the critic minimises, of its scores of real and of made pictures. Raises `KeyError` for an unknown kind."""
-    of_real, of_made = _DISCRIMINATOR[kind]
-    return of_real(real.float()).mean() + of_made(made.float()).mean()
+def discriminator_loss(real: Tensor, generated: Tensor, kind: str) -> Tensor:
+    """The discriminator's loss, given its scores of real and of generated images.
+
+    kind  one of `ADVERSARIAL`; raises `KeyError` for any other
+    """
+    loss_on_real, loss_on_generated = _DISCRIMINATOR[kind]
+    return loss_on_real(real.float()).mean() + loss_on_generated(generated.float()).mean()
 
 
-def generator_loss(made: Tensor, kind: str) -> Tensor:
-    """What the maker of pictures minimises, of the critic's scores. Raises `KeyError` for an unknown kind."""
-    return _GENERATOR[kind](made.float()).mean()
+def generator_loss(generated: Tensor, kind: str) -> Tensor:
+    """The generator's loss, given the discriminator's scores of generated images. `kind` as in `discriminator_loss`."""
+    return _GENERATOR[kind](generated.float()).mean()
 
 
 _DISCRIMINATOR: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
-    "wasserstein": (torch.neg, lambda made: made),
-    "hinge": (lambda real: F.relu(1 - real), lambda made: F.relu(1 + made)),
+    "wasserstein": (torch.neg, lambda generated: generated),
+    "hinge": (lambda real: F.relu(1 - real), lambda generated: F.relu(1 + generated)),
     "logistic": (lambda real: F.softplus(-real), F.softplus),
     "least_squares": (lambda real: (real - 1).square(), torch.square),
 }
@@ -39,35 +42,36 @@ _DISCRIMINATOR: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], T
 _GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
     "wasserstein": torch.neg,
     "hinge": torch.neg,
-    "logistic": lambda made: F.softplus(-made),
-    "least_squares": lambda made: (made - 1).square(),
+    "logistic": lambda generated: F.softplus(-generated),
+    "least_squares": lambda generated: (generated - 1).square(),
 }
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Tensor) -> Tensor:
-    """How far the critic's slope between real and made pictures, both (N, C, H, W), is from 1 (Gulrajani 2017, eq. 3).
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor) -> Tensor:
+    """Squared difference of 1 and the critic's gradient norm between real and generated images (Gulrajani 2017, eq. 3).
 
-    One place is drawn on the line from each real picture to a made one. The gradient is of the sum of a picture's
-    scores, as in StarGAN's code, and is differentiated again for the critic's weights: call the critic by a method
-    that computes in single precision.
+    The gradient is taken at one random point on the line from each real image to a generated one, both (N, C, H, W).
+    It is the gradient of the sum of an image's scores, as in StarGAN's code. The penalty is differentiated again with
+    respect to the critic's weights, so `critic` must compute in single precision.
     """
-    share = torch.rand(len(real), 1, 1, 1, device=real.device)
-    norms = _slopes(critic, torch.lerp(made.detach(), real, share)).flatten(1).norm(dim=1)
+    weight_of_real = torch.rand(len(real), 1, 1, 1, device=real.device)
+    norms = _input_gradients(critic, torch.lerp(generated.detach(), real, weight_of_real)).flatten(1).norm(dim=1)
     return (norms - 1).square().mean()
 
 
-def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """The critic's squared slope at real pictures (N, C, H, W): R1 (Mescheder 2018, eq. 9), without its γ / 2.
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """R1: the squared norm of the discriminator's gradient at real images (N, C, H, W) (Mescheder 2018, eq. 9).
 
-    The slope is that of the mean of a picture's scores: of their sum it would grow with the square of how many patches
-    a critic judges. Computed "lazily", every k-th step and k times as heavy (Karras 2020, appendix B), it costs little.
+    The factor γ / 2 is left to the caller. The gradient is that of the *mean* of an image's scores; that of their sum
+    would grow with the number of patches. Lazy regularisation, every k-th step with k times the weight (Karras 2020,
+    appendix B), makes the penalty cheap.
     """
-    mean = lambda images: critic(images).reshape(len(images), -1).mean(1)  # noqa: E731
-    return _slopes(mean, real).square().flatten(1).sum(1).mean()
+    mean_score = lambda images: discriminator(images).reshape(len(images), -1).mean(1)  # noqa: E731
+    return _input_gradients(mean_score, real).square().flatten(1).sum(1).mean()
 
 
-def _slopes(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """How each picture's summed score changes with its pixels, (N, C, H, W)."""
+def _input_gradients(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Gradient of each image's summed scores with respect to its pixels, (N, C, H, W)."""
     images = images.detach().float().requires_grad_()
-    [slopes] = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return slopes
+    [gradients] = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradients

@@ -1,4 +1,4 @@
-"""Losses of diffusion models: how far a network's answer to a noisy picture is from what it should be."""
+"""Losses of diffusion models: the error of a denoising network's prediction."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from torch import Tensor
 
 
 def denoising_loss(output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean square error of a network's answer (N, ...) (Ho 2020, eq. 14).
+    """Mean squared error of a network's prediction (N, ...) (Ho 2020, eq. 14).
 
-    weights  (N,) by which the pictures count, such as `min_snr_weights`; the mean is over N, not over their sum
+    weights  (N,) weight of each image, such as `min_snr_weights`; the weighted errors are divided by N, not by the
+             sum of the weights
     """
     error = (output.float() - target).square().flatten(1).mean(1)  # (N,)
     return (error if weights is None else weights * error).mean()
 
 
 def min_snr_weights(snr: Tensor, prediction: str, gamma: float = 5.0) -> Tensor:
-    """Weights that keep nearly clean pictures from ruling the loss: min-SNR-γ (Hang 2023, §3.4).
+    """Min-SNR-γ weights, which keep nearly clean images from dominating the loss (Hang 2023, §3.4).
 
-    The clean picture's error counts min(SNR, γ); what that means for the other predictions follows from how their
-    errors compare: 1 / SNR of it for the noise's, 1 / (SNR + 1) for the velocity's.
+    The error of the predicted clean image has the weight min(SNR, γ). The weights of the other predictions follow from
+    the ratio of their errors to it: the weight is divided by SNR for the noise and by SNR + 1 for the velocity.
 
-    snr         (N,) signal-to-noise ratio of each picture, `NoiseSchedule.snr`
+    snr         (N,) signal-to-noise ratio of each image, `NoiseSchedule.snr`
     prediction  "noise", "clean" or "velocity": what the network predicts
 
     Returns (N,). Raises `KeyError` for another prediction.

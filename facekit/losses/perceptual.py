@@ -1,4 +1,4 @@
-"""Losses on what a network makes of two pictures, in place of their pixels."""
+"""Losses that compare two images by a network's feature maps instead of by pixels."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def perceptual_distance(maps: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
-    """How far apart two pictures lie in a network's feature maps, by picture: (N,), at least 0.
+def perceptual_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
+    """Perceptual distance of each pair of images, (N,), at least 0 (LPIPS: Zhang 2018, eq. 1, all channel weights 1).
 
-    Zhang 2018, eq. 1, with all channel weights 1: at each place of each map the features are scaled to length 1,
-    the squared distance is averaged over places, and the maps are summed.
+    At each position of each map, the features are scaled to length 1. The squared distance is averaged over positions
+    and summed over maps.
 
-    maps, others  the same maps of both pictures, each (N, C_i, H_i, W_i)
+    features, reference  the same feature maps of both images, each (N, C_i, H_i, W_i)
     """
-    return sum(_unit_distance(a, b) for a, b in zip(maps, others, strict=True))
+    return sum(_normalised_distance(a, b) for a, b in zip(features, reference, strict=True))
 
 
-def _unit_distance(a: Tensor, b: Tensor) -> Tensor:
+def _normalised_distance(a: Tensor, b: Tensor) -> Tensor:
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
     return (a - b).square().sum(1).mean((-2, -1))
 
 
-def feature_distance(maps: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of two pictures' feature maps, added up over the maps: one number.
+def feature_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of feature maps, summed over the maps: one number (P2, eq. 5).
 
-    P2's eq. 5 as it must be meant. As printed it adds up the maps of each picture first, which have different shapes,
-    and takes the difference of the sums.
+    As printed, eq. 5 first sums the maps of each image and then takes the difference. The maps differ in shape, so
+    the difference must be taken map by map.
 
-    maps, others  the same maps of both pictures, each (N, C_i, H_i, W_i)
+    features, reference  the same feature maps of both images, each (N, C_i, H_i, W_i)
     """
-    return sum(F.l1_loss(a.float(), b.float()) for a, b in zip(maps, others, strict=True))
+    return sum(F.l1_loss(a.float(), b.float()) for a, b in zip(features, reference, strict=True))
