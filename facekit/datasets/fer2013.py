@@ -20,7 +20,7 @@ from facekit.datasets.records import tabulate
 from facekit.datasets.sources import Problems, Source, first_existing, logger
 from facekit.datasets.stored import StoredFaces, Table
 from facekit.faces.emotions import dataset_code_to_index
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 
 _SIDE = 48
 _FILES = ("fer2013.csv", "fer2013.csv.gz", "icml_face_data.csv", "icml_face_data.csv.gz")

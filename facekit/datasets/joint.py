@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from facekit.datasets.base import FaceDataset, open_dataset
-from facekit.faces.expression import DOMAINS
 from facekit.faces.faces import Faces
+from facekit.faces.parts import DOMAINS
 
 
 class JointFaces(FaceDataset):

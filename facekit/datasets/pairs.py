@@ -14,7 +14,7 @@ from facekit.datasets.pictures import PICTURE_SUFFIXES, BadPicture, read_picture
 from facekit.datasets.sources import EmptySplit, Problems, Source
 from facekit.datasets.stored import StoredFaces, Table
 from facekit.faces.emotions import emotion_index
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 
 _SIDE = 64
 _SHOWN = ("neutral", "happy")

@@ -19,7 +19,7 @@ from facekit.datasets.cache import cached_arrays, file_stamp
 from facekit.datasets.pictures import BadPicture, read_picture, to_array
 from facekit.datasets.sources import EmptySplit, Problems, Source, logger
 from facekit.datasets.stored import Table
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 
 _VERSION = 1  # of the cache: raise it when the same files come out as other bytes
 

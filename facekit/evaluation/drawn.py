@@ -20,10 +20,10 @@ from facekit.evaluation.judges import Judge, Recogniser
 from facekit.evaluation.metrics.emotion import emotion_scores
 from facekit.evaluation.metrics.identity import pair_similarities, verification
 from facekit.evaluation.metrics.uncertainty import bootstrap
-from facekit.faces.augment import moved
+from facekit.faces.augment import transformed
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces, to_gray, to_uint8
-from facekit.faces.landmarks import PARTS, eye_middles, mirror_landmarks
+from facekit.faces.landmarks import PARTS, eye_centres, mirror_landmarks
 
 Measure = dict[str, object]
 
@@ -93,7 +93,7 @@ def scaled(faces: Faces, factor: float) -> Faces:
 
 def _moved(faces: Faces, factor: float, across: float, down: float) -> Faces:
     n, shift = len(faces), torch.tensor([across, down]) * (2 / faces.size)
-    return moved(faces, torch.zeros(n), torch.full((n,), float(factor)), shift.expand(n, 2))
+    return transformed(faces, torch.zeros(n), torch.full((n,), float(factor)), shift.expand(n, 2))
 
 
 def blurred(faces: Faces, sigma: float) -> Faces:
@@ -131,7 +131,7 @@ def points_lost(judge: Judge, faces: Faces) -> Measure:
 
 def displacements(found: Tensor, true: Tensor) -> Tensor:
     """How far found landmarks (N, 68, 2) lie from the true ones, in distances between the true centres of the eyes."""
-    left, right = eye_middles(true)
+    left, right = eye_centres(true)
     between = (left - right).norm(dim=-1)
     return (found - true) / between[:, None, None]
 
@@ -204,7 +204,7 @@ def aligned(faces: Faces) -> Faces:
     """
     if faces.landmarks is None:
         raise ValueError("faces are aligned by their landmarks, and these have none")
-    left, right = eye_middles(faces.landmarks)
+    left, right = eye_centres(faces.landmarks)
     # A similarity from the aligned picture back: half the way across is right - left, and down is that turned by 90°.
     across = (right - left) / (2 * EYES_APART)
     back = torch.stack([across, across.flip(1) * across.new_tensor([-1, 1])], 2)  # (N, 2, 2)

@@ -14,7 +14,7 @@ from facekit.evaluation.benchmark import Benchmark, Panel, evaluate, synthetic_b
 from facekit.evaluation.benchmark.benchmarks import FACES
 from facekit.evaluation.benchmark.summary import flat
 from facekit.evaluation.benchmark.table import benchmark_for
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 from facekit.models.gans.adversarial import Collapsed
 from facekit.models.gans.mma_gan import ABLATION
 from facekit.models.gans.stargan import JOINT, VARIANTS
@@ -146,7 +146,7 @@ def _benchmarks(data: str, faces: int | None, generator: Generator) -> Iterator[
             yield f": {domain} to {goal or domain}", benchmark
 
 
-def at_length(name: str) -> pd.DataFrame:
+def recorded_runs(name: str) -> pd.DataFrame:
     """The runs of an experiment whose results come with the project, a row each as in `runs.csv`:
     `data/experiments/NAME.csv`. The sheet of its first seed is `NAME.png` beside it; README says how they were made."""
     return pd.read_csv(checkout() / "data" / "experiments" / f"{name}.csv")

@@ -1,4 +1,17 @@
-"""The vocabulary of faces: emotions, action units, landmarks, `Expression`, `Faces` and their augmentation."""
+"""The vocabulary of faces, which every other package uses.
+
+emotions         emotion categories, synonyms, label orders of datasets, compound emotions
+action_units     FACS action units, action-unit vectors, FACS codes
+prototypes       the action units of each emotion (EMFACS)
+landmarks        the 68 iBUG landmarks
+expression       `Expression`: the target expression that every generator takes
+parts            the parts of an expression, with their shapes and ranges
+conversions      emotion weights, intensities and action units: from one to another
+timeline         keyframes and easing of sequences
+expression_text  the printed form of an expression
+faces            `Faces`: a batch of images with their annotations
+augment          augmentation of `Faces`
+"""
 
 from facekit.faces.action_units import (
     ACTION_UNIT_COLUMNS,
@@ -10,7 +23,7 @@ from facekit.faces.action_units import (
     mirrored_columns,
     parse_facs,
 )
-from facekit.faces.augment import RECIPES, Recipe, augment, augmentation, mirrored, moved
+from facekit.faces.augment import RECIPES, Recipe, augment, augmentation, mirrored, transformed
 from facekit.faces.emotions import (
     COLORS,
     COMPOUND_EMOTIONS,
@@ -22,10 +35,12 @@ from facekit.faces.emotions import (
     emotion_index,
     emotion_name,
 )
-from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression, smoothstep
+from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces, from_uint8, resize, to_gray, to_rgb, to_uint8
-from facekit.faces.landmarks import LEFT_EYE, OUTER_CORNERS, PARTS, RIGHT_EYE, eye_middles, mirror_landmarks
+from facekit.faces.landmarks import LEFT_EYE, OUTER_CORNERS, PARTS, RIGHT_EYE, eye_centres, mirror_landmarks
+from facekit.faces.parts import DOMAINS
 from facekit.faces.prototypes import PROTOTYPES, prototype_matrix
+from facekit.faces.timeline import smoothstep
 
 __all__ = [
     "ACTION_UNITS",
@@ -56,12 +71,11 @@ __all__ = [
     "dataset_code_to_index",
     "emotion_index",
     "emotion_name",
-    "eye_middles",
+    "eye_centres",
     "from_uint8",
     "mirror_landmarks",
     "mirrored",
     "mirrored_columns",
-    "moved",
     "parse_facs",
     "prototype_matrix",
     "resize",
@@ -69,4 +83,5 @@ __all__ = [
     "to_gray",
     "to_rgb",
     "to_uint8",
+    "transformed",
 ]

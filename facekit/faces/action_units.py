@@ -1,7 +1,7 @@
 """The facial action units (AUs) of FACS: their names, muscles and sides, action-unit vectors, and FACS codes.
 
-All code refers to an action unit by its number or column name, through `action_unit_columns`; no other module hard-codes
-a column index.
+All code refers to an action unit by its number or column name, through `action_unit_columns`; no other module
+hard-codes a column index.
 
 Source  Ekman, Friesen & Hager, *Facial Action Coding System*, 2002 (units, muscles, intensity letters A to E).
 """
@@ -13,19 +13,27 @@ from dataclasses import dataclass
 
 import torch
 
+
 @dataclass(frozen=True)
 class ActionUnit:
-    """One action unit of FACS: what it is called, the muscle behind it, and whether its sides act apart."""
+    """One action unit of FACS.
+
+    number  FACS number
+    name    FACS name
+    muscle  the facial muscles that produce it
+    region  "brow", "eye", "cheek", "nose" or "mouth"
+    sided   whether the left and right sides can act independently
+    """
 
     number: int
     name: str
     muscle: str
-    region: str  # "brow", "eye", "cheek", "nose" or "mouth"
+    region: str
     sided: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns in an action-unit vector: left and right, or one where the unit lies on the midline."""
+        """Names of its columns in an action-unit vector: left and right, or a single one for a unit on the midline."""
         code = f"AU{self.number}"
         return (f"{code}L", f"{code}R") if self.sided else (code,)
 
@@ -54,20 +62,21 @@ ACTION_UNITS = (
 )
 
 ACTION_UNIT_COLUMNS = tuple(column for unit in ACTION_UNITS for column in unit.columns)
-"""Names of the columns of an action-unit vector, such as `AU12L`. Left is the person's own left: where the
-face is not mirrored, the right half of the picture."""
+"""Names of the columns of an action-unit vector, such as `AU12L`.
+
+Left and right are those of the person: the left side of the face appears in the right half of the image."""
 
 _COLUMN_INDEX = {column: i for i, column in enumerate(ACTION_UNIT_COLUMNS)}
 _UNIT_BY_NUMBER = {unit.number: unit for unit in ACTION_UNITS}
 
 LETTERS = {"A": 0.2, "B": 0.4, "C": 0.6, "D": 0.8, "E": 1.0}
-"""FACS's five letters (trace, slight, marked, severe, maximum) as strengths."""
+"""The five intensity letters of FACS (trace, slight, marked, severe, maximum) as numbers in [0, 1]."""
 
 
 def action_unit_columns(unit: str | int) -> tuple[int, ...]:
-    """The columns that a unit occupies: both sides for `12` or `"AU12"`, one for `"AU12L"`.
+    """Column indices of an action unit: both sides for `12` or `"AU12"`, one side for `"AU12L"`.
 
-    Raises `ValueError` for a unit that the suite does not have.
+    Raises `ValueError` for an unknown unit.
 
     >>> action_unit_columns("AU1"), action_unit_columns("AU1R"), action_unit_columns(1)
     ((0, 1), (1,), (0, 1))
@@ -78,26 +87,30 @@ def action_unit_columns(unit: str | int) -> tuple[int, ...]:
     if code.isdigit() and int(code) in _UNIT_BY_NUMBER:
         return tuple(_COLUMN_INDEX[column] for column in _UNIT_BY_NUMBER[int(code)].columns)
     known = ", ".join(str(unit.number) for unit in ACTION_UNITS)
-    raise ValueError(f"{unit!r} is no action unit of this suite; it has {known}, some with a side as in 'AU12L'")
+    raise ValueError(f"unknown action unit {unit!r}; use one of {known}, with a side where it has two, as in 'AU12L'")
 
 
-def action_unit_vector(strengths: dict[str | int, float]) -> torch.Tensor:
-    """Strengths by unit as one vector of shape (A,), A = `len(ACTION_UNIT_COLUMNS)`, in [0, 1].
+def action_unit_vector(intensities: dict[str | int, float]) -> torch.Tensor:
+    """A vector of action-unit intensities, shape (A,) with A = `len(ACTION_UNIT_COLUMNS)`, from intensities by unit.
+
+    Raises `ValueError` for an unknown unit or an intensity outside [0, 1].
 
     >>> action_unit_vector({"AU12L": 0.5})[action_unit_columns("AU12")[0]].item()
     0.5
     """
     vector = torch.zeros(len(ACTION_UNIT_COLUMNS))
-    for unit, strength in strengths.items():
-        if not 0 <= strength <= 1:
-            raise ValueError(f"action unit {unit} has strength {strength}; strengths lie between 0 and 1")
-        vector[list(action_unit_columns(unit))] = float(strength)
+    for unit, intensity in intensities.items():
+        if not 0 <= intensity <= 1:
+            raise ValueError(f"the intensity of action unit {unit} is {intensity}; it must lie in [0, 1]")
+        vector[list(action_unit_columns(unit))] = float(intensity)
     return vector
 
 
 def parse_facs(code: str) -> torch.Tensor:
-    """A FACS code such as `"1+2+5B+R14"` as a vector of shape (A,): a letter gives the strength, none means E;
-    a leading L or R means that side alone.
+    """Convert a FACS code such as `"1+2+5B+R14"` to an action-unit vector of shape (A,).
+
+    A letter gives the intensity, E if absent; a leading L or R restricts the unit to that side. Raises `ValueError`
+    for text that is not a FACS code, or an unknown unit.
 
     >>> parse_facs("12D")[list(action_unit_columns(12))].tolist()
     [0.800000011920929, 0.800000011920929]
@@ -113,8 +126,6 @@ def parse_facs(code: str) -> torch.Tensor:
 
 
 def mirrored_columns() -> list[int]:
-    """For each column, the column of the same unit on the other side: the order of a face seen in a mirror."""
+    """The permutation of columns that a horizontal flip of the face causes: left and right sides are swapped."""
     swap = {"L": "R", "R": "L"}
     return [_COLUMN_INDEX.get(c[:-1] + swap.get(c[-1], c[-1]), i) for i, c in enumerate(ACTION_UNIT_COLUMNS)]
-
-

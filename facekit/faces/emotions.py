@@ -8,15 +8,17 @@ Source  Du, Tao & Martinez, *Compound facial expressions of emotion*, PNAS 111(1
 from __future__ import annotations
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
-"""The suite's one order: FER-2013's seven, then contempt (which FER-2013 does not have)."""
+"""The emotion categories in the fixed order of the library: the seven of FER-2013, then contempt.
+
+Labels, weight files and published metrics depend on this order."""
 
 PROTOCOL_EMOTIONS = EMOTIONS[:7]
-"""What the protocol, the shipped weights and the judge E2 use."""
+"""The seven emotions of the evaluation protocol, of the shipped weights and of the emotion classifier E2."""
 
 NEUTRAL = EMOTIONS.index("neutral")
 """Index of the neutral face."""
 
-# Okabe & Ito's palette (2008), told apart with any of the common colour-vision deficiencies.
+# The palette of Okabe & Ito (2008), whose colours can be distinguished with any common colour-vision deficiency.
 COLORS = {
     "angry": "#D55E00",
     "disgust": "#009E73",
@@ -42,9 +44,9 @@ _CANONICAL = {word: name for name, words in _SYNONYMS.items() for word in (name,
 
 
 def emotion_name(word: str) -> str:
-    """The suite's name for an emotion that a dataset or a person calls by another word.
+    """The name in `EMOTIONS` of an emotion given by any of its synonyms, in any case.
 
-    Raises `ValueError` for a word that names no emotion.
+    Raises `ValueError` for an unknown word.
 
     >>> emotion_name("Joy"), emotion_name("contemptuous")
     ('happy', 'contempt')
@@ -52,11 +54,13 @@ def emotion_name(word: str) -> str:
     try:
         return _CANONICAL[word.strip().lower()]
     except KeyError:
-        raise ValueError(f"{word!r} names no emotion; use one of {', '.join(EMOTIONS)}") from None
+        raise ValueError(f"{word!r} is not the name of an emotion; use one of {', '.join(EMOTIONS)}") from None
 
 
 def emotion_index(word: str) -> int:
-    """Index into `EMOTIONS` of an emotion by any of its names.
+    """Index into `EMOTIONS` of an emotion given by any of its synonyms.
+
+    Raises `ValueError` for an unknown word.
 
     >>> emotion_index("anger"), emotion_index("contempt")
     (0, 7)
@@ -64,7 +68,7 @@ def emotion_index(word: str) -> int:
     return EMOTIONS.index(emotion_name(word))
 
 
-# Each dataset's own codes, in its own order; None marks codes that are no emotion.
+# The emotion of each numeric label, for each dataset; None for labels that do not stand for an emotion.
 DATASET_LABELS: dict[str, tuple[str | None, ...]] = {
     "fer2013": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
     "ckplus": ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"),
@@ -78,22 +82,22 @@ DATASET_LABELS: dict[str, tuple[str | None, ...]] = {
 
 
 def dataset_code_to_index(dataset: str, code: int) -> int:
-    """A dataset's own numeric label as an index into `EMOTIONS`; -1 for a code that is no emotion.
+    """Convert the numeric label of a dataset to an index into `EMOTIONS`; -1 for a label that is not an emotion.
 
-    Raises `ValueError` for an unknown dataset or a code outside its range.
+    Raises `ValueError` for an unknown dataset or a label out of range.
 
     >>> EMOTIONS[dataset_code_to_index("ckplus", 5)]
     'happy'
     """
     if dataset not in DATASET_LABELS:
-        raise ValueError(f"no label order is known for {dataset!r}; known: {', '.join(DATASET_LABELS)}")
+        raise ValueError(f"the label order of {dataset!r} is unknown; known datasets: {', '.join(DATASET_LABELS)}")
     labels = DATASET_LABELS[dataset]
     if not 0 <= code < len(labels):
         raise ValueError(f"label {code} is out of range for {dataset}, which has 0 to {len(labels) - 1}")
     return -1 if labels[code] is None else EMOTIONS.index(labels[code])
 
 
-# Du 2014, table 1: pairs of basic emotions that people name and show apart from either.
+# Du 2014, table 1: compound emotions, each a combination of two basic emotions that observers distinguish from both.
 COMPOUND_EMOTIONS: dict[str, tuple[str, str]] = {
     "happily surprised": ("happy", "surprise"),
     "happily disgusted": ("happy", "disgust"),

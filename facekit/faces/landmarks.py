@@ -1,4 +1,7 @@
-"""The 68 landmarks of a face in the iBUG order (Sagonas 2016): which is which, and which becomes which in a mirror."""
+"""The 68 facial landmarks in the iBUG order: names of their groups, and mirroring.
+
+Source  Sagonas et al., *300 faces in-the-wild challenge: database and results*, Image and Vision Computing 47, 2016.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import torch
 from torch import Tensor
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
-"""As the picture has them."""
+"""The eyes at the left and at the right of the image."""
 
 PARTS = {
     "outline": slice(0, 17),
@@ -15,12 +18,12 @@ PARTS = {
     "eyes": slice(36, 48),
     "mouth": slice(48, 68),
 }
-"""The points by part of the face."""
+"""The landmarks of each part of the face."""
 
 OUTER_CORNERS = (36, 45)
-"""Of the eyes: 300-W measures errors by their distance."""
+"""The outer corners of the eyes; 300-W normalises errors by their distance."""
 
-# The point that each becomes in a mirror.
+# The landmark that each becomes in the horizontally flipped image.
 _MIRRORED = (
     *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
@@ -29,11 +32,11 @@ _MIRRORED = (
 
 
 def mirror_landmarks(landmarks: Tensor) -> Tensor:
-    """Landmarks (..., 68, 2) in [-1, 1] of the picture flipped left to right."""
+    """Landmarks (..., 68, 2) in [-1, 1] of the horizontally flipped image."""
     flipped = landmarks[..., _MIRRORED, :]
     return torch.stack([-flipped[..., 0], flipped[..., 1]], dim=-1)
 
 
-def eye_middles(landmarks: Tensor) -> tuple[Tensor, Tensor]:
-    """Of landmarks (..., 68, 2) the middles (..., 2) of the eye at the picture's left and of that at its right."""
+def eye_centres(landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres (..., 2) of the eyes at the left and at the right of the image, from landmarks (..., 68, 2)."""
     return landmarks[..., LEFT_EYE, :].mean(-2), landmarks[..., RIGHT_EYE, :].mean(-2)

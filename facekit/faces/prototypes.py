@@ -15,10 +15,11 @@ import torch
 from facekit.faces.action_units import parse_facs
 from facekit.faces.emotions import EMOTIONS
 
-# The first of each is the prototype that `Expression.to_action_units` shows; the others are variants that the
-# same table lists. A jaw that drops is written 25+26, as FACS scores it where the lips part with it. Left out are
-# fear as 1+2+5+25+26, which only the strength of AU5 tells from surprise, and disgust as 10+16+25 and sadness as 6+15,
-# which no network trained on photographs reads as such: 9+10+17 and 1+4+6+15 are what Du's people showed instead.
+# The first code of each emotion is the prototype that `Expression.to_action_units` uses; the others are variants from
+# the same table. A jaw drop is written 25+26, because FACS also scores 25 where the lips part. Three variants are left
+# out: fear as 1+2+5+25+26, which differs from surprise in the intensity of AU5 alone, and disgust as 10+16+25 and
+# sadness as 6+15, which classifiers trained on photographs do not recognise; the participants of Du 2014 showed
+# 9+10+17 and 1+4+6+15 instead.
 PROTOTYPES: dict[str, tuple[str, ...]] = {
     "angry": (
         "4+5C+7+23",
@@ -42,5 +43,5 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
 
 @functools.cache
 def prototype_matrix() -> torch.Tensor:
-    """The first prototype of each emotion at full intensity: (E, A), rows as `EMOTIONS`, values in [0, 1]."""
+    """The prototype of each emotion at full intensity: (E, A), rows in the order of `EMOTIONS`, values in [0, 1]."""
     return torch.stack([parse_facs(PROTOTYPES[name][0]) for name in EMOTIONS])

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from facekit.evaluation.benchmark import Benchmark
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
-from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
+from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
+from facekit.faces.parts import DOMAINS
 from facekit.models.system import Generator
 from facekit.show.pictures import grid
 

@@ -8,7 +8,8 @@ import ipywidgets as widgets
 
 from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
 from facekit.faces.emotions import COLORS, PROTOCOL_EMOTIONS, emotion_name
-from facekit.faces.expression import DOMAINS, Expression
+from facekit.faces.expression import Expression
+from facekit.faces.parts import DOMAINS
 
 UNITS = tuple(unit.number for unit in ACTION_UNITS)
 """The action units that get a slider unless asked otherwise: all, each for both sides of the face."""

@@ -5,7 +5,7 @@ from facekit.datasets import DatasetMissing
 from facekit.datasets.ferg import CHARACTERS, FERG
 from facekit.datasets.sources import UnusableData
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS, emotion_name
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 
 
 @pytest.mark.parametrize("inner", ["FERG_DB_256", "."])
@@ -46,7 +46,7 @@ def test_a_wrong_folder_an_empty_one_and_a_bad_picture_are_named(ferg_tree, draw
     dataset = FERG(path=ferg_tree)
     said = {problem.where: problem.what for problem in dataset.problems}
     assert set(said) == {"aia/aia_pride/", "ray/ray_contempt/", bad.relative_to(home).as_posix()}
-    assert "'pride' names no emotion" in said["aia/aia_pride/"]
+    assert "'pride' is not the name of an emotion" in said["aia/aia_pride/"]
     assert said["ray/ray_contempt/"] == "the folder holds no picture"
     assert len(dataset) == 55
     with pytest.raises(UnusableData, match="aia/aia_pride/"):

@@ -127,7 +127,7 @@ BAD_ROWS = {
     "a path from the root": ("/etc/passwd.png", "happy", "leads out of the dataset's folder"),
     "a missing file": ("none.png", "happy", "no file 'none.png'"),
     "no file": ("", "happy", "no file ''"),
-    "a word for no emotion": ("0.png", "bored", "'bored' names no emotion"),
+    "a word for no emotion": ("0.png", "bored", "'bored' is not the name of an emotion"),
 }
 
 
@@ -230,7 +230,7 @@ def test_an_empty_class_and_an_unknown_one_are_named(split_folder, drawn):
     save(drawn.images[0], split_folder / "train" / "bored" / "a.png")
     problems = {p.where: p.what for p in PictureFolder(path=split_folder).problems}
     assert problems["train/sad/"] == "the folder holds no picture"
-    assert "'bored' names no emotion" in problems["train/bored/"]
+    assert "'bored' is not the name of an emotion" in problems["train/bored/"]
     with pytest.raises(UnusableData, match="train/bored/"):
         PictureFolder(path=split_folder, strict=True)
 

@@ -6,7 +6,7 @@ from trees import write_fer
 
 from facekit.datasets import DatasetMissing, loader, open_dataset
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.faces.expression import DOMAINS
+from facekit.faces.parts import DOMAINS
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_other_cameras_come_when_asked_for(rafd_tree):
     ("name", "said"),
     [
         ("portrait.jpg", "not of the form"),
-        ("Rafd090_01_Caucasian_female_bored_frontal.jpg", "'bored' names no emotion"),
+        ("Rafd090_01_Caucasian_female_bored_frontal.jpg", "'bored' is not the name of an emotion"),
         ("Rafd090_01_Caucasian_female_angry_up.jpg", "not of the form"),
     ],
 )

@@ -9,7 +9,8 @@ from facekit.datasets.synthetic import BEARDS, GLASSES, HAIR_STYLES, SyntheticFa
 from facekit.datasets.synthetic.dataset import FER2013_SHARES, PEOPLE
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import EMOTIONS
-from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
+from facekit.faces.expression import Expression, UnsupportedExpression
+from facekit.faces.parts import DOMAINS
 
 
 @pytest.fixture(scope="module")

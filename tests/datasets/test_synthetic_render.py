@@ -13,9 +13,10 @@ from facekit.datasets.synthetic.muscles import pull
 from facekit.datasets.synthetic.shape import landmarks, shape
 from facekit.datasets.synthetic.view import project, unproject
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, action_unit_vector
-from facekit.faces.expression import DOMAINS, Expression
+from facekit.faces.expression import Expression
 from facekit.faces.faces import resize, to_gray, to_uint8
 from facekit.faces.landmarks import mirror_landmarks
+from facekit.faces.parts import DOMAINS
 
 GOLDEN = Path(__file__).with_name("synthetic_golden.npz")
 PEOPLE = torch.arange(12)

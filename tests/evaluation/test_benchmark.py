@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,28 +13,29 @@ from facekit.evaluation.benchmark import (
     CannotEvaluate,
     GroundTruth,
     Panel,
+    baselines_for,
     evaluate,
     evaluate_weights,
     leaderboard,
     read_rows,
-    references,
     synthetic_benchmark,
     to_text,
 )
-from facekit.evaluation.benchmark.benchmarks import (
-    LEVELS,
+from facekit.evaluation.benchmark.measures import BEST_PSNR, edit_rows, measured_intensity
+from facekit.evaluation.benchmark.requests import (
+    INTENSITIES,
     adapted,
-    answer,
     full_requests,
+    run_edits,
     self_requests,
     sweep_requests,
 )
-from facekit.evaluation.benchmark.measures import BEST_PSNR, edit_rows, measured_level
 from facekit.evaluation.benchmark.summary import edits_summary
 from facekit.evaluation.judges import EmotionJudge
 from facekit.evaluation.metrics.identity import edit_success
 from facekit.faces.emotions import EMOTIONS
-from facekit.faces.expression import DOMAINS, Expression
+from facekit.faces.expression import Expression
+from facekit.faces.parts import DOMAINS
 from facekit.models.system import Generator, Preset
 from facekit.weights.store import WeightsCard
 
@@ -42,33 +44,33 @@ COST = {"parameters", "weights_bytes", "edits_per_second", "latency_ms", "made"}
 
 
 @dataclasses.dataclass(frozen=True)
-class TowardsPreset(Preset):
+class BrightenPreset(Preset):
     size: int = 48
 
 
-class Towards(Generator):
-    """Brightens faces by a learned number; counts the pictures that it was asked for."""
+class Brighten(Generator):
+    """Brightens faces by a learned number, and counts its edits."""
 
-    name = "towards"
+    name = "brighten"
     understands = frozenset({"emotion"})
-    presets: ClassVar = {"smoke": TowardsPreset()}
-    target, most = 0, 10**9
+    presets: ClassVar = {"smoke": BrightenPreset()}
+    edits, limit = 0, 10**9
 
     def __init__(self, preset, channels=3):
         super().__init__(preset, channels)
         self.amount = nn.Parameter(torch.tensor(0.1))
 
     def edit(self, faces, expression, *, source=None, seed=0):
-        expression.require(self.understands, "Towards")
-        self.target += len(faces)
-        if self.target > self.most:
+        expression.require(self.understands, "Brighten")
+        self.edits += len(faces)
+        if self.edits > self.limit:
             raise KeyboardInterrupt
         return (faces.images + self.amount).clamp(-1, 1).detach()
 
 
 @pytest.fixture
-def towards():
-    return Towards(TowardsPreset())
+def brighten():
+    return Brighten(BrightenPreset())
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def benchmark():
 
 @pytest.fixture(scope="module")
 def half(benchmark):
-    """The first seven of the exam's faces, to which the same key belongs."""
+    """The first seven faces of the benchmark, with the same ground truth."""
     return dataclasses.replace(benchmark, faces=benchmark.faces[:7])
 
 
@@ -93,19 +95,19 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def key(benchmark, panel, out):
-    return GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
+def ground_truth(benchmark, panel, out):
+    return GroundTruth.cached(benchmark, panel, out / benchmark.name / "ground_truth.safetensors")
 
 
 @pytest.fixture(scope="module")
-def rows(benchmark, panel, out, key):
-    """The summaries of the reference rows, by name; intensities of two of them."""
+def rows(benchmark, panel, out, ground_truth):
+    """The summaries of ground truth and baselines by name, two of them with intensities."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("facekit.evaluation.benchmark.benchmarks.SWEPT", 3)
-        swept = {"copy", "ground truth"}
+        patch.setattr("facekit.evaluation.benchmark.requests.SWEEP_FACES", 3)
+        swept = {"no-op baseline", "ground truth"}
         return {
-            reference.name: evaluate(reference, benchmark, panel, out, intensities=reference.name in swept)
-            for reference in references(benchmark)
+            baseline.name: evaluate(baseline, benchmark, panel, out, intensities=baseline.name in swept)
+            for baseline in baselines_for(benchmark)
         }
 
 
@@ -114,10 +116,10 @@ def estimate(summary, name):
     return value["estimate"] if isinstance(value, dict) else value
 
 
-# ---------------------------------------------------------------------------------------------------- questions
+# ----------------------------------------------------------------------------------------------------- requests
 
 
-def test_each_person_is_asked_once_with_emotions_in_turn(benchmark):
+def test_each_identity_occurs_once_and_emotions_take_turns(benchmark):
     assert benchmark.faces.person.unique().numel() == FACES
     assert torch.bincount(benchmark.faces.emotion).tolist() == [2] * 7
     assert not set(benchmark.others.person.tolist()) & set(benchmark.faces.person.tolist())
@@ -126,31 +128,31 @@ def test_each_person_is_asked_once_with_emotions_in_turn(benchmark):
     assert (first.emotion != second.emotion).all()
 
 
-def test_what_a_face_shows_already_has_itself_as_the_answer(benchmark):
+def test_the_ground_truth_of_a_self_request_is_the_input(benchmark):
     requests = self_requests(benchmark)
-    assert torch.equal(benchmark.truth(requests.rows, requests.expression), benchmark.faces.images)
+    assert torch.equal(benchmark.ground_truth(requests.rows, requests.expression), benchmark.faces.images)
 
 
-def test_an_exam_may_ask_for_some_emotions_of_faces_that_show_them():
+def test_a_benchmark_of_some_emotions():
     benchmark = synthetic_benchmark(6, size=32, emotions=("happy", "neutral", "surprise"))
     named = [EMOTIONS.index(name) for name in ("happy", "surprise", "neutral")]
     assert torch.bincount(benchmark.faces.emotion)[named].tolist() == [2, 2, 2]
     assert benchmark.name == "synthetic-32px-6-happy-surprise-neutral"
     requests = full_requests(benchmark)
     assert requests.target.tolist() == named * 6
-    assert torch.equal(requests.answers, torch.arange(18))
-    assert requests[requests.rest].target.eq(EMOTIONS.index("neutral")).all()
+    assert torch.equal(requests.full_index, torch.arange(18))
+    assert requests[requests.neutral_index].target.eq(EMOTIONS.index("neutral")).all()
     for wrong in (("happy", "sad"), ("neutral",), ("neutral", "contempt")):
-        with pytest.raises(CannotEvaluate, match=f"named were {', '.join(wrong)}"):
+        with pytest.raises(CannotEvaluate, match=f"got {', '.join(wrong)}"):
             synthetic_benchmark(6, size=32, emotions=wrong)
 
 
-def test_an_exam_may_be_of_cartoons_and_ask_for_photographs():
+def test_a_benchmark_of_cartoons_with_photographs_as_targets():
     names = set()
-    for domain, towards in (("photo", None), ("cartoon", None), ("cartoon", "photo"), ("photo", "photo")):
-        benchmark = synthetic_benchmark(3, size=32, domain=domain, towards=towards)
+    for domain, target_domain in (("photo", None), ("cartoon", None), ("cartoon", "photo"), ("photo", "photo")):
+        benchmark = synthetic_benchmark(3, size=32, domain=domain, target_domain=target_domain)
         names.add(benchmark.name)
-        goal = towards or domain
+        goal = target_domain or domain
         assert benchmark.faces.domain.eq(DOMAINS.index(domain)).all()
         target = Expression.of("happy")
         drawn = SyntheticFaces("test", people=300, faces_per_person=7, size=32, domain=domain)
@@ -159,33 +161,33 @@ def test_an_exam_may_be_of_cartoons_and_ask_for_photographs():
             for person, emotion in zip(benchmark.faces.person, benchmark.faces.emotion, strict=True)
         ]
         wanted = drawn.counterfactual(own, target.with_domain(goal)).images
-        assert torch.equal(benchmark.truth(torch.arange(3), target.for_faces(3)), wanted)
-        if towards is None:
+        assert torch.equal(benchmark.ground_truth(torch.arange(3), target.for_faces(3)), wanted)
+        if target_domain is None:
             requests = self_requests(benchmark)
-            assert torch.equal(benchmark.truth(requests.rows, requests.expression), benchmark.faces.images)
-    assert len(names) == 3  # that of a photograph as a photograph is the usual one
-    told = []
+            assert torch.equal(benchmark.ground_truth(requests.rows, requests.expression), benchmark.faces.images)
+    assert len(names) == 3  # "photo" to "photo" is the default
+    received = []
 
-    class Told(baselines.Copy):
+    class Recorder(baselines.NoOp):
         understands = frozenset({"emotion", "domain"})
 
         def edit(self, faces, expression, *, source=None, seed=0):
-            told.append(expression.domain)
+            received.append(expression.domain)
             return faces.images
 
-    answer(Told(), benchmark, full_requests(benchmark))
-    answer(baselines.Copy(), benchmark, full_requests(benchmark))
-    assert told[0].tolist() == [DOMAINS.index("photo")] * 21
+    run_edits(Recorder(), benchmark, full_requests(benchmark))
+    run_edits(baselines.NoOp(), benchmark, full_requests(benchmark))
+    assert received[0].tolist() == [DOMAINS.index("photo")] * 21
 
 
-def test_the_sweep_asks_every_level_of_every_emotion(benchmark):
+def test_the_sweep_has_every_intensity_of_every_emotion(benchmark):
     requests = sweep_requests(benchmark)
     assert len(requests) == FACES * 6 * 9
-    assert requests.level[:9].tolist() == list(LEVELS) == [i / 8 for i in range(9)]
+    assert requests.intensity[:9].tolist() == list(INTENSITIES) == [i / 8 for i in range(9)]
     assert EMOTIONS.index("neutral") not in requests.target
 
 
-def test_expressions_are_said_in_the_parts_that_are_understood():
+def test_expressions_are_adapted_to_the_parts_that_a_generator_understands():
     target = Expression.of("happy", 0.25)
     assert adapted(target, {"emotion", "intensity"}) is target
     assert adapted(target, {"emotion"}).parts == {"emotion"}
@@ -193,17 +195,17 @@ def test_expressions_are_said_in_the_parts_that_are_understood():
     assert adapted(target, {"action_units"}).parts == {"action_units"}
 
 
-def test_answers_do_not_depend_on_the_batch(benchmark):
+def test_edits_do_not_depend_on_the_batch(benchmark):
     requests = full_requests(benchmark)[:9]
-    for reference in references(benchmark):
-        together = answer(reference, benchmark, requests)
-        torch.testing.assert_close(together[4:5], answer(reference, benchmark, requests[4:5]))
-    noise = answer(baselines.Noise(), benchmark, requests)
-    assert not torch.equal(noise[0], noise[-1])  # another face, other noise
+    for baseline in baselines_for(benchmark):
+        together = run_edits(baseline, benchmark, requests)
+        torch.testing.assert_close(together[4:5], run_edits(baseline, benchmark, requests[4:5]))
+    noise = run_edits(baselines.Noise(), benchmark, requests)
+    assert not torch.equal(noise[0], noise[-1])  # another face has other noise
 
 
-def test_generators_are_not_shown_the_answer(benchmark):
-    class Curious(baselines.Copy):
+def test_generators_receive_images_and_labels_only(benchmark):
+    class Curious(baselines.NoOp):
         def edit(self, faces, expression, *, source=None, seed=0):
             assert faces.action_units is None
             assert faces.landmarks is None
@@ -212,96 +214,97 @@ def test_generators_are_not_shown_the_answer(benchmark):
             assert source.parts == {"emotion", "intensity"}
             return faces.images
 
-    answer(Curious(), benchmark, full_requests(benchmark)[:3])
+    run_edits(Curious(), benchmark, full_requests(benchmark)[:3])
 
 
 @pytest.mark.parametrize("spoil", [lambda images: images[..., :32], lambda images: images / 0])
-def test_pictures_that_are_none_are_refused(benchmark, spoil):
-    class Broken(baselines.Copy):
+def test_edits_of_another_shape_or_not_finite_are_refused(benchmark, spoil):
+    class Broken(baselines.NoOp):
         name = "broken"
 
         def edit(self, faces, expression, *, source=None, seed=0):
             return spoil(faces.images)
 
-    with pytest.raises(CannotEvaluate, match="broken answered faces"):
-        answer(Broken(), benchmark, full_requests(benchmark)[:3])
+    with pytest.raises(CannotEvaluate, match="broken edited images of shape"):
+        run_edits(Broken(), benchmark, full_requests(benchmark)[:3])
 
 
 # ------------------------------------------------------------------------------------------------------- ranking
 
 
-def test_the_reference_rows_rank_where_they_should(rows):
+def test_ground_truth_and_baselines_rank_where_they_should(rows):
     table = leaderboard(list(rows.values()))
     assert table.name[0] == "ground truth"
-    assert table.name.iloc[-1] == "noise"
+    assert table.name.iloc[-1] == "noise baseline"
     assert table.edit_success[0] > 0.8
     assert (table.edit_success[1:] < 0.2).all()
 
 
-def test_the_truth_is_the_ceiling(rows):
-    truth = rows["ground truth"]
-    assert estimate(truth, "relative_error") == 0
-    assert estimate(truth, "au_direction_accuracy") == 1
-    assert estimate(truth, "au_error") == pytest.approx(0, abs=1e-6)
-    assert estimate(truth, "distance") == pytest.approx(0, abs=1e-6)
-    assert estimate(truth, "ssim") == pytest.approx(1)
-    assert estimate(truth, "psnr") == estimate(truth, "self_psnr") == pytest.approx(BEST_PSNR)
-    assert estimate(truth, "fid") == pytest.approx(0, abs=0.05)
-    assert estimate(truth, "spearman") > 0.9
-    assert estimate(truth, "level_error") < 0.15
+def test_the_ground_truth_is_the_upper_bound(rows):
+    summary = rows["ground truth"]
+    assert estimate(summary, "relative_error") == 0
+    assert estimate(summary, "au_direction_accuracy") == 1
+    assert estimate(summary, "au_error") == pytest.approx(0, abs=1e-6)
+    assert estimate(summary, "distance") == pytest.approx(0, abs=1e-6)
+    assert estimate(summary, "ssim") == pytest.approx(1)
+    assert estimate(summary, "psnr") == estimate(summary, "self_psnr") == pytest.approx(BEST_PSNR)
+    assert estimate(summary, "fid") == pytest.approx(0, abs=0.05)
+    assert estimate(summary, "spearman") > 0.9
+    assert estimate(summary, "intensity_error") < 0.15
 
 
-def test_a_copy_changes_nothing_and_keeps_everything(rows):
-    copy = rows["copy"]
-    assert estimate(copy, "relative_error") == estimate(copy, "relative_error_median") == 1
-    assert estimate(copy, "identity_preserved") == 1
-    assert estimate(copy, "au_direction_accuracy") == estimate(copy, "cosine") == 0
-    assert estimate(copy, "ratio") == pytest.approx(0, abs=1e-3)
-    assert estimate(copy, "self_psnr") == pytest.approx(BEST_PSNR)
-    assert estimate(copy, "accuracy") == pytest.approx(1 / 7, abs=0.05)
-    assert estimate(copy, "spearman") == 0
-    assert estimate(copy, "level_error") > 2 * estimate(rows["ground truth"], "level_error")
+def test_the_no_op_baseline_changes_nothing_and_preserves_the_identity(rows):
+    summary = rows["no-op baseline"]
+    assert estimate(summary, "relative_error") == estimate(summary, "relative_error_median") == 1
+    assert estimate(summary, "identity_preserved") == 1
+    assert estimate(summary, "au_direction_accuracy") == estimate(summary, "cosine") == 0
+    assert estimate(summary, "ratio") == pytest.approx(0, abs=1e-3)
+    assert estimate(summary, "self_psnr") == pytest.approx(BEST_PSNR)
+    assert estimate(summary, "accuracy") == pytest.approx(1 / 7, abs=0.05)
+    assert estimate(summary, "spearman") == 0
+    assert estimate(summary, "intensity_error") > 2 * estimate(rows["ground truth"], "intensity_error")
 
 
-def test_a_training_face_shows_the_emotion_on_another_person(rows):
-    other = rows["retrieval"]
-    assert estimate(other, "accuracy") > 0.8
-    assert estimate(other, "identity_preserved") < 0.2
-    assert estimate(other, "relative_error") > 1
-    assert estimate(other, "fid") < estimate(rows["noise"], "fid")
-    assert other["recall"].keys() == set(EMOTIONS[:7])
+def test_the_retrieval_baseline_shows_the_emotion_on_another_person(rows):
+    summary = rows["retrieval baseline"]
+    assert estimate(summary, "accuracy") > 0.8
+    assert estimate(summary, "identity_preserved") < 0.2
+    assert estimate(summary, "relative_error") > 1
+    assert estimate(summary, "fid") < estimate(rows["noise baseline"], "fid")
+    assert summary["recall"].keys() == set(EMOTIONS[:7])
 
 
-def test_noise_is_worst(rows):
+def test_the_noise_baseline_is_worst(rows):
     for name, summary in rows.items():
-        if name != "noise":
-            assert estimate(rows["noise"], "relative_error") > estimate(summary, "relative_error")
-            assert estimate(rows["noise"], "ssim") < estimate(summary, "ssim")
-    assert estimate(rows["noise"], "self_psnr") < 12
+        if name != "noise baseline":
+            assert estimate(rows["noise baseline"], "relative_error") > estimate(summary, "relative_error")
+            assert estimate(rows["noise baseline"], "ssim") < estimate(summary, "ssim")
+    assert estimate(rows["noise baseline"], "self_psnr") < 12
 
 
 def test_intervals_hold_their_estimates(rows):
     for summary in rows.values():
         for name, value in summary.items():
-            # F1 is no mean: among few people, resamples are off to one side.
+            # F1 is no mean: its bootstrap distribution over few people is biased.
             if isinstance(value, dict) and "low" in value and name != "f1":
                 assert value["low"] <= value["estimate"] <= value["high"]
-    accuracy = rows["retrieval"]["edit_success"]
-    assert accuracy["high"] < 0.5
+    success = rows["retrieval baseline"]["edit_success"]
+    assert success["high"] < 0.5
 
 
-def test_the_printed_table_names_everyone(rows):
+def test_the_printed_table_names_every_method(rows):
     text = to_text(leaderboard(list(rows.values())))
     assert all(name in text for name in rows)
     assert "100.0%" in text
+    assert "target-emotion accuracy" in text
     assert "nan" not in text
 
 
 # -------------------------------------------------------------------------------------------------------- tables
 
 
-def test_the_table_holds_a_row_an_edit(rows, benchmark, out):
-    table = read_rows(out / benchmark.name / "training-face", "edits")
+def test_the_table_has_one_row_per_edit(rows, benchmark, out):
+    table = read_rows(out / benchmark.name / "retrieval-baseline", "edits")
     assert len(table) == FACES * 7
     assert (table.groupby("face").target.nunique() == 7).all()
     assert {"skin_tone", "age", "glasses"} <= set(table.columns)
@@ -315,119 +318,124 @@ def test_the_table_holds_a_row_an_edit(rows, benchmark, out):
     expected = edit_success(
         target, input_emotion, predicted, torch.tensor(table.identity_similarity.to_numpy()), threshold
     )
-    assert estimate(rows["retrieval"], "edit_success") == pytest.approx(expected)
+    assert estimate(rows["retrieval baseline"], "edit_success") == pytest.approx(expected)
 
 
-def test_nothing_is_told_relative_to_no_change(rows, benchmark, out):
-    table = read_rows(out / benchmark.name / "copy", "edits")
-    rest = (table.target == "neutral") & (table.input_emotion == "neutral")
-    assert rest.sum() == 2
+def test_values_relative_to_no_change_are_nan(rows, benchmark, out):
+    table = read_rows(out / benchmark.name / "no-op-baseline", "edits")
+    unchanged = (table.target == "neutral") & (table.input_emotion == "neutral")
+    assert unchanged.sum() == 2
     relative = ["relative_error", "changed_psnr", "cosine", "ratio", "au_direction_accuracy", "edit_success"]
-    assert table.loc[rest, relative].isna().all(axis=None)
+    assert table.loc[unchanged, relative].isna().all(axis=None)
     assert table.loc[table.target != table.input_emotion, relative].notna().all(axis=None)
-    assert table.strength.isna().equals(table.target == "neutral")
+    assert table.measured_intensity.isna().equals(table.target == "neutral")
 
 
-def test_a_level_is_0_at_rest_and_1_in_full(benchmark, key):
+def test_the_measured_intensity_is_0_for_neutral_and_1_for_the_full_expression(benchmark, ground_truth):
     requests = full_requests(benchmark)
     emotional = requests.target != EMOTIONS.index("neutral")
-    full = measured_level(key, requests, key.truth["action_units"])
+    units = ground_truth.predictions["action_units"]
+    full = measured_intensity(ground_truth, requests, units)
     assert full[emotional].tolist() == pytest.approx([1] * emotional.sum().item(), abs=1e-5)
-    rest = key.truth["action_units"][requests.rest]
-    assert measured_level(key, requests, rest)[emotional].abs().max() < 1e-5
-    half = (rest + key.truth["action_units"]) / 2
-    assert measured_level(key, requests, half)[emotional].tolist() == pytest.approx([0.5] * 12 * 7, abs=1e-5)
+    neutral = units[requests.neutral_index]
+    assert measured_intensity(ground_truth, requests, neutral)[emotional].abs().max() < 1e-5
+    half = (neutral + units) / 2
+    assert measured_intensity(ground_truth, requests, half)[emotional].tolist() == pytest.approx(
+        [0.5] * 12 * 7, abs=1e-5
+    )
 
 
-def test_further_judges_stand_beside_the_first(benchmark, key, panel):
+def test_further_judges_have_columns_of_their_own(benchmark, ground_truth, panel):
     other = EmotionJudge.load("emotion_resnet-fer2013")
     wider = dataclasses.replace(panel, emotion=[*panel.emotion, other])
     requests = full_requests(benchmark)[:14]
-    table, said = edit_rows(benchmark, key, wider, requests, key.images[:14])
+    table, predictions = edit_rows(benchmark, ground_truth, wider, requests, ground_truth.images[:14])
     agree = (table["predicted_emotion_resnet-fer2013"] == table.target) == table["correct_emotion_resnet-fer2013"]
     assert agree.all()
     accuracy = edits_summary(table)["accuracy_emotion_resnet-fer2013"]["estimate"]
     assert accuracy == table["correct_emotion_resnet-fer2013"].mean()
-    assert len(said["features"]) == 14
+    assert len(predictions["features"]) == 14
 
 
-# ------------------------------------------------------------------------------------------- what is made once
+# ------------------------------------------------------------------------------------------- reused results
 
 
-def test_what_is_done_is_not_done_again(rows, benchmark, panel, out, monkeypatch):
-    monkeypatch.setattr(baselines.Copy, "edit", None)
-    monkeypatch.setattr(GroundTruth, "make", None)
-    assert evaluate(baselines.Copy(), benchmark, panel, out, intensities=True) == rows["copy"]
+def test_valid_results_are_reused(rows, benchmark, panel, out, monkeypatch):
+    monkeypatch.setattr(baselines.NoOp, "edit", None)
+    monkeypatch.setattr(GroundTruth, "compute", None)
+    assert evaluate(baselines.NoOp(), benchmark, panel, out, intensities=True) == rows["no-op baseline"]
     with pytest.raises(TypeError):
-        evaluate(baselines.Copy(), benchmark, panel, out, again=True, name="another copy")
+        evaluate(baselines.NoOp(), benchmark, panel, out, again=True, name="another no-op")
 
 
-def test_the_same_numbers_come_twice(rows, benchmark, panel, out, key, tmp_path):
-    place = tmp_path / benchmark.name
-    place.mkdir()
-    (place / "truth.safetensors").write_bytes((out / benchmark.name / "truth.safetensors").read_bytes())
+def test_results_are_reproducible(rows, benchmark, panel, out, ground_truth, tmp_path):
+    file = Path(benchmark.name) / "ground_truth.safetensors"
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_bytes((out / file).read_bytes())
     again = evaluate(baselines.Retrieval(benchmark.training), benchmark, panel, tmp_path)
     assert {k: v for k, v in again.items() if k not in COST} == {
-        k: v for k, v in rows["retrieval"].items() if k not in COST
+        k: v for k, v in rows["retrieval baseline"].items() if k not in COST
     }
-    first, second = (folder / benchmark.name / "training-face" / "edits.csv" for folder in (out, tmp_path))
+    first, second = (folder / benchmark.name / "retrieval-baseline" / "edits.csv" for folder in (out, tmp_path))
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_an_interrupted_evaluation_goes_on_after_its_last_batch(half, panel, out, key, towards, monkeypatch):
+def test_an_interrupted_evaluation_continues_after_its_last_batch(
+    half, panel, out, ground_truth, brighten, monkeypatch
+):
     monkeypatch.setattr("facekit.evaluation.benchmark.run.BATCH", 32)
-    towards.most = 40
+    brighten.limit = 40
     with pytest.raises(KeyboardInterrupt):
-        evaluate(towards, half, panel, out, name="stopped")
+        evaluate(brighten, half, panel, out, name="stopped")
     folder = out / half.name / "stopped"
-    assert [path.name for path in (folder / "pictures" / "edits").iterdir()] == ["00000.npy"]
+    assert [path.name for path in (folder / "images" / "edits").iterdir()] == ["00000.npy"]
     assert not (folder / "summary.json").exists()
-    towards.target, towards.most = 0, 10**9
-    summary = evaluate(towards, half, panel, out, name="stopped")
-    assert towards.target == (49 - 32) + 7 + 4 + 32  # the rest, itself, and the timing
+    brighten.edits, brighten.limit = 0, 10**9
+    summary = evaluate(brighten, half, panel, out, name="stopped")
+    assert brighten.edits == (49 - 32) + 7 + 4 + 32  # the remaining edits, self-reconstruction, timing
     assert summary["parameters"] == 1
     assert summary["weights_bytes"] == 2
     assert summary["edits_per_second"] > 0
 
 
-def test_changed_weights_are_measured_again_and_changed_judges_read_again(half, panel, out, key, towards, monkeypatch):
-    monkeypatch.setattr("facekit.evaluation.benchmark.run._cost", lambda generator, benchmark: {})
-    before = evaluate(towards, half, panel, out, name="changing")
-    assert towards.target == 49 + 7
+def test_changed_weights_and_changed_judges_are_evaluated_again(half, panel, out, ground_truth, brighten, monkeypatch):
+    monkeypatch.setattr("facekit.evaluation.benchmark.run.cost", lambda generator, benchmark: {})
+    before = evaluate(brighten, half, panel, out, name="changing")
+    assert brighten.edits == 49 + 7
     with torch.no_grad():
-        towards.amount.fill_(0.5)
-    after = evaluate(towards, half, panel, out, name="changing")
-    assert towards.target == 2 * (49 + 7)
+        brighten.amount.fill_(0.5)
+    after = evaluate(brighten, half, panel, out, name="changing")
+    assert brighten.edits == 2 * (49 + 7)
     assert estimate(after, "relative_error") > estimate(before, "relative_error")
     renamed = EmotionJudge(panel.emotion[0].system, name="another judge")
     others = dataclasses.replace(panel, emotion=[renamed])
-    key_of_others = dataclasses.replace(
-        key,
-        truth=key.truth | {"emotion another judge": key.truth[f"emotion {panel.emotion[0].name}"]},
+    predicted = ground_truth.predictions[f"emotion {panel.emotion[0].name}"]
+    of_others = dataclasses.replace(
+        ground_truth, predictions=ground_truth.predictions | {"emotion another judge": predicted}
     )
-    monkeypatch.setattr(GroundTruth, "make", lambda benchmark, panel: key_of_others)
+    monkeypatch.setattr(GroundTruth, "compute", lambda benchmark, panel: of_others)
     monkeypatch.setattr(GroundTruth, "_write", lambda *arguments: None)
-    read_again = evaluate(towards, half, others, out, name="changing")
-    assert towards.target == 2 * (49 + 7)
-    assert read_again["edit_success"] == after["edit_success"]
+    judged_again = evaluate(brighten, half, others, out, name="changing")
+    assert brighten.edits == 2 * (49 + 7)
+    assert judged_again["edit_success"] == after["edit_success"]
 
 
-def test_the_key_comes_back_from_its_file_as_it_was(benchmark, panel, out, key, monkeypatch):
-    monkeypatch.setattr(GroundTruth, "make", None)
-    again = GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
-    assert torch.equal(again.images, key.images)
-    assert again.thresholds == key.thresholds
-    for name, value in key.truth.items():
-        assert torch.equal(again.truth[name], value)
+def test_the_ground_truth_survives_a_round_trip_through_its_file(benchmark, panel, out, ground_truth, monkeypatch):
+    monkeypatch.setattr(GroundTruth, "compute", None)
+    again = GroundTruth.cached(benchmark, panel, out / benchmark.name / "ground_truth.safetensors")
+    assert torch.equal(again.images, ground_truth.images)
+    assert again.thresholds == ground_truth.thresholds
+    for name, value in ground_truth.predictions.items():
+        assert torch.equal(again.predictions[name], value)
 
 
-def test_the_leaderboard_has_the_reference_rows_and_goes_to_a_file(rows, benchmark, panel, out, monkeypatch):
+def test_the_leaderboard_has_the_baselines_and_is_written_to_a_file(rows, benchmark, panel, out, monkeypatch):
     monkeypatch.setattr(
         "facekit.evaluation.benchmark.table.synthetic_benchmark", lambda faces, size, channels: benchmark
     )
-    told = []
-    tables = evaluate_weights([], out, panel=panel, faces=FACES, log=told.append)
-    assert told == []  # all is there
+    messages = []
+    tables = evaluate_weights([], out, panel=panel, faces=FACES, log=messages.append)
+    assert messages == []  # everything is reused
     table = tables[benchmark.name]
     assert set(table.name) == set(rows)
     header = (out / benchmark.name / "leaderboard.csv").read_text().splitlines()[0].split(",")
@@ -435,21 +443,21 @@ def test_the_leaderboard_has_the_reference_rows_and_goes_to_a_file(rows, benchma
     assert np.isfinite(table.relative_error).all()
 
 
-# ------------------------------------------------------------------------------------------------ who may be judged
+# ------------------------------------------------------------------------------------------------ independent judges
 
 
-def test_who_was_made_with_a_judge_is_refused_by_it(benchmark, panel, out, towards):
+def test_a_generator_that_depends_on_a_judge_is_refused(benchmark, panel, out, brighten):
     digest = panel.emotion[0].sha256
-    towards.card = WeightsCard("towards", "smoke", {}, 3, {}, 0, requires={"classifier": digest})
-    with pytest.raises(CannotEvaluate, match="leads to emotion_resnet-synthetic"):
-        evaluate(towards, benchmark, panel, out)
-    towards.card = dataclasses.replace(towards.card, requires={}, started_from={"classifier": digest})
-    with pytest.raises(CannotEvaluate, match="made with classifier, which leads to emotion_resnet-synthetic"):
-        evaluate(towards, benchmark, panel, out)
-    towards.card = dataclasses.replace(towards.card, requires={"encoder": "some other network"}, started_from={})
-    panel.check_impartial(towards)
+    brighten.card = WeightsCard("brighten", "smoke", {}, 3, {}, 0, requires={"classifier": digest})
+    with pytest.raises(CannotEvaluate, match="on the judge emotion_resnet-synthetic"):
+        evaluate(brighten, benchmark, panel, out)
+    brighten.card = dataclasses.replace(brighten.card, requires={}, started_from={"classifier": digest})
+    with pytest.raises(CannotEvaluate, match="depends on classifier, and so on the judge emotion_resnet-synthetic"):
+        evaluate(brighten, benchmark, panel, out)
+    brighten.card = dataclasses.replace(brighten.card, requires={"encoder": "some other network"}, started_from={})
+    panel.check_impartial(brighten)
 
 
-def test_weights_that_read_faces_are_no_generator(panel, out):
-    with pytest.raises(CannotEvaluate, match="IdentityNet, which reads faces"):
+def test_weights_of_a_judge_are_no_generator(panel, out):
+    with pytest.raises(CannotEvaluate, match="IdentityNet, which does not edit faces"):
         evaluate_weights(["identity-synthetic"], out, panel=panel)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.evaluation import drawn
-from facekit.faces.augment import moved
+from facekit.faces.augment import transformed
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.faces.landmarks import PARTS
@@ -191,7 +191,7 @@ def test_a_person_is_not_told_by_the_expression(faces):
 
 
 def test_aligned_eyes_are_where_recognisers_expect_them(faces):
-    tilted = moved(faces, torch.full((280,), 0.2), torch.full((280,), 0.8), torch.tensor([0.1, -0.1]).expand(280, 2))
+    tilted = transformed(faces, torch.full((280,), 0.2), torch.full((280,), 0.8), torch.tensor([0.1, -0.1]).expand(280, 2))
     aligned = drawn.aligned(tilted)
     left, right = aligned.landmarks[:, 36:42].mean(1), aligned.landmarks[:, 42:48].mean(1)
     torch.testing.assert_close(left, torch.tensor([-0.31, -0.08]).expand(280, 2), atol=1e-5, rtol=0)

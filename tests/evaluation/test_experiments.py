@@ -9,9 +9,10 @@ from PIL import Image
 from facekit import cli
 from facekit.evaluation import experiments
 from facekit.evaluation.benchmark import synthetic_benchmark
-from facekit.evaluation.experiments import EXPERIMENTS, at_length, over_seeds, run_experiment, to_text
-from facekit.faces.expression import DOMAINS, UnsupportedExpression
+from facekit.evaluation.experiments import EXPERIMENTS, over_seeds, recorded_runs, run_experiment, to_text
+from facekit.faces.expression import UnsupportedExpression
 from facekit.faces.faces import Faces
+from facekit.faces.parts import DOMAINS
 from facekit.models.gans.adversarial import Collapsed
 from facekit.models.gans.stargan import JOINT
 from facekit.models.system import system_class
@@ -139,7 +140,7 @@ def test_of_two_domains_every_way_is_an_exam(trained, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["table2", "ablation"])
 def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_seeds(name):
-    runs = at_length(name)
+    runs = recorded_runs(name)
     assert runs.groupby("variant", sort=False).seed.apply(list).to_dict() == {
         variant: [0, 1, 2] for variant in EXPERIMENTS[name].variants
     }
@@ -148,7 +149,7 @@ def test_the_results_that_come_with_the_project_are_of_every_variant_with_three_
 
 
 def test_the_results_of_joint_training_are_of_every_variant_and_way():
-    runs = at_length("joint")
+    runs = recorded_runs("joint")
     crossing = [f"{domain} to {goal}" for domain in DOMAINS for goal in DOMAINS]
     ways = {name: crossing if fields["cross_domain"] else crossing[::3] for name, fields in JOINT.items()}
     assert runs.variant.tolist() == [f"{name}: {way}" for name in JOINT for way in ways[name]]

@@ -8,20 +8,20 @@ from facekit.faces.faces import Faces, from_uint8, resize, to_gray, to_rgb, to_u
 
 
 def some(n=4, frames=None, channels=3, size=8) -> Faces:
-    """Faces of which everything is known."""
+    """Faces with every annotation."""
     shape = (n,) if frames is None else (n, frames)
     generator = torch.Generator().manual_seed(n)
 
-    def even(*more):
+    def random(*more):
         return torch.rand(*shape, *more, generator=generator)
 
     return Faces(
-        2 * even(channels, size, size) - 1,
+        2 * random(channels, size, size) - 1,
         emotion=torch.arange(n) % 8,
-        intensity=even(),
-        action_units=even(33),
-        landmarks=2 * even(68, 2) - 1,
-        mask=even(1, size, size),
+        intensity=random(),
+        action_units=random(33),
+        landmarks=2 * random(68, 2) - 1,
+        mask=random(1, size, size),
         person=torch.arange(n) // 2,
         domain=torch.zeros(n, dtype=torch.long),
         attributes={"age": torch.arange(n)},
@@ -40,15 +40,15 @@ def same(a: Faces, b: Faces) -> bool:
     )
 
 
-def test_what_they_are():
+def test_sizes_and_repr():
     faces, moving = some(4, channels=1, size=16), some(3, frames=5)
     assert (len(faces), faces.size, faces.channels, faces.frames) == (4, 16, 1, None)
     assert (len(moving), moving.size, moving.channels, moving.frames) == (3, 8, 3, 5)
-    assert repr(Faces(torch.zeros(2, 1, 4, 4))) == "Faces((2, 1, 4, 4), nothing known)"
+    assert repr(Faces(torch.zeros(2, 1, 4, 4))) == "Faces((2, 1, 4, 4), no annotations)"
     assert "emotion, intensity" in repr(faces)
 
 
-BAD = {
+INVALID = {
     "no batch": ({"images": torch.zeros(3, 8, 8)}, "shape"),
     "two channels": ({"images": torch.zeros(1, 2, 8, 8)}, "C 1 or 3"),
     "bytes": ({"images": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, "from_uint8"),
@@ -57,20 +57,20 @@ BAD = {
         {"images": torch.zeros(2, 3, 8, 8), "attributes": {"age": torch.zeros(3)}},
         "age has 3 rows for 2",
     ),
-    "too few names": ({"images": torch.zeros(2, 3, 8, 8), "names": ("a",)}, "1 names for 2 pictures"),
+    "too few names": ({"images": torch.zeros(2, 3, 8, 8), "names": ("a",)}, "1 names for 2 images"),
 }
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_what_does_not_fit_is_refused(kind):
-    parts, said = BAD[kind]
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_shapes_raise(kind):
+    parts, message = INVALID[kind]
+    with pytest.raises(ValueError, match=message):
         Faces(**parts)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-6, 5), min_size=1, max_size=8), st.sampled_from([None, 3]))
-def test_rows_keep_together(index, frames):
+def test_selecting_rows_keeps_annotations_together(index, frames):
     faces = some(6, frames)
     wanted = Faces.cat([faces[i] for i in index])
     assert same(faces[index], wanted)
@@ -78,7 +78,7 @@ def test_rows_keep_together(index, frames):
     assert wanted.names == tuple(f"f{i % 6}" for i in index)
 
 
-def test_rows_by_slice_mask_and_number():
+def test_rows_by_slice_mask_and_integer():
     faces = some(6)
     assert same(faces[1:4], faces[[1, 2, 3]])
     assert same(faces[torch.tensor([False, True, True, True, False, False])], faces[1:4])
@@ -89,7 +89,7 @@ def test_rows_by_slice_mask_and_number():
         faces[6]
 
 
-def test_together_only_what_all_know_is_kept():
+def test_cat_keeps_only_annotations_that_all_have():
     faces = some(4)
     bare = Faces(torch.zeros(2, 3, 8, 8), emotion=torch.zeros(2, dtype=torch.long))
     both = Faces.cat([faces, bare])
@@ -102,16 +102,16 @@ def test_together_only_what_all_know_is_kept():
         Faces.cat([])
 
 
-def test_to_a_device_and_pinned():
+def test_to_a_device():
     faces = some(2).to("meta")
     assert {getattr(faces, name).device.type for name in FIELDS} == {"meta"}
     assert faces.names == ("f0", "f1")
 
 
-# ------------------------------------------------------------------------------------------- what is known
+# ---------------------------------------------------------------------------------------------- expression
 
 
-def test_the_expression_is_all_that_is_known():
+def test_the_expression_has_every_known_part():
     faces = some(3)
     expression = faces.expression
     assert expression.parts == {"emotion", "intensity", "action_units", "landmarks", "domain"}
@@ -125,27 +125,28 @@ def test_the_expression_of_sequences():
     expression = moving.expression
     assert expression.frames == 5
     assert torch.equal(expression.intensity, moving.intensity)
-    # What was told once of the whole holds in each frame: also where N is T.
+    # An annotation of the whole sequence holds in each frame, even if N equals T.
     for n in (3, 5):
-        told = some(n, frames=5)
-        whole = Faces(told.images, told.emotion, told.intensity[:, 0], told.action_units[:, 0], told.landmarks[:, 0])
+        sequences = some(n, frames=5)
+        first = {name: getattr(sequences, name)[:, 0] for name in ("intensity", "action_units", "landmarks")}
+        whole = Faces(sequences.images, sequences.emotion, **first)
         for t in range(5):
-            assert torch.equal(whole.expression.at(t).intensity, told.intensity[:, 0])
-            assert torch.equal(whole.expression.at(t).action_units, told.action_units[:, 0])
-            assert torch.equal(whole.expression.at(t).landmarks, told.landmarks[:, 0])
+            assert torch.equal(whole.expression.at(t).intensity, sequences.intensity[:, 0])
+            assert torch.equal(whole.expression.at(t).action_units, sequences.action_units[:, 0])
+            assert torch.equal(whole.expression.at(t).landmarks, sequences.landmarks[:, 0])
 
 
-def test_an_unknown_label_is_not_shown():
+def test_the_expression_of_unlabelled_faces():
     images = torch.zeros(2, 3, 8, 8)
-    with pytest.raises(ValueError, match="nothing is known"):
+    with pytest.raises(ValueError, match="expression of these faces is unknown"):
         _ = Faces(images).expression
-    with pytest.raises(ValueError, match="nothing is known"):
+    with pytest.raises(ValueError, match="expression of these faces is unknown"):
         _ = Faces(images, emotion=torch.tensor([3, -1])).expression
     some_units = Faces(images, emotion=torch.tensor([3, -1]), action_units=torch.zeros(2, 33))
     assert some_units.expression.parts == {"action_units"}
 
 
-def test_every_frame_as_a_picture():
+def test_flatten_time():
     moving = some(3, frames=5)
     flat = moving.flatten_time()
     assert len(flat) == 15
@@ -159,7 +160,7 @@ def test_every_frame_as_a_picture():
     assert some(3).flatten_time().images.shape == (3, 3, 8, 8)
 
 
-def test_what_was_told_once_of_a_sequence_is_told_of_each_frame():
+def test_flatten_time_repeats_annotations_of_the_whole_sequence():
     moving = some(3, frames=5)
     once = Faces(
         moving.images,
@@ -172,16 +173,16 @@ def test_what_was_told_once_of_a_sequence_is_told_of_each_frame():
         assert torch.equal(getattr(once, name), getattr(moving, name)[:, 0].repeat_interleave(5, 0))
 
 
-# ------------------------------------------------------------------------------------------------- pictures
+# --------------------------------------------------------------------------------------------------- images
 
 
-def test_grey_is_luma_and_colour_is_repeated():
+def test_greyscale_is_luma_and_rgb_repeats_it():
     images = torch.tensor([1.0, 0, 0, 0, 1, 0, 0, 0, 1]).view(3, 3, 1, 1)
     assert to_gray(images).flatten().tolist() == pytest.approx([0.299, 0.587, 0.114])
-    grey = torch.rand(2, 5, 1, 4, 4)
-    assert to_gray(grey) is grey
-    assert torch.equal(to_rgb(grey), grey.repeat(1, 1, 3, 1, 1))
-    assert torch.allclose(to_gray(to_rgb(grey)), grey, atol=1e-6)
+    gray = torch.rand(2, 5, 1, 4, 4)
+    assert to_gray(gray) is gray
+    assert torch.equal(to_rgb(gray), gray.repeat(1, 1, 3, 1, 1))
+    assert torch.allclose(to_gray(to_rgb(gray)), gray, atol=1e-6)
     faces = some(2)
     assert faces.gray().channels == 1
     assert faces.gray().rgb().channels == 3
@@ -189,7 +190,7 @@ def test_grey_is_luma_and_colour_is_repeated():
 
 
 @pytest.mark.parametrize("frames", [None, 3])
-def test_another_size(frames):
+def test_resizing(frames):
     faces = some(2, frames, size=16)
     assert faces.resized(16) is faces
     small = faces.resized(8)
@@ -201,7 +202,7 @@ def test_another_size(frames):
     assert resize(grating, 8).abs().max() < 0.05  # antialiased
 
 
-def test_bytes_go_there_and_back():
+def test_to_uint8_inverts_from_uint8():
     every = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(to_uint8(from_uint8(every)), every)
     assert from_uint8(every).min() == -1

@@ -9,7 +9,7 @@ import toys
 
 from facekit.datasets.base import DATASETS
 from facekit.models.gans.mma_gan import MMAGAN
-from facekit.models.load import load_system, start_from
+from facekit.models.load import load_system, initialise_from
 from facekit.models.system import SYSTEMS
 from facekit.training import PROFILES, train
 from facekit.training.config import ConfigDiffers
@@ -91,7 +91,7 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
         ({"overrides": {"steps": 2.5}}, "steps is 2.5; it must be int"),
         ({"overrides": {"steps": "many"}}, "steps is 'many'; it must be int"),
         ({"overrides": {"steps": True}}, "steps is True; it must be int"),
-        ({"overrides": {"augment": "blur"}}, "'blur' is no augmentation"),
+        ({"overrides": {"augment": "blur"}}, "'blur' is not an augmentation"),
         ({"overrides": {"schedule": "step"}}, "schedule is 'step'"),
         ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count"),
         ({"overrides": {"profile.precision": "half"}}, "precision 'half' is none of auto"),
@@ -186,7 +186,7 @@ def test_what_two_systems_share_is_taken_over_and_the_rest_is_new(tmp_path):
     first = run(tmp_path / "first")
     system = Wider(Wider.presets["smoke"])
     own = {name: value.clone() for name, value in system.state_dict().items()}
-    count = start_from(system, first)
+    count = initialise_from(system, first)
     learned = load_system(first).state_dict()
     assert 0 < count < len(own)
     for name, value in system.state_dict().items():
@@ -197,7 +197,7 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path):
     first = run(tmp_path / "first")
     system = toys.Denoiser(replace(toys.Denoiser.presets["smoke"], size=4))
     with pytest.raises(WeightsError, match=r"none of the .* tensors .* fits denoiser"):
-        start_from(system, first)
+        initialise_from(system, first)
 
 
 class Wider(toys.Denoiser):

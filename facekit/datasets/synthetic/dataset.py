@@ -20,8 +20,9 @@ from facekit.datasets.synthetic.units import emotional_units, free_units
 from facekit.datasets.synthetic.view import View
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import EMOTIONS, NEUTRAL, PROTOCOL_EMOTIONS, emotion_index
-from facekit.faces.expression import DOMAINS, Expression
+from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
+from facekit.faces.parts import DOMAINS
 
 PEOPLE = {"train": 2000, "valid": 200, "test": 256}
 """People in each split, unless asked otherwise."""

@@ -33,8 +33,8 @@ from facekit.datasets.synthetic.scene import (
 from facekit.datasets.synthetic.shape import Shape, landmarks, shape
 from facekit.datasets.synthetic.view import View, project, unproject
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
-from facekit.faces.expression import DOMAINS
 from facekit.faces.faces import Faces, to_gray
+from facekit.faces.parts import DOMAINS
 
 RENDERER_VERSION = 3
 """Raised whenever a picture changes, so that caches and weights made before are known to be older."""

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
+from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
+from facekit.faces.parts import DOMAINS
 from facekit.models.label import NOTHING, drawn_levels, face_labels, label_weights, leveled
 
 
