@@ -56,9 +56,8 @@ def test_landmarks_and_mask_are_transformed_like_the_image(name, frames):
 def test_transformed_is_the_documented_similarity(degrees, scale, right, down):
     faces = marked()
     angle, n = math.radians(degrees), len(faces)
-    after = transformed(
-        faces, torch.full((n,), angle), torch.full((n,), scale), torch.tensor([[right, down]]).expand(n, 2)
-    )
+    shift = torch.tensor([[right, down]]).expand(n, 2)
+    after = transformed(faces, torch.full((n,), angle), torch.full((n,), scale), shift)
     x, y = faces.landmarks.unbind(-1)
     turned_x, turned_y = x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
     wanted = torch.stack([turned_x * scale + right, turned_y * scale + down], -1)

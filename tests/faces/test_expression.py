@@ -34,9 +34,8 @@ def expressions(draw, parts=None, rows=None, frames=None):
 
     values = {}
     if "emotion" in chosen:
-        weights = (
-            random(8) * (random(8) < draw(st.sampled_from([0.3, 1.0]))) + 1e-3 * torch.eye(8)[draw(st.integers(0, 7))]
-        )
+        present = random(8) < draw(st.sampled_from([0.3, 1.0]))
+        weights = random(8) * present + 1e-3 * torch.eye(8)[draw(st.integers(0, 7))]
         values["emotion"] = weights / weights.sum(-1, keepdim=True)
     if "intensity" in chosen:
         values["intensity"] = random().round(decimals=1)
