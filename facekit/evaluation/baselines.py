@@ -1,7 +1,8 @@
-"""What a generator is compared with: rows that need no training, and show what each number is worth.
+"""Baselines without training, and the ground truth: the scale on which a metric is read.
 
-Copying scores high wherever little should change, a training face wherever only the emotion is read, and the true
-counterfactual is what a judge says of the right answer. All have the `edit` of a generator.
+The no-op baseline scores well in every metric that compares edit and input, the retrieval baseline in every metric that
+looks at the emotion alone. The ground truth is the upper bound, and shows the judges' own error. All have the `edit`
+method of a generator.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from facekit.faces.faces import Faces
 _EMOTIONAL = frozenset({"emotion", "intensity"})
 
 
-class Copy:
-    """The input, whatever is asked for."""
+class NoOp:
+    """Returns the unedited input."""
 
-    name = "copy"
+    name = "no-op baseline"
     understands = _EMOTIONAL
 
     def edit(
@@ -33,9 +34,9 @@ class Copy:
 
 
 class Noise:
-    """Even noise between black and white, each channel of each pixel by itself, whatever is asked for."""
+    """Returns uniform noise in [-1, 1], independent for each channel of each pixel."""
 
-    name = "noise"
+    name = "noise baseline"
     understands = _EMOTIONAL
 
     def edit(
@@ -43,16 +44,17 @@ class Noise:
     ) -> Tensor:
         """See `facekit.models.system.Generator.edit`."""
         shape = faces.images.shape[1:]
-        return torch.stack([2 * torch.rand(shape, generator=drawing) - 1 for drawing in _drawings(seed, len(faces))])
+        draws = [torch.rand(shape, generator=generator) for generator in _random_generators(seed, len(faces))]
+        return 2 * torch.stack(draws) - 1
 
 
 class Retrieval:
-    """Another person of the training set, who shows the emotion that is asked for: perfectly real, and not an edit.
+    """Returns a random face of the training set that shows the target emotion: a real image of another person.
 
-    training  a dataset in which every emotion that will be asked for occurs
+    training  a dataset that contains every target emotion
     """
 
-    name = "retrieval"
+    name = "retrieval baseline"
     understands = frozenset({"emotion"})
 
     def __init__(self, training: FaceDataset) -> None:
@@ -61,50 +63,50 @@ class Retrieval:
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
     ) -> Tensor:
-        """See `facekit.models.system.Generator.edit`; the strongest emotion asked for decides."""
-        asked = expression.for_faces(len(faces)).emotion.argmax(1).tolist()
-        drawings = _drawings(seed, len(faces))
-        chosen = [self._any(emotion, drawing) for emotion, drawing in zip(asked, drawings, strict=True)]
+        """See `facekit.models.system.Generator.edit`; the emotion with the largest weight is the target."""
+        targets = expression.for_faces(len(faces)).emotion.argmax(1).tolist()
+        generators = _random_generators(seed, len(faces))
+        chosen = [self._draw(target, generator) for target, generator in zip(targets, generators, strict=True)]
         return self._fetch(chosen).images
 
-    def _any(self, emotion: int, drawing: torch.Generator) -> int:
+    def _draw(self, emotion: int, generator: torch.Generator) -> int:
         shown = (self._labels == emotion).nonzero()[:, 0]
-        return shown[torch.randint(len(shown), (), generator=drawing)].item()
+        return shown[torch.randint(len(shown), (), generator=generator)].item()
 
 
 class HeldOutRetrieval(Retrieval):
-    """The same with people whom nobody trained on: what judges say of real faces, by the labels that these have.
+    """Retrieval from held-out faces: it shows how often the judges agree with the labels of real faces.
 
-    faces  with labels, in which every emotion that will be asked for occurs
+    faces  labelled, with every target emotion among them
     """
 
-    name = "held-out retrieval"
+    name = "held-out retrieval baseline"
 
     def __init__(self, faces: Faces) -> None:
         self._labels, self._fetch = faces.emotion, faces.__getitem__
 
 
 class GroundTruthEdit:
-    """The right answer, from who knows it: the ceiling of every measure.
+    """Returns the ground truth: the upper bound of every metric.
 
-    persons  (F,) who the faces are that will be given, in rising order
-    truth    rows (N,) of these and an expression of N rows to the true pictures (N, C, H, W)
+    persons       (F,) identities of the benchmark's faces, ascending
+    ground_truth  see `facekit.evaluation.benchmark.Benchmark.ground_truth`
     """
 
     name = "ground truth"
     understands = _EMOTIONAL
 
-    def __init__(self, persons: Tensor, truth: Callable[[Tensor, Expression], Tensor]) -> None:
-        self._persons, self._truth = persons, truth
+    def __init__(self, persons: Tensor, ground_truth: Callable[[Tensor, Expression], Tensor]) -> None:
+        self._persons, self._ground_truth = persons, ground_truth
 
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
     ) -> Tensor:
-        """See `facekit.models.system.Generator.edit`; the faces must know their person."""
+        """See `facekit.models.system.Generator.edit`; the faces must have `person`."""
         rows = torch.searchsorted(self._persons, faces.person)
-        return self._truth(rows, expression.for_faces(len(faces)))
+        return self._ground_truth(rows, expression.for_faces(len(faces)))
 
 
-def _drawings(seed: Seeds, n: int) -> list[torch.Generator]:
-    """A source of random numbers for each of n faces."""
+def _random_generators(seed: Seeds, n: int) -> list[torch.Generator]:
+    """One random generator for each of n faces."""
     return face_generators([seed] * n if isinstance(seed, int) else seed, n)

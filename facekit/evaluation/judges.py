@@ -1,7 +1,9 @@
-"""Judges: whoever says what a face shows. Ours by the name of their weights, others' in `facekit.evaluation.external`.
+"""Judges: networks that evaluate edits. The suite's own are loaded by the name of their weights; external ones are in
+`facekit.evaluation.external`.
 
-Who may judge: a generator that was trained or guided by a classifier learns to fool that very one. So E1 may
-guide, E2 and the others only judge, and `may_judge` reads from the cards whether a generator stands on a judge.
+A judge must be independent of the generator: a generator that was trained with or guided by a classifier learns to fool
+that classifier. Therefore E1 is used for guidance, and E2 and the others for evaluation only. `is_independent` checks
+the cards of a generator's weights for a dependency on a judge.
 """
 
 from __future__ import annotations
@@ -22,29 +24,29 @@ from facekit.weights.store import WeightsCard
 
 @runtime_checkable
 class Judge(Protocol):
-    """Whoever says which of `PROTOCOL_EMOTIONS` faces show.
+    """A judge of emotion.
 
-    name    to be written beside its numbers
-    sha256  of its weights, by which a generator's card would name it; empty where it has no file of its own
+    name    reported beside its numbers
+    sha256  of its weights, as a generator's card names a dependency; empty if it has no weights file
     """
 
     name: str
     sha256: str
 
     def probabilities(self, faces: Faces) -> Tensor:
-        """How likely each emotion is: (N, 7), columns as `PROTOCOL_EMOTIONS`, rows summing to 1."""
+        """Probabilities of the emotions: (N, 7), columns as `PROTOCOL_EMOTIONS`, rows sum to 1."""
         ...
 
 
 @runtime_checkable
 class Recogniser(Protocol):
-    """Whoever says who a face is."""
+    """A judge of identity: a face-recognition network."""
 
     name: str
     sha256: str
 
     def embed(self, faces: Faces) -> Tensor:
-        """Embeddings (N, D) of length 1; the scalar product of two says how alike the faces are."""
+        """Embeddings (N, D) of length 1; the scalar product of two is their cosine similarity."""
         ...
 
 
@@ -77,7 +79,7 @@ class EmotionJudge(_SystemJudge):
         self.temperature = temperature
 
     def logits(self, faces: Faces) -> Tensor:
-        """What it says before the softmax and the temperature, averaged over faces and mirror images: (N, 7)."""
+        """Logits (N, 7) before the temperature, averaged over each face and its mirror image."""
         return self.system.read(faces.images)
 
     def probabilities(self, faces: Faces) -> Tensor:
@@ -85,7 +87,7 @@ class EmotionJudge(_SystemJudge):
         return (self.logits(faces) / self.temperature).softmax(1)
 
     def features(self, faces: Faces) -> Tensor:
-        """What its network makes of faces before it decides, (N, D): for FID and KID."""
+        """Features (N, D) of its last layer but one, for FID and KID."""
         return self.system.in_batches(self.system.features, faces.images)
 
 
@@ -105,25 +107,27 @@ class ActionUnitJudge(_SystemJudge):
     _kind = ActionUnitNet
 
     def action_units(self, faces: Faces) -> Tensor:
-        """Strengths (N, A) in [0, 1], columns as `ACTION_UNIT_COLUMNS`."""
+        """Intensities (N, A) in [0, 1], columns as `ACTION_UNIT_COLUMNS`."""
         return self.system.read(faces.images)
 
 
-def may_judge(judge: Judge | Recogniser, generator: WeightsCard, others: Iterable[WeightsCard] = ()) -> bool:
-    """Whether a generator was made without a judge's help: none of what it requires or began with is the judge.
+def is_independent(judge: Judge | Recogniser, generator: WeightsCard, others: Iterable[WeightsCard] = ()) -> bool:
+    """Whether a generator was trained without a judge: the judge is neither among its dependencies (required and
+    initial weights) nor among theirs.
 
-    others  cards of those weights, which are looked through in the same way
+    generator  the card of its weights
+    others     cards of known weights, in which dependencies are followed
     """
     cards = {card.sha256: card for card in others}
-    seen, waiting = set(), _made_of(generator)
+    seen, waiting = set(), _dependencies(generator)
     while waiting:
         digest = waiting.pop()
         seen.add(digest)
         if digest in cards:
-            waiting |= _made_of(cards[digest]) - seen
+            waiting |= _dependencies(cards[digest]) - seen
     return judge.sha256 not in seen
 
 
-def _made_of(card: WeightsCard) -> set[str]:
-    """SHA-256 of the weights that others were made with."""
+def _dependencies(card: WeightsCard) -> set[str]:
+    """SHA-256 of the weights that a system requires or was initialised from."""
     return {*card.requires.values(), *card.started_from.values()}

@@ -383,7 +383,8 @@ def test_results_are_reproducible(rows, benchmark, panel, out, ground_truth, tmp
 def test_an_interrupted_evaluation_continues_after_its_last_batch(
     half, panel, out, ground_truth, brighten, monkeypatch
 ):
-    monkeypatch.setattr("facekit.evaluation.benchmark.run.BATCH", 32)
+    for module in ("run", "cost"):
+        monkeypatch.setattr(f"facekit.evaluation.benchmark.{module}.BATCH", 32)
     brighten.limit = 40
     with pytest.raises(KeyboardInterrupt):
         evaluate(brighten, half, panel, out, name="stopped")

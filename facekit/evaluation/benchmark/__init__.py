@@ -1,22 +1,29 @@
-"""One protocol for every generator: each test face to each emotion, all metrics, every judge, intervals by person.
+"""One evaluation protocol for every generator: each test face is edited to each emotion, and judges measure the edits.
 
-`evaluate` measures one generator, `evaluate_weights` several by name with the rows that they are compared with.
-What is measured, and how, is said where it is done: the questions in `exam`, who judges in `panel`, what is measured
-of each edit in `measures`, of all edits in `summary`.
+`evaluate` measures one generator. `evaluate_weights` measures several by the names of their weights, together with the
+baselines and the ground truth.
+
+    benchmarks  the faces, the verification set, the ground truth
+    requests    which face is edited to which emotion and intensity
+    panel       the judges and their predictions
+    measures    one row per edit
+    summary     one row per generator, with confidence intervals over identities
+    cost        size and speed
+    run         evaluate one generator, and reuse what is unchanged
+    table       baselines and the leaderboard
 """
 
 from facekit.evaluation.benchmark.benchmarks import (
     Benchmark,
     CannotEvaluate,
-    Editor,
-    EditRequests,
     pairs_benchmark,
     photograph_benchmark,
     synthetic_benchmark,
 )
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
+from facekit.evaluation.benchmark.requests import Editor, EditRequests
 from facekit.evaluation.benchmark.run import evaluate, read_rows
-from facekit.evaluation.benchmark.table import evaluate_weights, leaderboard, references, to_text
+from facekit.evaluation.benchmark.table import baselines_for, evaluate_weights, leaderboard, to_text
 
 __all__ = [
     "Benchmark",
@@ -25,13 +32,13 @@ __all__ = [
     "Editor",
     "GroundTruth",
     "Panel",
+    "baselines_for",
     "evaluate",
     "evaluate_weights",
     "leaderboard",
     "pairs_benchmark",
     "photograph_benchmark",
     "read_rows",
-    "references",
     "synthetic_benchmark",
     "to_text",
 ]

@@ -1,4 +1,4 @@
-"""From pictures to tidy tables: one row an edit, with everything that is measured of it."""
+"""From images to tidy tables: one row per edit, with everything that is measured of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.evaluation.benchmark.benchmarks import Benchmark, EditRequests
-from facekit.evaluation.benchmark.panel import GroundTruth, Panel, Reading
+from facekit.evaluation.benchmark.benchmarks import Benchmark
+from facekit.evaluation.benchmark.panel import GroundTruth, Panel, Predictions
+from facekit.evaluation.benchmark.requests import EditRequests
 from facekit.evaluation.judges import IdentityJudge
 from facekit.evaluation.metrics.counterfactual import changed_psnr, relative_error
 from facekit.evaluation.metrics.identity import cosine
@@ -19,145 +20,159 @@ from facekit.evaluation.metrics.reference import judge_distance, psnr, ssim
 from facekit.faces.emotions import EMOTIONS
 
 BEST_PSNR = 10 * math.log10(12 * 255**2)
-"""58.9 dB: what rounding to 8 bits alone costs. Pictures that are nearer, and equal ones, count as so near."""
+"""58.9 dB: the error of rounding to 8 bits. Closer images, and equal ones, get this value."""
 
 FAIRNESS = ("skin_tone", "age", "glasses")
-"""Attributes of the person that are kept in the rows."""
+"""Attributes of the person that the rows keep, for results by group."""
 
 _BATCH = 256
 
 
-def edit_rows(benchmark: Benchmark, key: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor) -> tuple:
-    """Everything measured of edits (N, C, H, W), one row each, and what the judges said of them.
+def edit_rows(
+    benchmark: Benchmark, ground_truth: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor
+) -> tuple[pd.DataFrame, Predictions]:
+    """All measurements of edits (N, C, H, W), one row each, and the judges' predictions.
 
-    Where nothing should change (neutral asked of a neutral face), what is told relative to the change is NaN.
+    Where nothing should change (a neutral face with the target neutral), values relative to the change are NaN.
 
-    Returns a `DataFrame` with
-        face, person, present, intensity     the input: its row, who it is, what it shows and, if known, how strongly
-        asked, judged, right                 emotions asked for and read, and whether they agree
-        likeness, threshold, verified        cosine to the input, the cosine at 1 % false accepts, and whether above
-        stranger                             cosine to the next face's input, who is somebody else
-        edit_success                     `right` and `verified`, of edits that ask for another emotion
-    and, where the truth is known (`distance` and the action units only by judges of our own, where they are),
-        mse, mse_noop, relative_error        to the truth, of the edit and of the input; their ratio (E8)
-        changed_psnr, psnr, ssim, distance   to the truth: decibels where it should change and over all, SSIM, and
-                                             distance in the identity network's maps, which stands in for LPIPS (E5)
-        cosine, ratio, au_direction_accuracy, au_error movement of the action units as a judge measures it (E9, E7)
-        strength                             of `measured_level`
+    Returns a `DataFrame` with the columns
+        face, person                         the input's row in the benchmark, and its identity
+        input_emotion, intensity             the input's label and, if known, its intensity
+        target, predicted, correct           target emotion, the judge's prediction, and whether they agree
+        identity_similarity, threshold,      cosine to the input's embedding, the cosine at a false accept rate of 1 %,
+          identity_preserved                 and whether the similarity is above it
+        impostor_similarity                  cosine to the next face's input, which shows another person
+        edit_success                         `correct` and `identity_preserved`, for edits that change the emotion
+    and, if ground truth is known (`distance` and the action units only with the suite's own judges),
+        mse, mse_noop, relative_error        MSE to ground truth of the edit and of the unedited input; their ratio (E8)
+        changed_psnr, psnr, ssim, distance   to ground truth: PSNR inside the region that should change and over the
+                                             image, SSIM, and the distance in the identity network's feature maps, a
+                                             substitute for LPIPS (E5)
+        cosine, ratio,                       movement of the action units as predicted by a judge (E9, E7)
+          au_direction_accuracy, au_error
+        measured_intensity                   see `measured_intensity`
         skin_tone, age, glasses              where the dataset knows them
-    and `judged_NAME`, `likeness_NAME`, `verified_NAME` and so on for every further judge; and a `Reading`.
+    and `predicted_NAME`, `identity_similarity_NAME`, `identity_preserved_NAME` and so on for every further judge.
     """
-    said = panel.read(images)
-    columns = _asked(benchmark, requests) | _judged(key, panel, requests, said)
+    predictions = panel.predict(images)
+    columns = _request_columns(benchmark, requests) | _judge_columns(ground_truth, panel, requests, predictions)
     if panel.identity:
-        asked_change = requests.target != benchmark.faces.emotion[requests.rows]
-        kept = columns["correct"] & columns["identity_preserved"]
-        columns["edit_success"] = torch.where(asked_change, kept.double(), torch.nan)
-    if benchmark.truth is not None:
-        columns |= _pictured(benchmark, key, panel, requests, images)
+        changes = requests.target != benchmark.faces.emotion[requests.rows]
+        success = columns["correct"] & columns["identity_preserved"]
+        columns["edit_success"] = torch.where(changes, success.double(), torch.nan)
+    if benchmark.ground_truth is not None:
+        columns |= _pixel_columns(benchmark, ground_truth, panel, requests, images)
         if panel.action_units:
-            columns |= _moved(key, requests, said)
-    return _frame(columns | _known(benchmark, requests)), said
+            columns |= _action_unit_columns(ground_truth, requests, predictions["action_units"])
+    return _frame(columns | _attribute_columns(benchmark, requests)), predictions
 
 
 def self_rows(benchmark: Benchmark, requests: EditRequests, images: Tensor) -> pd.DataFrame:
-    """How near to the input a generator stays that is asked for what a face shows already: `psnr` by face."""
-    near = psnr(images, benchmark.faces.images[requests.rows]).clamp(max=BEST_PSNR)
-    return _frame(_asked(benchmark, requests) | {"psnr": near} | _known(benchmark, requests))
+    """Self-reconstruction: `psnr` between input and edit when the target is what the face shows already."""
+    values = psnr(images, benchmark.faces.images[requests.rows]).clamp(max=BEST_PSNR)
+    return _frame(_request_columns(benchmark, requests) | {"psnr": values} | _attribute_columns(benchmark, requests))
 
 
 def sweep_rows(
-    benchmark: Benchmark, key: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor
+    benchmark: Benchmark, ground_truth: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor
 ) -> pd.DataFrame:
-    """The `level` that was asked for and the one that is `measured`, by face, emotion and level."""
-    units = panel.read_units(images)
-    columns = {"level": requests.level, "measured": measured_level(key, requests, units)}
-    return _frame(_asked(benchmark, requests) | columns | _known(benchmark, requests))
+    """`target_intensity` and `measured_intensity` by face, emotion and intensity."""
+    units = panel.predict_action_units(images)
+    columns = {
+        "target_intensity": requests.intensity,
+        "measured_intensity": measured_intensity(ground_truth, requests, units),
+    }
+    return _frame(_request_columns(benchmark, requests) | columns | _attribute_columns(benchmark, requests))
 
 
-def measured_level(key: GroundTruth, requests: EditRequests, units: Tensor) -> Tensor:
-    """How far faces went from rest to the full display of the asked emotion, (N,): 0 at rest, 1 at the full display.
+def measured_intensity(ground_truth: GroundTruth, requests: EditRequests, units: Tensor) -> Tensor:
+    """How far faces moved from neutral to the full target expression, (N,): 0 is neutral, 1 the full expression.
 
-    With d = AU(full) - AU(rest), a picture's level is ⟨AU(picture) - AU(rest), d⟩ / ⟨d, d⟩, where all action units
-    are what one judge measures: of the picture (N, A), and of the same person's true pictures at rest and in full.
-    So the judge's own bias cancels at both ends, and movement of other units does not count. NaN for neutral.
+    units  (N, A) action units that the judge predicts for the edits
+
+    With d = AU(full) - AU(neutral), the intensity is ⟨AU(edit) - AU(neutral), d⟩ / ⟨d, d⟩. One judge predicts all
+    action units, those of the ground truth too, so that its bias cancels at both ends. Movement of other action units
+    does not count. NaN for the target neutral.
     """
-    true = key.truth["action_units"]
-    rest = true[requests.rest]
-    way = true[requests.answers] - rest
-    return ((units - rest) * way).sum(1) / way.square().sum(1)  # 0 / 0 is NaN
+    true = ground_truth.predictions["action_units"]
+    neutral = true[requests.neutral_index]
+    direction = true[requests.full_index] - neutral
+    return ((units - neutral) * direction).sum(1) / direction.square().sum(1)  # 0 / 0 is NaN
 
 
-def _asked(benchmark: Benchmark, requests: EditRequests) -> dict[str, object]:
+def _request_columns(benchmark: Benchmark, requests: EditRequests) -> dict[str, object]:
     faces = benchmark.faces[requests.rows]
-    strength = {} if faces.intensity is None else {"intensity": faces.intensity}
+    intensity = {} if faces.intensity is None else {"intensity": faces.intensity}
     return {
         "face": requests.rows,
         "person": faces.person,
-        "input_emotion": _named(faces.emotion),
-        **strength,
-        "target": _named(requests.target),
+        "input_emotion": _names(faces.emotion),
+        **intensity,
+        "target": _names(requests.target),
     }
 
 
-def _known(benchmark: Benchmark, requests: EditRequests) -> dict[str, Tensor]:
-    known = benchmark.faces.attributes
-    return {name: known[name][requests.rows] for name in FAIRNESS if name in known}
+def _attribute_columns(benchmark: Benchmark, requests: EditRequests) -> dict[str, Tensor]:
+    attributes = benchmark.faces.attributes
+    return {name: attributes[name][requests.rows] for name in FAIRNESS if name in attributes}
 
 
-def _judged(key: GroundTruth, panel: Panel, requests: EditRequests, said: Reading) -> dict[str, object]:
+def _judge_columns(
+    ground_truth: GroundTruth, panel: Panel, requests: EditRequests, predictions: Predictions
+) -> dict[str, object]:
     columns = {}
     for i, judge in enumerate(panel.emotion):
-        answers = said[f"emotion {judge.name}"]
-        columns[_column("predicted", judge, i)] = _named(answers)
-        columns[_column("correct", judge, i)] = answers == requests.target
+        predicted = predictions[f"emotion {judge.name}"]
+        columns[_column("predicted", judge, i)] = _names(predicted)
+        columns[_column("correct", judge, i)] = predicted == requests.target
     for i, judge in enumerate(panel.identity):
-        who = f"identity {judge.name}"
-        source = key.source[who]
-        identity_similarity = cosine(said[who], source[requests.rows])
-        columns[_column("identity_similarity", judge, i)] = identity_similarity
-        columns[_column("impostor_similarity", judge, i)] = cosine(said[who], source.roll(-1, 0)[requests.rows])
-        columns[_column("threshold", judge, i)] = torch.full_like(identity_similarity, key.thresholds[judge.name])
-        columns[_column("identity_preserved", judge, i)] = identity_similarity > key.thresholds[judge.name]
+        embedded = predictions[f"identity {judge.name}"]
+        inputs = ground_truth.input_predictions[f"identity {judge.name}"]
+        similarity = cosine(embedded, inputs[requests.rows])
+        threshold = ground_truth.thresholds[judge.name]
+        columns[_column("identity_similarity", judge, i)] = similarity
+        columns[_column("impostor_similarity", judge, i)] = cosine(embedded, inputs.roll(-1, 0)[requests.rows])
+        columns[_column("threshold", judge, i)] = torch.full_like(similarity, threshold)
+        columns[_column("identity_preserved", judge, i)] = similarity > threshold
     return columns
 
 
-def _column(measure: str, judge, place: int) -> str:
-    """The first judge's columns bear no name: they are the headline's."""
-    return measure if place == 0 else f"{measure}_{judge.name}"
+def _column(name: str, judge, position: int) -> str:
+    """The first judge's columns have no suffix: they are the headline numbers."""
+    return name if position == 0 else f"{name}_{judge.name}"
 
 
-def _pictured(
-    benchmark: Benchmark, key: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor
+def _pixel_columns(
+    benchmark: Benchmark, ground_truth: GroundTruth, panel: Panel, requests: EditRequests, images: Tensor
 ) -> dict[str, Tensor]:
     parts = []
-    maps = next((judge.system for judge in panel.identity[:1] if isinstance(judge, IdentityJudge)), None)
+    network = next((judge.system for judge in panel.identity[:1] if isinstance(judge, IdentityJudge)), None)
     for part in torch.arange(len(requests)).split(_BATCH):
-        edit, truth = images[part], key.images[requests.answers[part]]
+        edit, true = images[part], ground_truth.images[requests.full_index[part]]
         source = benchmark.faces.images[requests.rows[part]]
-        measured = {
-            "mse": _mse(edit, truth),
-            "mse_noop": _mse(source, truth),
-            "relative_error": relative_error(edit, truth, source),
-            "changed_psnr": changed_psnr(edit, truth, source).clamp(max=BEST_PSNR),
-            "psnr": psnr(edit, truth).clamp(max=BEST_PSNR),
-            "ssim": ssim(edit, truth),
+        columns = {
+            "mse": _mse(edit, true),
+            "mse_noop": _mse(source, true),
+            "relative_error": relative_error(edit, true, source),
+            "changed_psnr": changed_psnr(edit, true, source).clamp(max=BEST_PSNR),
+            "psnr": psnr(edit, true).clamp(max=BEST_PSNR),
+            "ssim": ssim(edit, true),
         }
-        if maps is not None:
-            measured["distance"] = judge_distance(edit, truth, maps)
-        parts.append(measured)
+        if network is not None:
+            columns["distance"] = judge_distance(edit, true, network)
+        parts.append(columns)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _moved(key: GroundTruth, requests: EditRequests, said: Reading) -> dict[str, Tensor]:
-    units, truth = said["action_units"], key.truth["action_units"][requests.answers]
-    change = expression_change(key.source["action_units"][requests.rows], units, truth)
+def _action_unit_columns(ground_truth: GroundTruth, requests: EditRequests, units: Tensor) -> dict[str, Tensor]:
+    true = ground_truth.predictions["action_units"][requests.full_index]
+    change = expression_change(ground_truth.input_predictions["action_units"][requests.rows], units, true)
     return {
         "cosine": change.cosine,
         "ratio": change.ratio,
-        "au_direction_accuracy": torch.where(change.should_move, change.right().double(), torch.nan),
-        "au_error": action_unit_error(units, truth),
-        "strength": measured_level(key, requests, units),
+        "au_direction_accuracy": torch.where(change.should_move, change.correct().double(), torch.nan),
+        "au_error": action_unit_error(units, true),
+        "measured_intensity": measured_intensity(ground_truth, requests, units),
     }
 
 
@@ -165,12 +180,12 @@ def _mse(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().mean((1, 2, 3))
 
 
-def _named(emotions: Tensor) -> list[str]:
+def _names(emotions: Tensor) -> list[str]:
     return [EMOTIONS[i] for i in emotions.tolist()]
 
 
 def _frame(columns: Mapping[str, object]) -> pd.DataFrame:
-    """Tensors and lists as a table; numbers in double precision, so that a file gives back what was written."""
+    """Tensors and lists as a table; numbers in double precision, so that they survive a round trip through a file."""
     values = {
         name: (value.double() if value.is_floating_point() else value).numpy() if isinstance(value, Tensor) else value
         for name, value in columns.items()

@@ -1,4 +1,4 @@
-"""Who judges, and what they say of pictures: E2, the identity network and the action-unit regressor, and outsiders."""
+"""The panel of judges and its predictions: E2, the identity network, the action-unit regressor, external networks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate, Editor, full_requests
+from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate
+from facekit.evaluation.benchmark.requests import Editor, full_requests
 from facekit.evaluation.external import EXTERNAL_JUDGES
-from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
+from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
 from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold, pair_similarities
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.models.load import load_system
@@ -22,21 +23,22 @@ from facekit.weights.store import WeightsCard, WeightsError, available_weights, 
 from facekit.workspace.files import atomic_path
 from facekit.workspace.hardware import fastest_device
 
-Reading = dict[str, Tensor]
-"""What judges say of N pictures, by what and who: `emotion NAME` (N,), `identity NAME` (N, D), `features` (N, D) of the
-first emotion judge and, where somebody measures them, `action_units` (N, A)."""
+Predictions = dict[str, Tensor]
+"""The judges' predictions for N images: `emotion NAME` (N,) and `identity NAME` (N, D) by the judge's name, `features`
+(N, D) of the first emotion judge, and `action_units` (N, A) if the panel has a judge of them."""
 
-FALSE_ACCEPTS = 0.01
+FALSE_ACCEPT_RATE = 0.01
+"""Share of impostor pairs that the verification threshold accepts."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The judges. The first of each kind gives the headline; the others stand beside it.
+    """The judges. The first of each kind gives the headline number; the others are reported beside it.
 
-    emotion       the first is one of the suite's own, whose features FID is taken over
-    identity      of drawn faces, the first is one of the suite's own, in whose maps pictures are compared; of
-                  photographs, outsiders alone, if any: ours does not know photographed people apart
-    action_units  the one that measures movement, of drawn faces
+    emotion       the first is one of the suite's own; FID uses its features
+    identity      for drawn faces, the first is the suite's identity network, which also gives the feature distance; for
+                  photographs, external networks only, because the suite's network is not trained on photographs
+    action_units  the judge of action units, for drawn faces only
     """
 
     emotion: Sequence[Judge]
@@ -44,34 +46,34 @@ class Panel:
     action_units: ActionUnitJudge | None
 
     @classmethod
-    def load(cls, outside: Path | None = None, *, photographs: bool = False) -> Panel:
-        """The judges that ship, and those in a folder of outside judges (see `EXTERNAL_JUDGES`), where it is given.
-        Ours compute on the GPU, where there is one.
+    def load(cls, external: Path | None = None, *, photographs: bool = False) -> Panel:
+        """The judges that ship, on the GPU if there is one, and external judges.
 
-        photographs  judges of these, in place of those of drawn faces
+        external     folder of external judges (see `EXTERNAL_JUDGES`)
+        photographs  load the judges of photographs in place of those of drawn faces
 
-        Raises `FileNotFoundError` for a judge that the folder does not hold.
+        Raises `FileNotFoundError` for an external judge that is not in the folder.
         """
 
-        def ours(kind: type, name: str):
+        def own(kind: type, name: str):
             return kind(load_system(name).to(fastest_device()), name)
 
-        def outsiders(kind: str) -> list:
-            if outside is None:
+        def external_judges(kind: str) -> list:
+            if external is None:
                 return []
             file, judge, options = EXTERNAL_JUDGES[kind]
-            return [judge(outside / file, **options)]
+            return [judge(external / file, **options)]
 
         if photographs:
             return cls(
-                emotion=[ours(EmotionJudge, "emotion_resnet-fer2013"), *outsiders("emotion")],
-                identity=[OvalRecogniser(judge) for judge in outsiders("identity")],
+                emotion=[own(EmotionJudge, "emotion_resnet-fer2013"), *external_judges("emotion")],
+                identity=[OvalRecogniser(judge) for judge in external_judges("identity")],
                 action_units=None,
             )
         return cls(
-            emotion=[ours(EmotionJudge, "emotion_resnet-synthetic"), *outsiders("emotion")],
-            identity=[ours(IdentityJudge, "identity-synthetic"), *outsiders("identity")],
-            action_units=ours(ActionUnitJudge, "action_units-synthetic"),
+            emotion=[own(EmotionJudge, "emotion_resnet-synthetic"), *external_judges("emotion")],
+            identity=[own(IdentityJudge, "identity-synthetic"), *external_judges("identity")],
+            action_units=own(ActionUnitJudge, "action_units-synthetic"),
         )
 
     @property
@@ -82,38 +84,40 @@ class Panel:
     def _all(self) -> list:
         return [*self.emotion, *self.identity, *filter(None, [self.action_units])]
 
-    def read_units(self, images: Tensor) -> Tensor:
-        """Action units (N, A) of pictures (N, C, H, W)."""
+    def predict_action_units(self, images: Tensor) -> Tensor:
+        """Action units (N, A) in [0, 1] of images (N, C, H, W) in [-1, 1]."""
         return self.action_units.action_units(Faces(images))
 
-    def read(self, images: Tensor) -> Reading:
-        """What all judges say of pictures (N, C, H, W)."""
+    def predict(self, images: Tensor) -> Predictions:
+        """The predictions of all judges for images (N, C, H, W) in [-1, 1]."""
         faces = Faces(images)
-        said = {f"emotion {judge.name}": judge.probabilities(faces).argmax(1) for judge in self.emotion}
-        said |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
-        said["features"] = self.emotion[0].features(faces)
-        return said | ({"action_units": self.read_units(images)} if self.action_units else {})
+        predictions = {f"emotion {judge.name}": judge.probabilities(faces).argmax(1) for judge in self.emotion}
+        predictions |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
+        predictions["features"] = self.emotion[0].features(faces)
+        if self.action_units:
+            predictions["action_units"] = self.predict_action_units(images)
+        return predictions
 
     def thresholds(self, others: Faces) -> dict[str, float]:
-        """The cosine above which each identity judge takes two faces for one person, by its name: at 1 % false
-        accepts among people none of whom is edited, with different emotions in every pair, as in an edit."""
-        found = {}
+        """The verification threshold of each identity judge, by its name: the cosine similarity with a false accept
+        rate of 1 % among unedited faces. As in an edit, the two faces of every pair show different emotions."""
+        thresholds = {}
         for judge in self.identity:
             _, impostor = pair_similarities(judge.embed(others), others.person, across=others.emotion)
-            found[judge.name] = acceptance_threshold(impostor, FALSE_ACCEPTS)
-        return found
+            thresholds[judge.name] = acceptance_threshold(impostor, FALSE_ACCEPT_RATE)
+        return thresholds
 
     def check_impartial(self, generator: Editor) -> None:
-        """Raise `CannotEvaluate` where a generator was made with the help of one of these judges, by its card."""
+        """Raise `CannotEvaluate` if one of these judges took part in a generator's training, according to its card."""
         card: WeightsCard | None = getattr(generator, "card", None)
         if card is None:
             return
         for judge in self._all():
-            if not may_judge(judge, card, _known_cards()):
-                others = ", ".join({**card.requires, **card.started_from})
+            if not is_independent(judge, card, _known_cards()):
+                dependencies = ", ".join({**card.requires, **card.started_from})
                 raise CannotEvaluate(
-                    f"{generator.name} was made with {others}, which leads to {judge.name}: what a "
-                    f"generator was made with cannot judge it. Train the generator without it; E1 may guide"
+                    f"{generator.name} depends on {dependencies}, and so on the judge {judge.name}. A network that "
+                    "took part in training cannot evaluate the result: train without it, and use E1 for guidance"
                 )
 
 
@@ -122,64 +126,65 @@ def _known_cards() -> list[WeightsCard]:
     for path in available_weights().values():
         try:
             cards.append(read_card(path))
-        except WeightsError:  # weights without a card of this version stand under nothing that loads
+        except WeightsError:  # nothing that loads depends on weights without a card of this version
             continue
     return cards
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The true answers to an exam, and what the judges say of them and of the inputs.
+    """The ground truth of a benchmark, and the judges' predictions for it and for the inputs.
 
-    images      (F * 7, C, H, W) true pictures, as `full_requests`; None where nobody knows them
-    truth       what the judges say of these; of no pictures, nothing
-    source      what they say of the F inputs
-    thresholds  of `Panel.thresholds`
+    images             (F * E, C, H, W) counterfactuals of F faces with E emotions, ordered as `full_requests`; None if
+                       unknown
+    predictions        the judges' predictions for `images`; empty if there are none
+    input_predictions  the judges' predictions for the F inputs
+    thresholds         of `Panel.thresholds`
     """
 
     images: Tensor | None
-    truth: Reading
-    source: Reading
+    predictions: Predictions
+    input_predictions: Predictions
     thresholds: Mapping[str, float]
 
     @classmethod
-    def make(cls, benchmark: Benchmark, panel: Panel) -> GroundTruth:
-        """Draw and read everything."""
-        source, thresholds = panel.read(benchmark.faces.images), panel.thresholds(benchmark.others)
-        if benchmark.truth is None:
-            return cls(None, {}, source, thresholds)
+    def compute(cls, benchmark: Benchmark, panel: Panel) -> GroundTruth:
+        """Render or read the images, and let the panel predict."""
+        input_predictions, thresholds = panel.predict(benchmark.faces.images), panel.thresholds(benchmark.others)
+        if benchmark.ground_truth is None:
+            return cls(None, {}, input_predictions, thresholds)
         requests = full_requests(benchmark)
         parts = torch.arange(len(requests)).split(256)
-        images = torch.cat([benchmark.truth(requests.rows[part], requests[part].expression) for part in parts])
-        return cls(images, panel.read(images), source, thresholds)
+        images = torch.cat([benchmark.ground_truth(requests.rows[part], requests[part].expression) for part in parts])
+        return cls(images, panel.predict(images), input_predictions, thresholds)
 
     @classmethod
     def cached(cls, benchmark: Benchmark, panel: Panel, path: Path) -> GroundTruth:
-        """The key from a file, or made and written there where the file is none of this exam and these judges."""
-        depends_on = json.dumps({"exam": dict(benchmark.config), "judges": panel.digests}, sort_keys=True)
+        """Load from a file; compute and save there if the file is missing or of another benchmark or panel."""
+        depends_on = json.dumps({"benchmark": dict(benchmark.config), "judges": panel.digests}, sort_keys=True)
         if path.is_file() and (known := cls._read(path, depends_on)):
             return known
-        key = cls.make(benchmark, panel)
-        key._write(path, depends_on)
-        return key
+        ground_truth = cls.compute(benchmark, panel)
+        ground_truth._write(path, depends_on)
+        return ground_truth
 
     @classmethod
     def _read(cls, path: Path, depends_on: str) -> GroundTruth | None:
         with safetensors.safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("depends_on") != depends_on:
                 return None
-            parts: dict[str, dict[str, Tensor]] = {"images": {}, "truth": {}, "source": {}, "threshold": {}}
-            for name in file.keys():  # noqa: SIM118 - safetensors' file is no dictionary
+            parts: dict[str, dict[str, Tensor]] = {"images": {}, "predictions": {}, "input": {}, "threshold": {}}
+            for name in file.keys():  # noqa: SIM118 - a safetensors file is no dictionary
                 part, _, rest = name.partition("/")
                 parts[part][rest] = file.get_tensor(name)
         thresholds = {name: value.item() for name, value in parts["threshold"].items()}
         images = from_uint8(parts["images"][""]) if parts["images"] else None
-        return cls(images, parts["truth"], parts["source"], thresholds)
+        return cls(images, parts["predictions"], parts["input"], thresholds)
 
     def _write(self, path: Path, depends_on: str) -> None:
         tensors = {} if self.images is None else {"images/": to_uint8(self.images)}
-        tensors |= {f"truth/{name}": value.contiguous() for name, value in self.truth.items()}
-        tensors |= {f"source/{name}": value.contiguous() for name, value in self.source.items()}
+        tensors |= {f"predictions/{name}": value.contiguous() for name, value in self.predictions.items()}
+        tensors |= {f"input/{name}": value.contiguous() for name, value in self.input_predictions.items()}
         tensors |= {f"threshold/{name}": torch.tensor(v, dtype=torch.float64) for name, v in self.thresholds.items()}
         with atomic_path(path) as draft:
             safetensors.torch.save_file(tensors, draft, metadata={"depends_on": depends_on})

@@ -1,4 +1,4 @@
-"""Evaluating: pictures, tables and summary of one generator in a folder, made again only where something changed."""
+"""Evaluate one generator on a benchmark: images, tables and a summary in a folder, where unchanged parts are reused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,18 +15,18 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from facekit.evaluation.benchmark.benchmarks import (
-    Benchmark,
-    CannotEvaluate,
+from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate
+from facekit.evaluation.benchmark.cost import BATCH, cost, shipped_tensors
+from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
+from facekit.evaluation.benchmark.panel import GroundTruth, Panel
+from facekit.evaluation.benchmark.requests import (
     Editor,
     EditRequests,
-    answer,
     full_requests,
+    run_edits,
     self_requests,
     sweep_requests,
 )
-from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
-from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.summary import (
     distribution_summary,
     edits_summary,
@@ -41,12 +39,10 @@ from facekit.workspace import hardware
 from facekit.workspace.files import atomic_path, read_json, remove, remove_drafts, write_json
 
 VERSION = 2
-"""Of the protocol. Raise it with any change by which numbers change: all are then measured again."""
-
-BATCH = 64
+"""Version of the protocol. Raise it with every change that alters results: everything is then evaluated again."""
 
 _REQUESTS = {"edits": full_requests, "self": self_requests, "intensities": sweep_requests}
-_ASKED, _SUMMARY = "asked.json", "summary.json"
+_DEPENDS_ON, _SUMMARY = "depends_on.json", "summary.json"
 
 
 def evaluate(
@@ -60,64 +56,66 @@ def evaluate(
     again: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, object]:
-    """Measure one generator on an exam, in `out / exam.name / NAME`; what is there and still holds is kept.
+    """Evaluate one generator on a benchmark, in `out / benchmark.name / NAME`; valid results there are reused.
 
-    name         under which it is listed; the generator's own by default
-    intensities  sweep the levels too
-    again        begin anew
-    tell         is told what is being done
+    name         of the row in the leaderboard; the generator's own by default
+    intensities  evaluate the sweep over intensities too
+    again        discard existing results
+    log          receives progress messages
 
     The folder holds
-        asked.json                                what everything in it depends on
-        pictures/                                 the edits, in batches of 64; an interrupted run goes on after the last
+        depends_on.json                           what its content depends on
+        images/                                   the edits, in batches of 64; an interrupted run continues after the
+                                                  last complete batch
         edits.csv, self.csv, intensities.csv      see `facekit.evaluation.benchmark.measures`
-        summary.json                              what is returned, once all is measured
+        summary.json                              the returned summary, once everything is measured
 
-    The pictures hold as long as the generator (its weights, preset and requirements), the exam and the protocol are
-    the same; the tables, as long as the judges are the same too.
+    The images stay valid while the generator (its weights, preset and required weights), the benchmark and the protocol
+    are unchanged; the tables, while the judges are unchanged too.
 
-    Raises `CannotEvaluate` for a generator that was made with a judge's help, or whose pictures are none, and for
-    intensities of faces whose true answers are not known.
+    Raises `CannotEvaluate` for a generator that was trained with one of the judges, for edits that are not finite
+    images of the input's shape, and for intensities on a benchmark without ground truth or without a judge of action
+    units.
     """
     name = name or generator.name
-    if intensities and (benchmark.truth is None or panel.action_units is None):
+    if intensities and (benchmark.ground_truth is None or panel.action_units is None):
         raise CannotEvaluate(
-            "how far a face went to an expression is measured by its action units, between its true pictures: of "
-            f"photographs such as {benchmark.name}'s, there is no judge of these: leave the intensities out"
+            "intensities are measured by action units, relative to the ground truth. There is no judge of action units "
+            f"for photographs such as those of {benchmark.name}: leave the intensities out"
         )
     panel.check_impartial(generator)
     folder = _folder(out, benchmark, name)
     _prepare(folder, _depends_on(generator, benchmark, panel), again)
     summary = _read_summary(folder)
-    key = None
+    ground_truth = None
     for part in ("edits", "intensities") if intensities else ("edits",):
         if part in summary.get("measured", ()):
             continue
-        key = key or GroundTruth.cached(benchmark, panel, out / benchmark.name / "truth.safetensors")
+        ground_truth = ground_truth or GroundTruth.cached(
+            benchmark, panel, out / benchmark.name / "ground_truth.safetensors"
+        )
         measure = _measure_edits if part == "edits" else _measure_sweep
-        summary = _named(name, benchmark) | summary | measure(generator, benchmark, panel, key, folder, log)
+        row = {"name": name, "benchmark": benchmark.name, "faces": len(benchmark.faces)}
+        summary = row | summary | measure(generator, benchmark, panel, ground_truth, folder, log)
         summary["measured"] = [*summary.get("measured", ()), part]
         summary["made"] = hardware.describe()
         write_json(folder / _SUMMARY, summary)
     return summary
 
 
-def pictures(generator: Editor, benchmark: Benchmark, requests: EditRequests, folder: Path) -> Tensor:
-    """What a generator makes of questions, (N, C, H, W) rounded to 8 bits, as pictures are; kept in a folder batch
-    by batch, and taken from there where they were made before."""
+def cached_edits(generator: Editor, benchmark: Benchmark, requests: EditRequests, folder: Path) -> Tensor:
+    """A generator's edits (N, C, H, W) of N requests, rounded to 8 bits. Each batch is saved in a folder, and loaded
+    from there if it exists."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
-    return from_uint8(torch.cat([_batch(generator, benchmark, requests, start, folder) for start in _starts(requests)]))
-
-
-def _starts(requests: EditRequests) -> range:
-    return range(0, len(requests), BATCH)
+    starts = range(0, len(requests), BATCH)
+    return from_uint8(torch.cat([_batch(generator, benchmark, requests, start, folder) for start in starts]))
 
 
 def _batch(generator: Editor, benchmark: Benchmark, requests: EditRequests, start: int, folder: Path) -> Tensor:
     path = folder / f"{start:05d}.npy"
     if not path.is_file():
-        edited = to_uint8(answer(generator, benchmark, requests[start : start + BATCH]))
+        edited = to_uint8(run_edits(generator, benchmark, requests[start : start + BATCH]))
         with atomic_path(path) as draft:
             np.save(draft, edited.numpy())
     return torch.from_numpy(np.load(path))
@@ -129,35 +127,47 @@ def read_rows(folder: Path, part: str) -> pd.DataFrame:
 
 
 def _measure_edits(
-    generator: Editor, benchmark: Benchmark, panel: Panel, key: GroundTruth, folder: Path, log: Callable[[str], None]
+    generator: Editor,
+    benchmark: Benchmark,
+    panel: Panel,
+    ground_truth: GroundTruth,
+    folder: Path,
+    log: Callable[[str], None],
 ) -> dict[str, object]:
-    requests, images = _asked(generator, benchmark, folder, "edits", log)
-    rows, said = edit_rows(benchmark, key, panel, requests, images)
-    own = self_rows(benchmark, *_asked(generator, benchmark, folder, "self", log))
+    requests, images = _edits_of_part(generator, benchmark, folder, "edits", log)
+    rows, predictions = edit_rows(benchmark, ground_truth, panel, requests, images)
+    own = self_rows(benchmark, *_edits_of_part(generator, benchmark, folder, "self", log))
     _write_rows(rows, folder / "edits.csv")
     _write_rows(own, folder / "self.csv")
+    real = ground_truth.predictions.get("features", ground_truth.input_predictions["features"])
     return {
         **edits_summary(rows),
         **self_summary(own),
-        **distribution_summary(said["features"], key.truth.get("features", key.source["features"])),
-        **_cost(generator, benchmark),
+        **distribution_summary(predictions["features"], real),
+        **cost(generator, benchmark),
     }
 
 
 def _measure_sweep(
-    generator: Editor, benchmark: Benchmark, panel: Panel, key: GroundTruth, folder: Path, log: Callable[[str], None]
+    generator: Editor,
+    benchmark: Benchmark,
+    panel: Panel,
+    ground_truth: GroundTruth,
+    folder: Path,
+    log: Callable[[str], None],
 ) -> dict[str, object]:
-    rows = sweep_rows(benchmark, key, panel, *_asked(generator, benchmark, folder, "intensities", log))
+    requests, images = _edits_of_part(generator, benchmark, folder, "intensities", log)
+    rows = sweep_rows(benchmark, ground_truth, panel, requests, images)
     _write_rows(rows, folder / "intensities.csv")
     return sweep_summary(rows)
 
 
-def _asked(
+def _edits_of_part(
     generator: Editor, benchmark: Benchmark, folder: Path, part: str, log: Callable[[str], None]
 ) -> tuple[EditRequests, Tensor]:
     requests = _REQUESTS[part](benchmark)
-    log(f"{folder.name}: {len(requests):,} pictures for {part}.csv")
-    return requests, pictures(generator, benchmark, requests, folder / "pictures" / part)
+    log(f"{folder.name}: {len(requests):,} edits for {part}.csv")
+    return requests, cached_edits(generator, benchmark, requests, folder / "images" / part)
 
 
 def _write_rows(rows: pd.DataFrame, path: Path) -> None:
@@ -165,85 +175,44 @@ def _write_rows(rows: pd.DataFrame, path: Path) -> None:
         rows.to_csv(draft, index=False)
 
 
-# ------------------------------------------------------------------------------------------------ what still holds
+# -------------------------------------------------------------------------------------------- validity of a folder
 
 
 def _folder(out: Path, benchmark: Benchmark, name: str) -> Path:
     return out / benchmark.name / re.sub(r"[^\w.-]+", "-", name)
 
 
-def _named(name: str, benchmark: Benchmark) -> dict[str, object]:
-    return {"name": name, "exam": benchmark.name, "faces": len(benchmark.faces)}
-
-
 def _depends_on(generator: Editor, benchmark: Benchmark, panel: Panel) -> dict[str, object]:
-    """All that the content of a generator's folder depends on, as JSON gives it back."""
-    pictured = {"protocol": VERSION, "exam": dict(benchmark.config), "generator": _identity(generator)}
-    return json.loads(json.dumps({"pictures": pictured, "judges": panel.digests}))
+    """Everything that the content of a generator's folder depends on, as a round trip through JSON returns it."""
+    images = {"protocol": VERSION, "benchmark": dict(benchmark.config), "generator": _fingerprint(generator)}
+    return json.loads(json.dumps({"images": images, "judges": panel.digests}))
 
 
-def _identity(generator: Editor) -> dict[str, object]:
-    """What distinguishes a generator from others: its kind, weights, preset, and what it requires."""
-    identity: dict[str, object] = {"kind": type(generator).__qualname__}
+def _fingerprint(generator: Editor) -> dict[str, object]:
+    """What distinguishes a generator from others: its class, weights, preset and required weights."""
+    fingerprint: dict[str, object] = {"kind": type(generator).__qualname__}
     if isinstance(generator, nn.Module):
-        tensors = {name: value.detach().cpu().clone() for name, value in _weights(generator).items()}
-        identity["weights"] = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+        tensors = {name: value.detach().cpu().clone() for name, value in shipped_tensors(generator).items()}
+        fingerprint["weights"] = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
     if isinstance(generator, System):
-        identity["preset"] = dataclasses.asdict(generator.preset)
-        identity["requires"] = dict(generator.card.requires) if generator.card else {}
-    return identity
+        fingerprint["preset"] = dataclasses.asdict(generator.preset)
+        fingerprint["requires"] = dict(generator.card.requires) if generator.card else {}
+    return fingerprint
 
 
-def _weights(generator: nn.Module) -> dict[str, Tensor]:
-    """What of a network ships."""
-    return generator.weights() if isinstance(generator, System) else generator.state_dict()
-
-
-def _prepare(folder: Path, wanted: dict[str, object], again: bool) -> None:
-    """Remove from a folder what does not hold any longer, and write down what its content will depend on."""
-    path = folder / _ASKED
-    known = read_json(path) if path.is_file() else {}
-    if again or known.get("pictures") != wanted["pictures"]:
+def _prepare(folder: Path, depends_on: dict[str, object], again: bool) -> None:
+    """Remove results that are no longer valid from a folder, and record what its new content depends on."""
+    path = folder / _DEPENDS_ON
+    recorded = read_json(path) if path.is_file() else {}
+    if again or recorded.get("images") != depends_on["images"]:
         remove(folder)
-    elif known != wanted:
+    elif recorded != depends_on:
         for stale in (folder / _SUMMARY, *folder.glob("*.csv")):
             remove(stale)
-    if known != wanted or not path.is_file():
-        write_json(path, wanted)
+    if recorded != depends_on or not path.is_file():
+        write_json(path, depends_on)
 
 
 def _read_summary(folder: Path) -> dict[str, object]:
     path = folder / _SUMMARY
     return read_json(path) if path.is_file() else {}
-
-
-# --------------------------------------------------------------------------------------------------- size and speed
-
-
-def _cost(generator: Editor, benchmark: Benchmark) -> dict[str, object]:
-    """How large and how fast a network is: None for what is none.
-
-    parameters        numbers that were learned
-    weights_bytes     of everything that ships, in half precision
-    edits_per_second  in batches of 64, with all threads that torch uses here
-    latency_ms        of a single edit, the median of three
-    """
-    if not isinstance(generator, nn.Module):
-        return dict.fromkeys(("parameters", "weights_bytes", "edits_per_second", "latency_ms"))
-    saved = _weights(generator)
-    requests = full_requests(benchmark)
-    answer(generator, benchmark, requests[:1])  # the first is slower
-    single = statistics.median(_seconds(generator, benchmark, requests[i : i + 1]) for i in range(3))
-    many = requests[:BATCH]
-    return {
-        "parameters": sum(value.numel() for name, value in generator.named_parameters() if name in saved),
-        "weights_bytes": sum(value.numel() * min(2, value.itemsize) for value in saved.values()),
-        "edits_per_second": len(many) / _seconds(generator, benchmark, many),
-        "latency_ms": 1000 * single,
-    }
-
-
-def _seconds(generator: Editor, benchmark: Benchmark, requests: EditRequests) -> float:
-    started = time.perf_counter()
-    answer(generator, benchmark, requests)
-    return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""From tables of edits to the numbers of one row of the leaderboard, with intervals by person."""
+"""From tables of edits to one row of the leaderboard, with confidence intervals over identities."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from facekit.evaluation.metrics.identity import verification_auc
 from facekit.evaluation.metrics.uncertainty import Interval, bootstrap
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 
-Numbers = dict[str, object]
+Summary = dict[str, object]
+"""Metrics by name: a number, None, or an interval as a dictionary of `estimate`, `low` and `high`."""
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One number over the rows of a table.
+class Metric:
+    """One number computed over the rows of a table.
 
     name       in the summary and the leaderboard
-    columns    of the table that it is made of
-    statistic  of these columns
-    changes    only over edits that ask for another emotion than the face shows
+    columns    of the table, the arguments of `statistic`
+    statistic  function of these columns' values
+    changes    whether only edits count whose target differs from the input's emotion
     """
 
     name: str
@@ -41,7 +42,7 @@ class Measure:
     changes: bool = True
 
     def over(self, rows: pd.DataFrame) -> Interval | None:
-        """The number with its interval; None where the rows hold nothing to measure."""
+        """The metric with its interval; None if no row has the columns."""
         if not set(self.columns) <= set(rows):
             return None
         rows = rows[rows.target != rows.input_emotion] if self.changes else rows
@@ -53,112 +54,111 @@ class Measure:
 
 
 def _numbers(column: pd.Series) -> Tensor:
-    """A column's values; of emotions, their places in `EMOTIONS`."""
+    """A column's values; emotions become indices into `EMOTIONS`."""
     if is_numeric_dtype(column) or is_bool_dtype(column):
         return torch.tensor(column.to_numpy(dtype=float))
     return torch.tensor(column.map(EMOTIONS.index).to_numpy())
 
 
-def ratio_of_means(errors: Tensor, of_copying: Tensor) -> Tensor:
-    """The mean error over the mean error of copying.
+def ratio_of_means(mse: Tensor, mse_noop: Tensor) -> Tensor:
+    """Relative error over many edits: their mean MSE divided by the mean MSE of the unedited inputs.
 
-    It weighs an edit by how much there was to change. In a mean of ratios, an edit in which next to nothing should
-    change (a copy's error near 0) would outweigh all others; their median says what a typical edit does.
+    The ratio of means weights an edit by how much there was to change. In a mean of ratios, edits that should change
+    next to nothing (an MSE of the input near 0) would outweigh all others. The median of ratios describes a typical
+    edit.
     """
-    return errors.mean() / of_copying.mean()
+    return mse.mean() / mse_noop.mean()
 
 
 def mean_f1(target: Tensor, predicted: Tensor) -> Tensor:
-    """The mean of F1 over the emotions that were asked for, of what was asked and what a judge read, as indices into
-    `EMOTIONS`."""
+    """Macro F1 over the emotions that occur as targets; both arguments are indices into `EMOTIONS`."""
     return multiclass_f1_score(predicted, target, len(PROTOCOL_EMOTIONS), average=None)[target.unique()].mean()
 
 
-EDIT_MEASURES = (
-    Measure("edit_success", ["edit_success"]),
-    Measure("accuracy", ["correct"], changes=False),  # P2 §4.2: each test face to all seven
-    Measure("f1", ["target", "predicted"], mean_f1, changes=False),
-    Measure("identity_preserved", ["identity_preserved"]),
-    Measure("identity_similarity", ["identity_similarity"]),
-    Measure(
-        "identity_auc", ["identity_similarity", "impostor_similarity"], verification_auc
-    ),  # face and edit, face and another's edit
-    Measure("relative_error", ["mse", "mse_noop"], ratio_of_means),
-    Measure("relative_error_median", ["relative_error"], torch.median),
-    Measure("changed_psnr", ["changed_psnr"]),
-    Measure("au_direction_accuracy", ["au_direction_accuracy"]),
-    Measure("cosine", ["cosine"], torch.median),
-    Measure("ratio", ["ratio"], torch.median),
-    Measure("au_error", ["au_error"]),
-    Measure("psnr", ["psnr"]),
-    Measure("ssim", ["ssim"]),
-    Measure("distance", ["distance"]),
+EDIT_METRICS = (
+    Metric("edit_success", ["edit_success"]),
+    Metric("accuracy", ["correct"], changes=False),  # over all targets, as in P2 §4.2
+    Metric("f1", ["target", "predicted"], mean_f1, changes=False),
+    Metric("identity_preserved", ["identity_preserved"]),
+    Metric("identity_similarity", ["identity_similarity"]),
+    # Genuine pairs: a face and its edit. Impostor pairs: a face and the edit of another.
+    Metric("identity_auc", ["identity_similarity", "impostor_similarity"], verification_auc),
+    Metric("relative_error", ["mse", "mse_noop"], ratio_of_means),
+    Metric("relative_error_median", ["relative_error"], torch.median),
+    Metric("changed_psnr", ["changed_psnr"]),
+    Metric("au_direction_accuracy", ["au_direction_accuracy"]),
+    Metric("cosine", ["cosine"], torch.median),
+    Metric("ratio", ["ratio"], torch.median),
+    Metric("au_error", ["au_error"]),
+    Metric("psnr", ["psnr"]),
+    Metric("ssim", ["ssim"]),
+    Metric("distance", ["distance"]),
 )
-"""Of the table of edits, in the leaderboard's order."""
+"""Metrics of the table of edits, in the order of the leaderboard."""
 
-_OF_JUDGES = {
+_METRICS_BY_JUDGE = {
     "predicted": ("accuracy", "f1"),
     "identity_preserved": ("identity_preserved", "identity_similarity", "identity_auc"),
 }
-"""Which of them every judge has a number in, by a column that every judge of emotion, or of identity, has."""
+"""The metrics that are computed for every judge of emotion or of identity, by a column that each of them has."""
 
 
-def edits_summary(rows: pd.DataFrame) -> Numbers:
-    """All of `EDIT_MEASURES`, and the same of further judges as `accuracy_NAME` and so on; by emotion, `recall`, and
+def edits_summary(rows: pd.DataFrame) -> Summary:
+    """All of `EDIT_METRICS`, and those of further judges as `accuracy_NAME` and so on; `recall` by emotion, and
     `f1_by_emotion` of every judge."""
-    numbers = {measure.name: _plain(measure.over(rows)) for measure in (*EDIT_MEASURES, *_of_further_judges(rows))}
-    numbers["recall"] = rows.groupby("target", sort=False).correct.mean().to_dict()
+    summary = {metric.name: _plain(metric.over(rows)) for metric in (*EDIT_METRICS, *_metrics_of_further_judges(rows))}
+    summary["recall"] = rows.groupby("target", sort=False).correct.mean().to_dict()
     for suffix in ("", *_suffixes(rows, "predicted")):
         scores = emotion_scores(_numbers(rows[f"predicted{suffix}"]), _numbers(rows.target))
-        target = rows.target.unique()
-        numbers[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in target}
-    return numbers
+        targets = rows.target.unique()
+        summary[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in targets}
+    return summary
 
 
-def _of_further_judges(rows: pd.DataFrame) -> Iterator[Measure]:
-    measures = {measure.name: measure for measure in EDIT_MEASURES}
-    for column, names in _OF_JUDGES.items():
+def _metrics_of_further_judges(rows: pd.DataFrame) -> Iterator[Metric]:
+    metrics = {metric.name: metric for metric in EDIT_METRICS}
+    for column, names in _METRICS_BY_JUDGE.items():
         for suffix, name in product(_suffixes(rows, column), names):
-            columns = [each if each == "target" else each + suffix for each in measures[name].columns]
-            yield dataclasses.replace(measures[name], name=name + suffix, columns=columns)
+            columns = [each if each == "target" else each + suffix for each in metrics[name].columns]
+            yield dataclasses.replace(metrics[name], name=name + suffix, columns=columns)
 
 
 def _suffixes(rows: pd.DataFrame, column: str) -> list[str]:
-    """What the columns of further judges end in."""
+    """The suffixes of the further judges' columns."""
     return [name.removeprefix(column) for name in rows if name.startswith(f"{column}_")]
 
 
-def self_summary(rows: pd.DataFrame) -> Numbers:
-    """`self_psnr`: decibels between input and output where what is asked for is there already."""
-    return {"self_psnr": _plain(Measure("self_psnr", ["psnr"], changes=False).over(rows))}
+def self_summary(rows: pd.DataFrame) -> Summary:
+    """`self_psnr`: PSNR in decibels between input and edit when the target is what the face shows already."""
+    return {"self_psnr": _plain(Metric("self_psnr", ["psnr"], changes=False).over(rows))}
 
 
-def distribution_summary(features: Tensor, real: Tensor) -> Numbers:
-    """`fid` and `kid` of edits' features (N, D) against those of real faces (M, D) of the same people."""
+def distribution_summary(features: Tensor, real: Tensor) -> Summary:
+    """`fid` and `kid` between the features of edits (N, D) and of real faces (M, D) of the same people."""
     return {"fid": fid(real, features), "kid": kid(real, features)}
 
 
-def sweep_summary(rows: pd.DataFrame) -> Numbers:
-    """How intensity is followed.
+def sweep_summary(rows: pd.DataFrame) -> Summary:
+    """How well measured intensities follow target intensities.
 
-    spearman     rank correlation between the nine levels asked for and measured, the mean over a face's emotions,
-                 and of these the median over faces; 0 where nothing moves
-    level_error  mean absolute difference between the two
+    spearman         Spearman rank correlation between the nine target and measured intensities: the mean over a face's
+                     emotions, then the median over faces; 0 where nothing moves
+    intensity_error  mean absolute difference between target and measured intensity
     """
-    table = rows.pivot(index=["person", "target"], columns="level", values="measured")
+    table = rows.pivot(index=["person", "target"], columns="target_intensity", values="measured_intensity")
     correlation = pd.Series(_rank_correlation(table.to_numpy(), table.columns.to_numpy()).numpy(), table.index)
     by_face = correlation.groupby("person").mean()
-    errors = rows.assign(level_error=(rows.level - rows.measured).abs())
+    errors = rows.assign(intensity_error=(rows.target_intensity - rows.measured_intensity).abs())
     return {
         "spearman": _plain(bootstrap(torch.median, torch.tensor(by_face.to_numpy()))),
-        "level_error": _plain(Measure("level_error", ["level_error"], changes=False).over(errors)),
+        "intensity_error": _plain(Metric("intensity_error", ["intensity_error"], changes=False).over(errors)),
     }
 
 
 def _rank_correlation(measured: np.ndarray, target: np.ndarray) -> Tensor:
-    """Spearman's correlation of rows (N, L) with one row (L,): (N,); 0 for a row that is constant.
+    """Spearman correlation of rows (N, L) with one row (L,): (N,); 0 for a constant row.
 
-    Levels that agree to four digits are equal: equal pictures in different batches differ in the sixth.
+    Values that agree to four digits count as equal: equal images in different batches differ in the sixth.
     """
     ranks = (torch.tensor(rankdata(values.round(4), axis=-1)) for values in (measured, target))
     return F.cosine_similarity(*(rank - rank.mean(-1, keepdim=True) for rank in ranks), dim=-1)
@@ -169,7 +169,7 @@ def _plain(interval: Interval | None) -> dict[str, float] | None:
 
 
 def flat(summary: Mapping[str, object]) -> dict[str, object]:
-    """A summary as one row: an interval becomes three columns, `NAME`, `NAME_low` and `NAME_high`."""
+    """A summary as one row of a table: an interval becomes the columns `NAME`, `NAME_low` and `NAME_high`."""
     row = {}
     for name, value in summary.items():
         if isinstance(value, Mapping) and "estimate" in value:

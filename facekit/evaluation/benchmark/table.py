@@ -1,4 +1,4 @@
-"""All generators of an exam in one table, with the rows that they are compared with."""
+"""The leaderboard of a benchmark: generators, baselines and the ground truth in one table."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.evaluation.baselines import Copy, GroundTruthEdit, HeldOutRetrieval, Noise, Retrieval
+from facekit.evaluation.baselines import GroundTruthEdit, HeldOutRetrieval, Noise, NoOp, Retrieval
 from facekit.evaluation.benchmark.benchmarks import (
     FACES,
     PHOTOGRAPHS,
     Benchmark,
     CannotEvaluate,
-    Editor,
     pairs_benchmark,
     photograph_benchmark,
     synthetic_benchmark,
 )
 from facekit.evaluation.benchmark.panel import Panel
+from facekit.evaluation.benchmark.requests import Editor
 from facekit.evaluation.benchmark.run import evaluate
 from facekit.evaluation.benchmark.summary import flat
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
@@ -29,34 +29,37 @@ from facekit.models.system import Generator
 from facekit.workspace.files import atomic_path
 from facekit.workspace.hardware import fastest_device
 
-_SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
-    "edit_success": ("kept and changed", "{:.1%}".format),
-    "accuracy": ("as asked", "{:.1%}".format),
-    "f1_fer_mini_xception": ("F1 outside", "{:.2f}".format),
-    "identity_preserved": ("same person", "{:.1%}".format),
+_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "edit_success": ("edit success rate", "{:.1%}".format),
+    "accuracy": ("target-emotion accuracy", "{:.1%}".format),
+    "f1_fer_mini_xception": ("F1 external", "{:.2f}".format),
+    "identity_preserved": ("identity preserved", "{:.1%}".format),
     "identity_auc": ("identity AUC", "{:.3f}".format),
-    "relative_error": ("error / copy", "{:.3f}".format),
-    "au_direction_accuracy": ("moved right", "{:.1%}".format),
-    "changed_psnr": ("PSNR changed", "{:.1f}".format),
+    "relative_error": ("relative error", "{:.3f}".format),
+    "au_direction_accuracy": ("AU direction accuracy", "{:.1%}".format),
+    "changed_psnr": ("PSNR changed region", "{:.1f}".format),
     "self_psnr": ("PSNR self", "{:.1f}".format),
     "fid": ("FID", "{:.2f}".format),
-    "spearman": ("intensity", "{:.2f}".format),
-    "level_error": ("level error", "{:.2f}".format),
+    "spearman": ("intensity Spearman", "{:.2f}".format),
+    "intensity_error": ("intensity error", "{:.2f}".format),
     "parameters": ("parameters", "{:,.0f}".format),
     "edits_per_second": ("edits/s", "{:.0f}".format),
-    "latency_ms": ("ms", "{:.0f}".format),
+    "latency_ms": ("ms/edit", "{:.0f}".format),
 }
-"""Columns of the printed table: heading and form. The CSV has everything."""
+"""Columns of the printed table: heading and format. The CSV holds all metrics."""
 
 
-def references(benchmark: Benchmark) -> list[Editor]:
-    """The rows that are always there; where the truth is not known, a real face in its place. Of faces that do not show
-    every emotion, there is none to take."""
-    rows: list[Editor] = [Copy(), Noise()]
+def baselines_for(benchmark: Benchmark) -> list[Editor]:
+    """The ground truth and the baselines of a benchmark.
+
+    Without ground truth, held-out real faces take its place. Retrieval needs faces with every emotion of the protocol,
+    and is left out without them.
+    """
+    rows: list[Editor] = [NoOp(), Noise()]
     if benchmark.training is not None and _shows_all(benchmark.training.labels):
         rows.insert(0, Retrieval(benchmark.training))
-    if benchmark.truth is not None:
-        rows.insert(0, GroundTruthEdit(benchmark.faces.person, benchmark.truth))
+    if benchmark.ground_truth is not None:
+        rows.insert(0, GroundTruthEdit(benchmark.faces.person, benchmark.ground_truth))
     elif _shows_all(benchmark.others.emotion):
         rows.insert(0, HeldOutRetrieval(benchmark.others))
     return rows
@@ -78,32 +81,33 @@ def evaluate_weights(
     again: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, pd.DataFrame]:
-    """Measure generators by the names of their weights, and the reference rows beside them.
+    """Evaluate generators by the names of their weights, together with the baselines.
 
-    panel   whose judges know such faces
-    data    drawn faces, or the key of a dataset of photographs
-    faces   of each exam; by default `FACES`, or `PHOTOGRAPHS`
-    emotions
-            that faces show and are asked for; by default all of the protocol's
-    names   as `facekit.weights.find_weights` takes them. Pictures of different sizes cannot be compared, so that
-            generators that take different ones sit different exams; without a name there is the usual one
+    names     as `facekit.weights.find_weights` takes them. Images of different sizes cannot be compared: generators are
+              grouped by size and channels, with one benchmark per group. Without a name, only the baselines are
+              evaluated, at the default size
+    panel     judges of such faces
+    data      "synthetic" for drawn faces, "pairs", or the key of a dataset of photographs
+    faces     number of faces of each benchmark; by default `FACES`, or `PHOTOGRAPHS`
+    emotions  the emotions of inputs and targets; by default all of the protocol
 
-    Returns the leaderboard of each exam by its name, as `leaderboard.csv` in its folder has it. Other arguments are
-    those of `evaluate`. Raises `CannotEvaluate` before anything is measured where weights are no generator's.
+    Other arguments are those of `evaluate`. Returns the leaderboard of each benchmark by its name, and writes it to
+    `leaderboard.csv` in the benchmark's folder. Raises `CannotEvaluate`, before anything is evaluated, for weights that
+    belong to no generator or depend on a judge.
     """
     generators = {name: _generator(name) for name in names}
     for generator in generators.values():
         panel.check_impartial(generator)
-    usual = (64, 3) if data == "synthetic" else (48, 1)
-    kinds = {(g.preset.size, g.channels) for g in generators.values()} or {usual}
+    default = (64, 3) if data == "synthetic" else (48, 1)
+    shapes = {(g.preset.size, g.channels) for g in generators.values()} or {default}
     tables = {}
-    for size, channels in sorted(kinds):
+    for size, channels in sorted(shapes):
         benchmark = benchmark_for(data, faces, size, channels, emotions)
-        sitting = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
-        sitting |= {reference.name: reference for reference in references(benchmark)}
+        methods = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
+        methods |= {baseline.name: baseline for baseline in baselines_for(benchmark)}
         rows = [
-            evaluate(g, benchmark, panel, out, name=name, intensities=intensities, again=again, log=log)
-            for name, g in sitting.items()
+            evaluate(method, benchmark, panel, out, name=name, intensities=intensities, again=again, log=log)
+            for name, method in methods.items()
         ]
         tables[benchmark.name] = leaderboard(rows)
         with atomic_path(out / benchmark.name / "leaderboard.csv") as draft:
@@ -114,14 +118,14 @@ def evaluate_weights(
 def benchmark_for(
     data: str, faces: int | None, size: int, channels: int, emotions: Sequence[str] | None = None
 ) -> Benchmark:
-    """The exam on drawn faces, on pairs, or on a dataset of photographs; arguments are those of `evaluate_weights`."""
+    """The benchmark on drawn faces, on pairs, or on a dataset of photographs; arguments as for `evaluate_weights`."""
     chosen = {} if emotions is None else {"emotions": emotions}
     if data == "synthetic":
         return synthetic_benchmark(faces or FACES, size, channels, **chosen)
     if data != "pairs":
         return photograph_benchmark(data, faces or PHOTOGRAPHS, size, channels, **chosen)
     if chosen:
-        raise CannotEvaluate("pairs show a face at rest and smiling, and are asked for no other emotions")
+        raise CannotEvaluate("the pairs benchmark has the emotions neutral and happy only: leave --emotions out")
     return pairs_benchmark(faces, size, channels)
 
 
@@ -129,35 +133,33 @@ def _generator(name: str) -> Generator:
     system = load_system(name)
     if not isinstance(system, Generator):
         raise CannotEvaluate(
-            f"{name} is no generator but {type(system).__name__}, which reads faces: name one that edits"
+            f"{name} holds weights of {type(system).__name__}, which does not edit faces: give weights of a generator"
         )
     return system.to(fastest_device())
 
 
 def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
-    """One row a generator, those first that changed the emotion and kept the person most often; among equals, those
-    whose edits are nearest to the truth, or, where that is not known, are most often judged as asked."""
+    """One row per method, sorted by edit success rate, then by relative error, then by target-emotion accuracy; metrics
+    without a value are skipped."""
     table = pd.DataFrame([flat(summary) for summary in summaries])
-    # Higher is better in all but the errors.
-    order = {"edit_success": False, "relative_error": True, "accuracy": False}
-    order = {name: rising for name, rising in order.items() if table[name].notna().any()}
+    ascending = {"edit_success": False, "relative_error": True, "accuracy": False}  # higher is better but for errors
+    order = {name: rising for name, rising in ascending.items() if table[name].notna().any()}
     ordered = table.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return ordered.drop(columns=["measured"]).reset_index(drop=True)
 
 
 def to_text(table: pd.DataFrame) -> str:
-    """A leaderboard to be read in a terminal, with the interval of its first number; what nothing is known of is left
-    out."""
+    """A leaderboard as text, with the interval of the first metric. Metrics without a value are left out."""
     columns = {"": table["name"]}
-    for name, (heading, form) in _SHOWN.items():
+    for name, (heading, form) in _COLUMNS.items():
         if name in table and table[name].notna().any():
-            columns[heading] = [_told(value, form) for value in table[name]]
-    name = next(name for name, (heading, _) in _SHOWN.items() if heading in columns)
-    first, form = _SHOWN[name]
+            columns[heading] = [_cell(value, form) for value in table[name]]
+    name = next(name for name, (heading, _) in _COLUMNS.items() if heading in columns)
+    first, form = _COLUMNS[name]
     with_interval = zip(columns[first], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-    columns[first] = [f"{told} ({form(low)} to {form(high)})" for told, low, high in with_interval]
+    columns[first] = [f"{text} ({form(low)} to {form(high)})" for text, low, high in with_interval]
     return pd.DataFrame(columns).to_string(index=False)
 
 
-def _told(value: float, form: Callable[[float], str]) -> str:
+def _cell(value: float, form: Callable[[float], str]) -> str:
     return "–" if pd.isna(value) else form(value)

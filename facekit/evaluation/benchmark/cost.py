@@ -1,0 +1,48 @@
+"""The cost of a generator: its size and its speed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from torch import Tensor, nn
+
+from facekit.evaluation.benchmark.benchmarks import Benchmark
+from facekit.evaluation.benchmark.requests import Editor, EditRequests, full_requests, run_edits
+from facekit.models.system import System
+
+BATCH = 64
+
+
+def cost(generator: Editor, benchmark: Benchmark) -> dict[str, float | None]:
+    """Size and speed of a generator; all None for a baseline that is no network.
+
+    parameters        number of trained parameters that ship
+    weights_bytes     size of all tensors that ship, in half precision
+    edits_per_second  in batches of 64, on this machine and with all of torch's threads
+    latency_ms        of a single edit, the median of three
+    """
+    if not isinstance(generator, nn.Module):
+        return dict.fromkeys(("parameters", "weights_bytes", "edits_per_second", "latency_ms"))
+    shipped = shipped_tensors(generator)
+    requests = full_requests(benchmark)
+    run_edits(generator, benchmark, requests[:1])  # warm-up: the first edit is slower
+    single = statistics.median(_seconds(generator, benchmark, requests[i : i + 1]) for i in range(3))
+    batch = requests[:BATCH]
+    return {
+        "parameters": sum(value.numel() for name, value in generator.named_parameters() if name in shipped),
+        "weights_bytes": sum(value.numel() * min(2, value.itemsize) for value in shipped.values()),
+        "edits_per_second": len(batch) / _seconds(generator, benchmark, batch),
+        "latency_ms": 1000 * single,
+    }
+
+
+def shipped_tensors(generator: nn.Module) -> dict[str, Tensor]:
+    """The part of a network's state that its weights file holds."""
+    return generator.weights() if isinstance(generator, System) else generator.state_dict()
+
+
+def _seconds(generator: Editor, benchmark: Benchmark, requests: EditRequests) -> float:
+    started = time.perf_counter()
+    run_edits(generator, benchmark, requests)
+    return time.perf_counter() - started
