@@ -5,10 +5,10 @@ import torch
 
 from facekit.datasets.synthetic.canvas import Canvas
 from facekit.datasets.synthetic.hair import Hair, beard_field, paint_beard
-from facekit.datasets.synthetic.muscles import pull
+from facekit.datasets.synthetic.identity import BEARDS, HAIR_STYLES, Identity
+from facekit.datasets.synthetic.muscles import displacements
 from facekit.datasets.synthetic.noise import fading, noise
 from facekit.datasets.synthetic.paint import lips
-from facekit.datasets.synthetic.people import BEARDS, HAIR_STYLES, Identity
 from facekit.datasets.synthetic.shape import landmarks, shape
 from facekit.datasets.synthetic.view import View, unproject
 from facekit.faces.emotions import EMOTIONS
@@ -20,12 +20,12 @@ PEOPLE = 6
 def drawn(emotion: str, size: int = 96, **columns: int):
     """Canvas, people and shape of six people with some columns set."""
     fixed = {name: torch.full((PEOPLE,), value) for name, value in columns.items()}
-    who = Identity.draw(torch.arange(PEOPLE) + 30).replace(**fixed)
+    identity = Identity.draw(torch.arange(PEOPLE) + 30).replace(**fixed)
     # From far enough that crown and neck are in the picture.
     view = View.frontal(PEOPLE).replace(scale=torch.full((PEOPLE,), 0.24), shift_y=torch.full((PEOPLE,), -0.2))
-    s = shape(who, pull(Expression.of(emotion, 1.0, n=PEOPLE).to_action_units().action_units))
-    c = Canvas.of(*unproject(view, who.nose_depth, size), 1 / (size * view.scale))
-    return c, who, s
+    s = shape(identity, displacements(Expression.of(emotion, 1.0, n=PEOPLE).to_action_units().action_units))
+    c = Canvas.of(*unproject(view, identity.nose_depth, size), 1 / (size * view.scale))
+    return c, identity, s
 
 
 def nearest(c: Canvas, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -38,44 +38,44 @@ def nearest(c: Canvas, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("style", HAIR_STYLES)
 def test_no_hair_covers_eyes_nose_or_mouth(style, bold):
     for emotion in EMOTIONS:
-        c, who, s = drawn(emotion, hair_style=HAIR_STYLES.index(style))
+        c, identity, s = drawn(emotion, hair_style=HAIR_STYLES.index(style))
         u, v = landmarks(s)
-        front = Hair(c, who, s, bold).front.flatten(1)
+        front = Hair(c, identity, s, bold).front.flatten(1)
         assert front.gather(1, nearest(c, u[:, 27:], v[:, 27:])).max() < 0.02
 
 
 @pytest.mark.parametrize("style", ["short", "fringe", "long", "curly", "afro"])
 def test_hair_lies_above_the_forehead(style):
-    c, who, s = drawn("neutral", hair_style=HAIR_STYLES.index(style))
-    at = nearest(c, torch.zeros(PEOPLE, 1), who.hairline[:, None] - 0.25)
-    hair = Hair(c, who, s)
+    c, identity, s = drawn("neutral", hair_style=HAIR_STYLES.index(style))
+    at = nearest(c, torch.zeros(PEOPLE, 1), identity.hairline[:, None] - 0.25)
+    hair = Hair(c, identity, s)
     assert (hair.front * hair.behind).flatten(1).gather(1, at).min() > 0.9
 
 
 def test_a_headscarf_covers_the_neck_however_far_the_jaw_drops():
     for emotion in ("neutral", "surprise"):
-        c, who, s = drawn(emotion, hair_style=HAIR_STYLES.index("headscarf"))
+        c, identity, s = drawn(emotion, hair_style=HAIR_STYLES.index("headscarf"))
         below = (c.v > s.lower[:, None, None] + 0.10) & (c.a < 0.8)
-        hair = Hair(c, who, s)
+        hair = Hair(c, identity, s)
         assert below.any()
         assert (hair.front * hair.behind)[below].min() > 0.99
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_no_beard_grows_on_the_lips(emotion):
-    c, who, s = drawn(emotion, size=128, beard=BEARDS.index("full"))
+    c, identity, s = drawn(emotion, size=128, beard=BEARDS.index("full"))
     m = lips(c, s)
     inner = (c.v > m.top + 0.02) & (c.v < m.bottom - 0.02) & (m.t.abs() < 0.9)
     assert inner.any()
-    assert max(field[inner].max() for field in beard_field(c, who, s, m)) < 0.02
+    assert max(field[inner].max() for field in beard_field(c, identity, s, m)) < 0.02
 
 
 @pytest.mark.parametrize("kind", BEARDS)
 def test_a_beard_darkens_the_jaw_as_its_kind_says(kind):
-    c, who, s = drawn("neutral", beard=BEARDS.index(kind))
-    skin = who.skin[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
+    c, identity, s = drawn("neutral", beard=BEARDS.index(kind))
+    skin = identity.skin[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
     before = skin.clone()
-    paint_beard(skin, c, who, s, lips(c, s))
+    paint_beard(skin, c, identity, s, lips(c, s))
     changed = (skin - before).abs().amax(1).flatten(1)
     chin = changed.gather(1, nearest(c, torch.full((PEOPLE, 1), 0.15), s.lower[:, None] - 0.12)) > 0.01
     lip = changed.gather(1, nearest(c, torch.full((PEOPLE, 1), 0.2), (s.mouth_y - s.lip_upper)[:, None] - 0.06)) > 0.01

@@ -19,10 +19,10 @@ PEOPLE, SIZE = 16, 128
 
 def show(unit: int | None) -> Faces:
     """People without glasses, from the front, at rest or with one unit in full."""
-    who = Identity.draw(torch.arange(PEOPLE))
-    who = who.replace(glasses=torch.zeros_like(who.glasses))
+    identity = Identity.draw(torch.arange(PEOPLE))
+    identity = identity.replace(glasses=torch.zeros_like(identity.glasses))
     units = action_unit_vector({} if unit is None else {unit: 1.0}).expand(PEOPLE, -1)
-    return render(who, units, View.frontal(PEOPLE), SIZE)
+    return render(identity, units, View.frontal(PEOPLE), SIZE)
 
 
 @pytest.fixture(scope="module")

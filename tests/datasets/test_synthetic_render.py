@@ -9,7 +9,7 @@ import torch
 
 from facekit.datasets.synthetic import Identity, SyntheticFaces, View, render
 from facekit.datasets.synthetic.draws import bits, normal, shuffled, uniform
-from facekit.datasets.synthetic.muscles import pull
+from facekit.datasets.synthetic.muscles import displacements
 from facekit.datasets.synthetic.shape import landmarks, shape
 from facekit.datasets.synthetic.view import project, unproject
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, action_unit_vector
@@ -32,7 +32,7 @@ def show(strengths: dict, domain: str = "photo", size: int = 32, **view):
 def points(strengths: dict, **looks) -> torch.Tensor:
     """Landmarks (12, 68, 2) on the faces of twelve people, in distances between the eyes."""
     units = action_unit_vector(strengths).expand(12, -1)
-    return torch.stack(landmarks(shape(Identity.draw(PEOPLE).replace(**looks), pull(units))), -1)
+    return torch.stack(landmarks(shape(Identity.draw(PEOPLE).replace(**looks), displacements(units))), -1)
 
 
 def moved(strengths: dict, **looks) -> torch.Tensor:
@@ -157,9 +157,9 @@ def test_pupils_are_dark_and_lie_between_the_lids():
 
 
 def test_landmarks_are_the_curves_seen_through_the_view():
-    who, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
-    expected = project(*landmarks(shape(who, pull(REST))), view, who.nose_depth)
-    assert torch.equal(render(who, REST, view, 32).landmarks, expected)
+    identity, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
+    expected = project(*landmarks(shape(identity, displacements(REST))), view, identity.nose_depth)
+    assert torch.equal(render(identity, REST, view, 32).landmarks, expected)
 
 
 def test_turning_moves_the_nose_more_than_the_ears():
@@ -185,15 +185,15 @@ def test_projection_and_its_inverse_agree():
 @pytest.mark.parametrize("size", [32, 48, 64, 128, 256])
 def test_sizes_show_the_same_picture(size):
     view = View.draw(torch.arange(4)).replace(noise=torch.zeros(4))
-    who, units = Identity.draw(torch.arange(4)), Expression.of("happy", n=4).to_action_units().action_units
-    large, other = render(who, units, view, 256), render(who, units, view, size)
+    identity, units = Identity.draw(torch.arange(4)), Expression.of("happy", n=4).to_action_units().action_units
+    large, other = render(identity, units, view, 256), render(identity, units, view, size)
     assert torch.equal(large.landmarks, other.landmarks)
     assert (resize(large.images, 32) - resize(other.images, 32)).abs().mean() < 0.045
 
 
 def test_gray_is_the_luma_of_colour():
-    who, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
-    assert torch.equal(render(who, REST, view, 32, 1).images, to_gray(render(who, REST, view, 32, 3).images))
+    identity, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
+    assert torch.equal(render(identity, REST, view, 32, 1).images, to_gray(render(identity, REST, view, 32, 3).images))
 
 
 def test_identity_and_view_are_independent_inputs():
@@ -215,20 +215,20 @@ def test_noise_is_drawn_per_pixel_and_small():
 
 def test_sequences_are_their_frames():
     units = torch.stack([REST[:2], action_unit_vector({12: 1.0}).expand(2, -1)], 1)
-    who, view = Identity.draw(PEOPLE[:2]), View.draw(PEOPLE[:2])
-    film = render(who, units, view, 32)
+    identity, view = Identity.draw(PEOPLE[:2]), View.draw(PEOPLE[:2])
+    film = render(identity, units, view, 32)
     assert film.images.shape == (2, 2, 3, 32, 32)
-    assert torch.equal(film.images[:, 1], render(who, units[:, 1], view, 32).images)
+    assert torch.equal(film.images[:, 1], render(identity, units[:, 1], view, 32).images)
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    who, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
+    identity, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
     with pytest.raises(ValueError, match="action_units have shape"):
-        render(who, REST[:, :5], view)
-    with pytest.raises(ValueError, match="12 people, 3 expressions"):
-        render(who, REST[:3], view)
+        render(identity, REST[:, :5], view)
+    with pytest.raises(ValueError, match="12 identities, 3 expressions"):
+        render(identity, REST[:3], view)
     with pytest.raises(ValueError, match="size is 8"):
-        render(who, REST, view, 8)
+        render(identity, REST, view, 8)
 
 
 # --------------------------------------------------------------------------------------------------------- draws

@@ -38,23 +38,23 @@ class Canvas:
         return self.edge(distance.abs() - half_width, soft)
 
 
-def only(record: Record, rows: Tensor) -> Record:
+def select_rows(record: Record, rows: Tensor) -> Record:
     """Some rows (K,) of a dataclass of tensors (N, ...): what few faces have is drawn for those faces alone."""
     return replace(record, **{name: value[rows] for name, value in vars(record).items()})
 
 
-def col(value: Tensor) -> Tensor:
+def per_face(value: Tensor) -> Tensor:
     """One number a face, (N,), for arithmetic with pixels."""
     return value[:, None, None]
 
 
-def bump(x: Tensor, y: Tensor, at_x, at_y, wide, high) -> Tensor:
+def gaussian_2d(x: Tensor, y: Tensor, at_x, at_y, wide, high) -> Tensor:
     """A Gaussian hill of height 1 around (at_x, at_y)."""
     a = ((x - at_x) / wide).square_()
     return a.add_(((y - at_y) / high).square_()).neg_().exp_()
 
 
-def hill(x: Tensor, at, wide) -> Tensor:
+def gaussian(x: Tensor, at, wide) -> Tensor:
     """A Gaussian ridge of height 1 along x = at."""
     return ((x - at) / wide).square_().neg_().exp_()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from facekit.datasets.base import SPLITS, FaceDataset
 from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.draws import chance, shuffled, uniform
-from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.identity import Identity
 from facekit.datasets.synthetic.render import RENDERER_VERSION, check_size, render
 from facekit.datasets.synthetic.split import write_split
 from facekit.datasets.synthetic.units import emotional_units, free_units
@@ -255,8 +255,8 @@ class SyntheticFaces(FaceDataset):
         return self._render(index, self._own_units(index), self._domain[index])
 
     def _render(self, index: Tensor, units: Tensor, domain: Tensor) -> Faces:
-        who, view = self._identity(index).to(self.device), self._view(index).to(self.device)
-        return render(who, units.to(self.device), view, self.size, self.channels, domain.to(self.device))
+        identity, view = self._identity(index).to(self.device), self._view(index).to(self.device)
+        return render(identity, units.to(self.device), view, self.size, self.channels, domain.to(self.device))
 
     def _record(self, index: Tensor, drawn: Faces, changed: dict | None = None) -> Faces:
         """Everything that is known of drawn faces. Pictures are rounded to 8 bits, as a cache keeps them."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, only, over, ramp
+from facekit.datasets.synthetic.canvas import Canvas, gaussian, gaussian_2d, over, per_face, ramp, select_rows
 from facekit.datasets.synthetic.draws import normal
+from facekit.datasets.synthetic.identity import BEARDS, HAIR_STYLES, Identity
 from facekit.datasets.synthetic.noise import fading, noise, offsets
 from facekit.datasets.synthetic.paint import LipField, flat
-from facekit.datasets.synthetic.people import BEARDS, HAIR_STYLES, Identity
 from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
 
@@ -55,9 +55,9 @@ _TEXTURE = {
 SCARF = HAIR_STYLES.index("headscarf")
 
 
-def _columns(table: dict[str, tuple[float, ...]], who: Identity) -> list[Tensor]:
-    rows = torch.tensor([table[name] for name in HAIR_STYLES], device=who.hair.device)[who.hair_style]
-    return [col(column) for column in rows.unbind(1)]
+def _columns(table: dict[str, tuple[float, ...]], identity: Identity) -> list[Tensor]:
+    rows = torch.tensor([table[name] for name in HAIR_STYLES], device=identity.hair.device)[identity.hair_style]
+    return [per_face(column) for column in rows.unbind(1)]
 
 
 def _slopes(z: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,19 +72,19 @@ class Hair:
     `bold` draws fewer and larger locks, as a cartoonist would.
     """
 
-    def __init__(self, c: Canvas, who: Identity, s: Shape, bold: bool = False) -> None:
-        top, side, hang, cut, open_, low, corner, swoop, front, taper = _columns(_FORM, who)
-        lock, long, fray, self.lumps, combed, wave, self.sheen, soft, self.curls = _columns(_TEXTURE, who)
+    def __init__(self, c: Canvas, identity: Identity, s: Shape, bold: bool = False) -> None:
+        top, side, hang, cut, open_, low, corner, swoop, front, taper = _columns(_FORM, identity)
+        lock, long, fray, self.lumps, combed, wave, self.sheen, soft, self.curls = _columns(_TEXTURE, identity)
         if bold:
             lock, fray = lock * 2.5, fray * 1.5
-        self.scarf = col((who.hair_style == SCARF).float())
-        volume = col(who.hair_volume)
+        self.scarf = per_face((identity.hair_style == SCARF).float())
+        volume = per_face(identity.hair_volume)
         # An egg around the skull, hanging down as long as the hair is.
         v = c.v - (c.v + 0.35).clamp(min=0).minimum(hang)
-        self.x, self.y = c.u / (col(s.width) + side * volume), (v + 0.25) / (1.37 + top * volume)
+        self.x, self.y = c.u / (per_face(s.width) + side * volume), (v + 0.25) / (1.37 + top * volume)
         egg = (self.x.square() + self.y.square()).sqrt_()
-        opening = self._opening(c, who, s, open_, low, corner, swoop)
-        self.locks, self.strands = self._texture(c, who, egg, opening, lock, long, combed, wave)
+        opening = self._opening(c, identity, s, open_, low, corner, swoop)
+        self.locks, self.strands = self._texture(c, identity, egg, opening, lock, long, combed, wave)
         rough = self.locks * fray
         self.behind_distance = torch.maximum((egg - 1) * 1.2, c.v - cut - 2 * rough) + rough
         self.behind = c.edge(self.behind_distance, 0.03)
@@ -95,20 +95,20 @@ class Hair:
         near = torch.maximum(opening, (c.v - front) * taper)
         self.shadow = 1 - 0.42 * (1 - ramp(near, 0.0, 0.16 + 0.05 * self.scarf))  # what it leaves of the skin's light
 
-    def _opening(self, c: Canvas, who: Identity, s: Shape, wide, low, corner, swoop) -> Tensor:
+    def _opening(self, c: Canvas, identity: Identity, s: Shape, wide, low, corner, swoop) -> Tensor:
         """Distance into the opening before the face: around forehead and temples, and round a scarf's chin."""
         middle = torch.where(self.scarf > 0, 0.45, -0.10)
-        top = col(who.hairline) + low + swoop * (0.4 + c.u * col(who.parting))
-        down = torch.where(self.scarf > 0, col(s.lower) - 0.03 - middle, 9.0)
+        top = per_face(identity.hairline) + low + swoop * (0.4 + c.u * per_face(identity.parting))
+        down = torch.where(self.scarf > 0, per_face(s.lower) - 0.03 - middle, 9.0)
         y = (c.v - middle) / torch.where(c.v < middle, middle - top, down)
         x = c.a / wide
         x2, y2 = x.square(), y.square()
         out = (x2 + y2 - corner * (x2 * y2).clamp(max=1)).clamp(min=0).sqrt_()
         return (1 - out) * 0.95
 
-    def _texture(self, c: Canvas, who: Identity, egg: Tensor, opening: Tensor, lock, long, combed, wave):
+    def _texture(self, c: Canvas, identity: Identity, egg: Tensor, opening: Tensor, lock, long, combed, wave):
         """Locks, and the strands in them, as noise of deviation 1 stretched along the hair."""
-        part = col(who.parting) * 0.3
+        part = per_face(identity.parting) * 0.3
         fan = (c.u - 0.3 * part) / (c.v + 2.6).clamp(min=0.4) * 1.5
         around = combed + (1 - combed) * ramp(c.a, 0.55, 1.05)
         # The parting lies where the strands to the left and to the right of it do not continue each other.
@@ -117,7 +117,7 @@ class Hair:
         across = torch.where(self.scarf > 0, opening, across)
         curls = self.curls > 0
         across, along = torch.where(curls, c.u, across), torch.where(curls, c.v, along)
-        x, y = offsets(who.person, "locks")
+        x, y = offsets(identity.person, "locks")
         bend = noise(c.u * 2.2 + x, c.v * 2.2 + y)
         across = across + (0.03 + wave) * bend + 0.3 * wave * torch.sin(along * 8 + 4 * bend)
         locks = noise(across / lock + x, along / (lock * long) + y) * fading(c.pixel, lock)
@@ -126,33 +126,33 @@ class Hair:
         strands = noise(across / thin + y + kink, along / (lock * long * 0.7) + x + kink) * fading(c.pixel, thin)
         return locks, strands
 
-    def tone(self, c: Canvas, who: Identity, view: View) -> Tensor:
+    def tone(self, c: Canvas, identity: Identity, view: View) -> Tensor:
         """Light that comes back from the hair (N, H, W): from its volume, its locks, and in a band of sheen."""
-        lx, ly = col(view.light_side.sin() * view.light_up.cos()), -col(view.light_up.sin())
-        lz = col(view.light_side.cos() * view.light_up.cos())
+        lx, ly = per_face(view.light_side.sin() * view.light_up.cos()), -per_face(view.light_up.sin())
+        lz = per_face(view.light_side.cos() * view.light_up.cos())
         r2 = (self.x.square() + self.y.square()).clamp(max=1)
         facing = (lz * (1.08 - r2).sqrt() + lx * self.x + ly * self.y).clamp(min=0)
-        light = col(view.ambient) + col(view.light) * 0.75 * facing
+        light = per_face(view.ambient) + per_face(view.light) * 0.75 * facing
         dx, dy = _slopes(self.locks, c.pixel)
         bumps = (dx * lx + dy * ly) * (self.lumps * -0.10)
-        gray = 1 + 2 * col(who.gray * (1 - who.gray))
+        gray = 1 + 2 * per_face(identity.gray * (1 - identity.gray))
         strands = (
             1 + 0.16 * self.scarf * self.locks + (0.16 * self.locks + 0.15 * gray * self.strands) * (1 - self.scarf)
         )
         tone = light * (strands + bumps.clamp(-0.6, 0.8)).clamp(min=0.15)
-        band = hill(c.v + 0.30 * c.u * c.u + 0.06 * self.locks + 0.05 * self.strands, -1.16 + 0.2 * lx * c.u, 0.13)
+        band = gaussian(c.v + 0.30 * c.u * c.u + 0.06 * self.locks + 0.05 * self.strands, -1.16 + 0.2 * lx * c.u, 0.13)
         return tone + band * self.sheen * light * (0.55 + 0.35 * self.strands).clamp(min=0)
 
 
-def flat_hair(who: Identity) -> Tensor:
+def flat_hair(identity: Identity) -> Tensor:
     """Colour of the hair, greyed by age, or of the headscarf, (N, 3)."""
-    hair = torch.lerp(who.hair, torch.full_like(who.hair, 0.66), who.gray[:, None])
-    return torch.where((who.hair_style == SCARF)[:, None], who.cloth * 0.85 + 0.05, hair)
+    hair = torch.lerp(identity.hair, torch.full_like(identity.hair, 0.66), identity.gray[:, None])
+    return torch.where((identity.hair_style == SCARF)[:, None], identity.cloth * 0.85 + 0.05, hair)
 
 
-def paint_hair(picture: Tensor, mask: Tensor, tone: Tensor, who: Identity) -> None:
+def paint_hair(picture: Tensor, mask: Tensor, tone: Tensor, identity: Identity) -> None:
     """Hair or headscarf wherever `mask` says, by the light that comes back from it."""
-    over(picture, mask, flat_hair(who).square()[:, :, None, None] * tone[:, None])
+    over(picture, mask, flat_hair(identity).square()[:, :, None, None] * tone[:, None])
 
 
 # ----------------------------------------------------------------------------------------------------- beards
@@ -167,48 +167,48 @@ _BEARD = {
 }  # fmt: skip
 
 
-def beard_field(c: Canvas, who: Identity, s: Shape, m: LipField) -> tuple[Tensor, Tensor]:
+def beard_field(c: Canvas, identity: Identity, s: Shape, m: LipField) -> tuple[Tensor, Tensor]:
     """How densely a beard grows on cheeks and jaw, and on the upper lip, each (N, H, W) in [0, 1]; none on the lips."""
-    drop = col(s.mouth_y - who.mouth_height)  # how far the jaw has sunk
-    high = col(normal(who.person, "cheek line", 0, 0.05))
+    drop = per_face(s.mouth_y - identity.mouth_height)  # how far the jaw has sunk
+    high = per_face(normal(identity.person, "cheek line", 0, 0.05))
     # From before the ear in a hollow to the corner of the mouth.
     hollow = (1.10 - c.a).clamp(0, 0.62)
     line = 0.24 + high + 2.3 * hollow - 1.6 * hollow.square() + drop * (1.1 - c.a).clamp(0, 1)
     jaw = ramp(c.v - line, -0.14, 0.20)
     # Beside the tuft under the lower lip little grows.
-    jaw = jaw * (1 - 0.45 * bump(c.a, c.v, 0.24, m.bottom + 0.08, 0.11, 0.08))
-    top = col(s.nose_y) + 0.03 + 0.35 * (c.a - 0.14).clamp(min=0)
+    jaw = jaw * (1 - 0.45 * gaussian_2d(c.a, c.v, 0.24, m.bottom + 0.08, 0.11, 0.08))
+    top = per_face(s.nose_y) + 0.03 + 0.35 * (c.a - 0.14).clamp(min=0)
     lip = ramp(c.v - top, 0.0, 0.08) * (1 - ramp(c.a, 0.38, 0.54))
     lip = lip * c.edge(c.v - m.inner_top - 0.10 * ramp(c.a, 0.30, 0.42), 0.05)
-    lip = lip * (1 - 0.25 * hill(c.u, 0.0, 0.03))
+    lip = lip * (1 - 0.25 * gaussian(c.u, 0.0, 0.03))
     around = (1.06 * c.side(s.mouth_x) - c.a).clamp(min=-1)
     on_lips = torch.minimum(torch.minimum(c.v - m.top, m.bottom - c.v), around)
     off_lips = 1 - c.edge(-on_lips - 0.012, 0.02)
     return jaw * off_lips, lip * off_lips
 
 
-def paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
+def paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Stubble, moustache or full beard, around the lips and never on them."""
-    rows = who.beard.nonzero()[:, 0]
+    rows = identity.beard.nonzero()[:, 0]
     if len(rows):
         part = picture[rows]
-        _paint_beard(part, only(c, rows), who[rows], s[rows], only(m, rows))
+        _paint_beard(part, select_rows(c, rows), identity[rows], s[rows], select_rows(m, rows))
         picture[rows] = part
 
 
-def _paint_beard(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
-    jaw, lip = beard_field(c, who, s, m)
-    kinds = torch.tensor([_BEARD[name] for name in BEARDS], device=c.u.device)[who.beard]
-    on_jaw, on_lip, shade = (col(column) for column in kinds.unbind(1))
-    x, y = offsets(who.person, "beard")
+def _paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
+    jaw, lip = beard_field(c, identity, s, m)
+    kinds = torch.tensor([_BEARD[name] for name in BEARDS], device=c.u.device)[identity.beard]
+    on_jaw, on_lip, shade = (per_face(column) for column in kinds.unbind(1))
+    x, y = offsets(identity.person, "beard")
     tufts = noise(c.u * 12 + x, c.v * 7 + y) * fading(c.pixel, 1 / 12)
     hairs = noise(c.u * 50 + tufts + y, c.v * 14 + x) * fading(c.pixel, 1 / 50)
     stubble = torch.maximum(jaw, lip) * shade * (0.42 + 0.10 * hairs).clamp(min=0)
-    over(picture, stubble, who.skin * flat((0.42, 0.43, 0.47), c.u))
+    over(picture, stubble, identity.skin * flat((0.42, 0.43, 0.47), c.u))
     grown = torch.maximum(jaw * on_jaw, lip * on_lip)
     # Where it is thin, single hairs stand on the skin; where dense, none of it is seen.
     cover = ramp(grown + (0.16 * hairs + 0.05 * tufts) * (grown > 0), 0.12, 0.70) * 0.92
     # Beards are darker than the hair of the head until they turn grey.
-    dark = torch.minimum(who.hair * 0.75 + 0.03, who.skin * 0.60 + 0.03)
-    color = torch.lerp(dark, flat((0.50, 0.49, 0.47), c.u), (who.gray * 1.2).clamp(max=1)[:, None])
+    dark = torch.minimum(identity.hair * 0.75 + 0.03, identity.skin * 0.60 + 0.03)
+    color = torch.lerp(dark, flat((0.50, 0.49, 0.47), c.u), (identity.gray * 1.2).clamp(max=1)[:, None])
     over(picture, cover, color[:, :, None, None] * (0.94 + 0.12 * hairs + 0.06 * tufts)[:, None])

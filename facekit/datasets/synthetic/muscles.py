@@ -16,7 +16,7 @@ from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
 
 
 @dataclass(frozen=True, eq=False)
-class Pull(Rows):
+class Displacements(Rows):
     """Displacements for N faces; (N, 2) for what is sided, (N,) for what lies on the midline."""
 
     brow_inner: Tensor  # y of the brow's inner end
@@ -48,7 +48,7 @@ class Pull(Rows):
     round: Tensor  # mouth narrowed as the jaw opens
 
 
-def pull(action_units: Tensor) -> Pull:
+def displacements(action_units: Tensor) -> Displacements:
     """Displacements for action units (N, A) in [0, 1]."""
     au = {unit.number: _unit(action_units, unit.number, unit.sided) for unit in ACTION_UNITS}
     a1, a2, a4, a5, a6, a7, a9, a10 = (au[i] for i in (1, 2, 4, 5, 6, 7, 9, 10))
@@ -60,7 +60,7 @@ def pull(action_units: Tensor) -> Pull:
     frown_down = a4 * (1 - 0.49 * a1)
     jaw = (0.33 * a26 + 0.56 * a27).clamp(max=0.60)
     lifted = (a10 + 0.4 * a9).clamp(max=1.3)
-    return Pull(
+    return Displacements(
         brow_inner=-0.27 * a1 - 0.08 * a2 + 0.22 * frown_down + 0.051 * a9,
         brow_middle=-0.07 * a1 - 0.16 * a2 + 0.33 * frown_down + 0.12 * a9 + 0.01 * a6,
         brow_outer=0.013 * a1 - 0.064 * a2 + 0.021 * a4 + 0.0095 * a9 + 0.02 * a6,

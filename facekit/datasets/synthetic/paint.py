@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.canvas import Canvas, bump, col, hill, over, ramp
+from facekit.datasets.synthetic.canvas import Canvas, gaussian, gaussian_2d, over, per_face, ramp
 from facekit.datasets.synthetic.draws import uniform
-from facekit.datasets.synthetic.muscles import Pull
-from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.identity import Identity
+from facekit.datasets.synthetic.muscles import Displacements
 from facekit.datasets.synthetic.shape import (
     Shape,
     brow_half_thickness,
@@ -32,17 +32,17 @@ def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
     return torch.tensor([color], device=like.device)
 
 
-def exposure(who: Identity) -> Tensor:
+def exposure(identity: Identity) -> Tensor:
     """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
-    return (0.36 / to_gray(who.skin[:, :, None, None]).flatten().square()).pow(0.55)
+    return (0.36 / to_gray(identity.skin[:, :, None, None]).flatten().square()).pow(0.55)
 
 
 def outline_distance(c: Canvas, s: Shape) -> Tensor:
     """Signed distance from the head's outline, below 0 inside; exact on it and good near it."""
     down = c.v > 0
-    t = c.v.abs() / torch.where(down, col(s.lower), -col(s.upper))
-    wide = torch.where(down, jaw_width(t.clamp(max=1.2), col(s.jaw), col(s.taper)), 1 - 0.05 * t)
-    x = c.a / (col(s.width) * wide)
+    t = c.v.abs() / torch.where(down, per_face(s.lower), -per_face(s.upper))
+    wide = torch.where(down, jaw_width(t.clamp(max=1.2), per_face(s.jaw), per_face(s.taper)), 1 - 0.05 * t)
+    x = c.a / (per_face(s.width) * wide)
     return ((x * x + t * t).sqrt() - 1) * 1.2
 
 
@@ -67,39 +67,45 @@ def lips(c: Canvas, s: Shape) -> LipField:
     def across(value: Tensor) -> Tensor:
         return torch.lerp(value[:, 1:, None], value[:, :1, None], w)
 
-    line = col(s.mouth_y) + corner_line(t, c.side(s.corner_y))
+    line = per_face(s.mouth_y) + corner_line(t, c.side(s.corner_y))
     inner_top = line - across(s.lip_gap_up) * gap_arc(t, across(s.square))
-    inner_bottom = line + col(s.lip_gap_low) * gap_arc(t, 0.0)
+    inner_bottom = line + per_face(s.lip_gap_low) * gap_arc(t, 0.0)
     return LipField(
         t=t,
         inside=c.edge((t.abs() - 1) * half, 0.02),
-        top=inner_top - upper_lip_arc(t, col(s.lip_upper), col(s.cupid)),
+        top=inner_top - upper_lip_arc(t, per_face(s.lip_upper), per_face(s.cupid)),
         inner_top=inner_top,
         inner_bottom=inner_bottom,
-        bottom=inner_bottom + lower_lip_arc(t, col(s.lip_lower)),
+        bottom=inner_bottom + lower_lip_arc(t, per_face(s.lip_lower)),
     )
 
 
-def paint_skin(c: Canvas, who: Identity, p: Pull) -> Tensor:
+def paint_skin(c: Canvas, identity: Identity, p: Displacements) -> Tensor:
     """Skin (N, 3, H, W): tone, redder cheeks and nose, mottling, freckles, a mole."""
-    phase = [col(uniform(who.person, f"mottle {i}", 0, 6.28)) for i in range(4)]
+    phase = [per_face(uniform(identity.person, f"mottle {i}", 0, 6.28)) for i in range(4)]
     mottle = torch.sin(c.u * 7.3 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1])) * torch.sin(
         c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3])
     )
-    skin = who.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
-    blush = bump(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + 0.5 * bump(c.u, c.v, 0.0, 0.6, 0.22, 0.18)
-    red = flat((1.02, 0.84, 0.84), c.u) * who.skin
+    skin = identity.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
+    blush = gaussian_2d(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + 0.5 * gaussian_2d(c.u, c.v, 0.0, 0.6, 0.22, 0.18)
+    red = flat((1.02, 0.84, 0.84), c.u) * identity.skin
     over(skin, blush * 0.45, red)
     spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
-    where = bump(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
-    over(skin, spots.clamp(0, 1) * where * col(0.30 * who.freckles.float()), who.skin * flat((0.70, 0.52, 0.42), c.u))
-    mole = bump(c.u, c.v, col(who.mole_x), col(who.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel)
-    return over(skin, mole * col(who.mole), who.skin * 0.35)
+    where = gaussian_2d(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
+    over(
+        skin,
+        spots.clamp(0, 1) * where * per_face(0.30 * identity.freckles.float()),
+        identity.skin * flat((0.70, 0.52, 0.42), c.u),
+    )
+    mole = gaussian_2d(
+        c.u, c.v, per_face(identity.mole_x), per_face(identity.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel
+    )
+    return over(skin, mole * per_face(identity.mole), identity.skin * 0.35)
 
 
-def _restraint(who: Identity) -> Tensor:
+def _restraint(identity: Identity) -> Tensor:
     """What keeps whites and teeth from glaring where the camera exposes for dark skin, (n, 1)."""
-    return exposure(who)[:, None].clamp(min=1).pow(-0.32)
+    return exposure(identity)[:, None].clamp(min=1).pow(-0.32)
 
 
 @dataclass(frozen=True)
@@ -119,13 +125,13 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
     return BrowField((c.v - y).abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)))
 
 
-def paint_brows(picture: Tensor, c: Canvas, who: Identity, s: Shape) -> None:
+def paint_brows(picture: Tensor, c: Canvas, identity: Identity, s: Shape) -> None:
     """Brows, in the hair's colour but darker."""
     brow = brow_field(c, s)
     strands = 1.2 + 0.06 * torch.sin(c.a * 130 - c.v * 90)
-    mask = c.edge(brow.distance, 0.022) * brow.along * strands * col(who.brow_dark)
-    color = torch.lerp(who.hair * 0.7, flat((0.55, 0.53, 0.50), c.u), who.gray[:, None] * 0.6)
-    over(picture, mask, torch.minimum(color, who.skin * 0.33))
+    mask = c.edge(brow.distance, 0.022) * brow.along * strands * per_face(identity.brow_dark)
+    color = torch.lerp(identity.hair * 0.7, flat((0.55, 0.53, 0.50), c.u), identity.gray[:, None] * 0.6)
+    over(picture, mask, torch.minimum(color, identity.skin * 0.33))
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ class EyeField:
     out: Tensor
 
 
-def eye_field(c: Canvas, who: Identity, s: Shape, view: View) -> EyeField:
+def eye_field(c: Canvas, identity: Identity, s: Shape, view: View) -> EyeField:
     """The eyes at each pixel."""
     w, up, low = c.side(s.eye_w), c.side(s.lid_up), c.side(s.lid_low)
     x = c.a - c.side(s.eye_x)
@@ -151,61 +157,61 @@ def eye_field(c: Canvas, who: Identity, s: Shape, view: View) -> EyeField:
     y = c.v - c.side(s.eye_y) + c.side(s.eye_tilt) * x
     lid_y, rim_y = -up * upper_lid_arc(t), low * lid_arc(t)
     opening = c.edge(torch.maximum(lid_y - y, y - rim_y), 0.004) * c.edge((t.abs() - 1) * w, 0.01)
-    ix = torch.where(c.left, x, -x) - col(view.gaze_x * who.iris_size)
-    iy = y - 0.004 - col(view.gaze_y * who.iris_size)
+    ix = torch.where(c.left, x, -x) - per_face(view.gaze_x * identity.iris_size)
+    iy = y - 0.004 - per_face(view.gaze_y * identity.iris_size)
     within = c.edge((t.abs() - 1.06) * w, 0.03)
     return EyeField(t, y, lid_y, rim_y, opening, within, ix, iy, (ix * ix + iy * iy).sqrt())
 
 
-def paint_eyes(picture: Tensor, c: Canvas, who: Identity, s: Shape, view: View) -> None:
+def paint_eyes(picture: Tensor, c: Canvas, identity: Identity, s: Shape, view: View) -> None:
     """Whites, irises, pupils, lids and lashes."""
-    e = eye_field(c, who, s, view)
+    e = eye_field(c, identity, s, view)
     black = flat((0.03, 0.02, 0.02), c.u)
-    over(picture, e.opening, (who.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(who))
-    radius = col(who.iris_size)
+    over(picture, e.opening, (identity.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(identity))
+    radius = per_face(identity.iris_size)
     iris = c.edge(e.out - radius, 0.012) * e.opening
-    over(picture, iris, who.iris * 0.8)
-    over(picture, iris * ramp(e.out, radius * 0.66, radius), who.iris * 0.25)
+    over(picture, iris, identity.iris * 0.8)
+    over(picture, iris * ramp(e.out, radius * 0.66, radius), identity.iris * 0.25)
     over(picture, c.edge(e.out - radius * 0.62, 0.01) * e.opening, black)
     # The upper lid's shadow on the eyeball, a glint, then lashes, the fold above and the rim below.
     over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.066)) * 0.74, black)
     small = 0.014 + 0.22 * c.pixel
-    glint = bump(e.ix, e.iy, col(view.light_side.sin() * 0.045), -0.036, small, small)
+    glint = gaussian_2d(e.ix, e.iy, per_face(view.light_side.sin() * 0.045), -0.036, small, small)
     over(picture, glint * e.opening * 0.5, flat((1.0, 1.0, 1.0), c.u))
     lash = c.band(e.y - e.lid_y + 0.004, 0.034, 0.016) * e.within
-    over(picture, lash * (1.0 - 0.2 * col(who.strong.float())), black)
+    over(picture, lash * (1.0 - 0.2 * per_face(identity.strong.float())), black)
     up = c.side(s.lid_up)
     fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
-    fold = c.band(e.y - fold_y, 0.008, 0.022) * e.within * (0.30 + 0.35 * col(who.lid_fold))
-    over(picture, fold, who.skin * 0.38)
+    fold = c.band(e.y - fold_y, 0.008, 0.022) * e.within * (0.30 + 0.35 * per_face(identity.lid_fold))
+    over(picture, fold, identity.skin * 0.38)
     rim = c.band(e.y - e.rim_y - 0.006, 0.006, 0.015) * e.within
-    over(picture, rim * 0.5, who.skin * flat((0.42, 0.33, 0.33), c.u))
+    over(picture, rim * 0.5, identity.skin * flat((0.42, 0.33, 0.33), c.u))
 
 
-def paint_mouth(picture: Tensor, c: Canvas, who: Identity, s: Shape, m: LipField) -> None:
+def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Lips, the dark between them, teeth and tongue."""
     upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
     lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
-    over(picture, upper * 0.9, who.lips * 0.75)
-    over(picture, lower * 0.75, who.lips)
+    over(picture, upper * 0.9, identity.lips * 0.75)
+    over(picture, lower * 0.75, identity.lips)
     gap = m.inner_bottom - m.inner_top
     cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
     over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
     # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
     bow = 0.04 * m.t * m.t
-    tooth = flat((0.90, 0.87, 0.80), c.u) * _restraint(who) - 0.05 * (who.age[:, None] == 2)
-    upper_edge = col(who.mouth_height) + 0.032 - bow
+    tooth = flat((0.90, 0.87, 0.80), c.u) * _restraint(identity) - 0.05 * (identity.age[:, None] == 2)
+    upper_edge = per_face(identity.mouth_height) + 0.032 - bow
     sides = (1 - ramp(c.a, 0.24, 0.45)) * 0.65 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
-    gaps = 1 - 0.22 * hill((torch.remainder(c.a, 0.105) - 0.0525).abs(), 0.0525, 0.010)
+    gaps = 1 - 0.22 * gaussian((torch.remainder(c.a, 0.105) - 0.0525).abs(), 0.0525, 0.010)
     over(picture, row * sides * gaps, tooth)
-    tongue = bump(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.11) * cavity * ramp(gap, 0.20, 0.40)
+    tongue = gaussian_2d(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.11) * cavity * ramp(gap, 0.20, 0.40)
     over(picture, tongue * 0.75, flat((0.55, 0.24, 0.23), c.u))
-    lower_edge = col(s.mouth_y + s.lip_gap_low) - 0.03 + bow
+    lower_edge = per_face(s.mouth_y + s.lip_gap_low) - 0.03 + bow
     row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
     over(picture, row * 0.65, tooth * 0.8)
     over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
     # The line where the lips meet.
     line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.012, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
-    over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, who.lips * 0.28)
+    over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, identity.lips * 0.28)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.muscles import Pull
-from facekit.datasets.synthetic.people import Identity
+from facekit.datasets.synthetic.identity import Identity
+from facekit.datasets.synthetic.muscles import Displacements
 from facekit.datasets.synthetic.rows import Rows
 
 
@@ -52,7 +52,7 @@ class Shape(Rows):
     square: Tensor  # (N, 2)
 
 
-def shape(who: Identity, p: Pull) -> Shape:
+def shape(identity: Identity, p: Displacements) -> Shape:
     """The curves of N people under N pulls."""
     two = torch.ones_like(p.close)
 
@@ -60,15 +60,17 @@ def shape(who: Identity, p: Pull) -> Shape:
         return value[:, None] * two
 
     lean = torch.stack([two[:, 0], -two[:, 0]], 1) / 2
-    skew_brow, skew_eye, skew_mouth = (value[:, None] * lean for value in (who.skew_brow, who.skew_eye, who.skew_mouth))
-    rest_up, rest_low = sided(0.070 * who.eye_open), sided(0.070 * who.eye_open)
+    skew_brow, skew_eye, skew_mouth = (
+        value[:, None] * lean for value in (identity.skew_brow, identity.skew_eye, identity.skew_mouth)
+    )
+    rest_up, rest_low = sided(0.070 * identity.eye_open), sided(0.070 * identity.eye_open)
     lid_low = rest_low * (1 - p.lid_lower)
     lid_up = (rest_up * (1 + p.lid_raise)).clamp(min=0.004)
     # Closing is the upper lid's work; it meets the lower one, which rises a little.
     lid_low = lid_low * (1 - 0.15 * p.close)
     lid_up = lid_up + (-lid_low - lid_up) * p.close
 
-    brow_y = sided(-0.285 + who.brow_height) + skew_brow
+    brow_y = sided(-0.285 + identity.brow_height) + skew_brow
     gap = p.part + p.lower_lip
     open_low = p.jaw * 0.60 + 0.75 * gap - 0.055 * p.chin * (gap + p.jaw < 0.05)
     # A dropped jaw opens an ellipse around a line that sinks with it.
@@ -78,45 +80,45 @@ def shape(who: Identity, p: Pull) -> Shape:
     # Lips that stay closed rise together in the middle; the corners hardly follow.
     lifted = 0.075 * p.chin + 0.73 * p.upper_lip.mean(1) * closed
     # However low it is drawn, a brow comes to rest on the lid and hoods it; it never crosses the eye.
-    half_brow, rest_lid = 0.5 * sided(who.brow_thick), rest_up + 0.015 - skew_eye
+    half_brow, rest_lid = 0.5 * sided(identity.brow_thick), rest_up + 0.015 - skew_eye
     brow_inner = _at_most(brow_y + p.brow_inner, -0.4 * rest_lid - half_brow)
-    brow_middle = _at_most(brow_y - sided(who.brow_arch) + p.brow_middle, -rest_lid - half_brow)
-    brow_outer = _at_most(brow_y + sided(who.brow_slope) + p.brow_outer, -0.4 * rest_lid - half_brow)
+    brow_middle = _at_most(brow_y - sided(identity.brow_arch) + p.brow_middle, -rest_lid - half_brow)
+    brow_outer = _at_most(brow_y + sided(identity.brow_slope) + p.brow_outer, -0.4 * rest_lid - half_brow)
     lid_up = _at_most(lid_up, skew_eye - brow_middle - half_brow - 0.005)
 
     # However long the nose and thick the lips, there is a chin below them.
-    chin = who.mouth_height + 1.05 * who.lip_lower + 0.24
+    chin = identity.mouth_height + 1.05 * identity.lip_lower + 0.24
 
     return Shape(
-        width=who.width,
-        lower=-_at_most(-who.length, -chin) + p.jaw - 0.035 * p.chin,
-        upper=-1.62 * torch.ones_like(who.width),
-        jaw=who.jaw,
-        taper=who.chin + 0.10 * p.jaw,
-        eye_x=sided(who.eye_gap),
+        width=identity.width,
+        lower=-_at_most(-identity.length, -chin) + p.jaw - 0.035 * p.chin,
+        upper=-1.62 * torch.ones_like(identity.width),
+        jaw=identity.jaw,
+        taper=identity.chin + 0.10 * p.jaw,
+        eye_x=sided(identity.eye_gap),
         eye_y=skew_eye,
-        eye_w=sided(who.eye_width),
-        eye_tilt=sided(who.eye_tilt),
+        eye_w=sided(identity.eye_width),
+        eye_tilt=sided(identity.eye_tilt),
         lid_up=lid_up,
         lid_low=lid_low,
-        brow_x0=sided(who.brow_inner) - p.brow_inward,
-        brow_x1=sided(_at_most(who.brow_outer, who.width - 0.10)),
+        brow_x0=sided(identity.brow_inner) - p.brow_inward,
+        brow_x1=sided(_at_most(identity.brow_outer, identity.width - 0.10)),
         brow_y0=brow_inner,
         brow_y1=brow_middle,
         brow_y2=brow_outer,
-        brow_thick=sided(who.brow_thick),
-        nose_x=who.bend,
-        nose_y=who.nose_length + 0.2 * p.ala.mean(1),
-        nose_w=0.18 * who.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
-        ala_y=sided(who.nose_length - _WING) + p.ala,
-        mouth_x=(sided(who.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
-        mouth_y=who.mouth_height + 0.48 * p.jaw - lifted - 0.015 * p.press * closed,
-        corner_y=sided(who.mouth_curve) + skew_mouth + p.corner_y + lifted[:, None],
+        brow_thick=sided(identity.brow_thick),
+        nose_x=identity.bend,
+        nose_y=identity.nose_length + 0.2 * p.ala.mean(1),
+        nose_w=0.18 * identity.nose_width * (1 + 0.10 * p.nose_wrinkle.mean(1) + 0.25 * p.corner_x.mean(1)),
+        ala_y=sided(identity.nose_length - _WING) + p.ala,
+        mouth_x=(sided(identity.mouth_width) + p.corner_x) * (1 - p.round)[:, None],
+        mouth_y=identity.mouth_height + 0.48 * p.jaw - lifted - 0.015 * p.press * closed,
+        corner_y=sided(identity.mouth_curve) + skew_mouth + p.corner_y + lifted[:, None],
         lip_gap_up=lip_part,
         lip_gap_low=open_low.clamp(min=0),
-        lip_upper=who.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),
-        lip_lower=who.lip_lower * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6) * (1 + 0.15 * p.chin),
-        cupid=who.cupid * thick,
+        lip_upper=identity.lip_upper * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6),
+        lip_lower=identity.lip_lower * thick * (1 - 0.9 * p.corner_x.mean(1)).clamp(0.6) * (1 + 0.15 * p.chin),
+        cupid=identity.cupid * thick,
         square=p.square,
     )
 

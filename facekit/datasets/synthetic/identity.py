@@ -270,39 +270,39 @@ _CAST = {
 
 
 def _characters(p: Tensor) -> Identity:
-    who = p % len(CHARACTERS)
+    character = p % len(CHARACTERS)
     cast = [_CAST[name] for name in CHARACTERS]
 
     def column(i: int, dtype=torch.long) -> Tensor:
-        return torch.tensor([row[i] for row in cast], dtype=dtype, device=p.device)[who]
+        return torch.tensor([row[i] for row in cast], dtype=dtype, device=p.device)[character]
 
     # Proportions of the character, and a little of the person's own.
-    base, own = _draw(who + 7_000), _draw(p)
+    base, own = _draw(character + 7_000), _draw(p)
     kinds = {"person", "skin_tone", "hair_style", "age", "beard", "glasses", "strong", "freckles", "character"}
     mixed = {
         name: 0.75 * value + 0.25 * getattr(own, name)
         for name, value in vars(base).items()
         if name not in kinds and name != "parting"
     }
-    styles = torch.tensor([HAIR_STYLES.index(row[1]) for row in cast], device=p.device)[who]
-    skin = hex_to_rgb(*(MONK_SCALE[row[0]] for row in cast)).to(p.device)[who]
+    styles = torch.tensor([HAIR_STYLES.index(row[1]) for row in cast], device=p.device)[character]
+    skin = hex_to_rgb(*(MONK_SCALE[row[0]] for row in cast)).to(p.device)[character]
     drawn = {
         "person": p,
-        "character": who,
+        "character": character,
         "skin_tone": column(0),
         "hair_style": styles,
         "age": column(3),
         "beard": column(4),
         "glasses": column(5),
         "strong": column(6),
-        "freckles": (who == 0).long(),
+        "freckles": (character == 0).long(),
         "skin": skin * torch.tensor([1.0, 0.92, 0.86], device=p.device),
-        "hair": hex_to_rgb(*(row[2] for row in cast)).to(p.device)[who],
+        "hair": hex_to_rgb(*(row[2] for row in cast)).to(p.device)[character],
         "lips": skin * torch.tensor([0.85, 0.55, 0.52], device=p.device),
-        "cloth": (hex_to_rgb(*(row[9] for row in cast)).to(p.device)[who] + 0.25 * (own.cloth - 0.4)).clamp(0, 1),
+        "cloth": (hex_to_rgb(*(row[9] for row in cast)).to(p.device)[character] + 0.25 * (own.cloth - 0.4)).clamp(0, 1),
         "width": column(7, torch.float32) + 0.3 * (own.width - 1.17),
         "jaw": column(8, torch.float32) + own.jaw - 0.10,
-        "gray": torch.where(who == 5, 0.5, 0.0),
+        "gray": torch.where(character == 5, 0.5, 0.0),
         "mole": torch.zeros_like(own.mole),
         "parting": base.parting,
     }
