@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import facekit
 from facekit.cli.arguments import add
 from facekit.cli.data import add_data
+from facekit.cli.documents import add_documents
 from facekit.cli.notebooks import add_notebooks
 from facekit.cli.training import add_training
 
@@ -22,6 +23,8 @@ MISTAKES = (
     "facekit.datasets.base:DatasetMissing",
     "facekit.datasets.sources:UnusableData",
     "facekit.evaluation.benchmark.benchmarks:CannotEvaluate",
+    "facekit.evaluation.results:BadResults",
+    "facekit.models.system:CannotTrain",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
     "facekit.weights.store:WeightsError",
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add_notebooks(commands)
     add_training(commands)
     add_data(commands)
+    add_documents(commands)
     add(commands, "version", version)
     add(commands, "lint", lint)
     add(commands, "test", all_tests, passes_on=True)

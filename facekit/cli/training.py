@@ -13,6 +13,7 @@ def add_training(commands) -> None:
     parser = add(commands, "train", train)
     parser.add_argument("system", help="such as emotion_resnet")
     _add_run(parser)
+    parser.set_defaults(data=None)  # the system's own
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
     parser.add_argument(
@@ -44,7 +45,6 @@ def add_training(commands) -> None:
     parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
     parser.add_argument("--pictures", type=count, default=2000, help="that each sampler draws (default 2000)")
     add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
-    add(commands, "weights-cards", weights_cards)
     add(commands, "bench", bench)
 
 
@@ -79,12 +79,13 @@ def train(arguments: argparse.Namespace) -> int:
         arguments.system,
         profile=arguments.profile,
         data=arguments.data,
-        out=arguments.out or runs_home() / f"{arguments.system}-{arguments.data}-{arguments.profile}",
+        out=arguments.out,
         seed=arguments.seed,
         overrides=dict(map(assignment, arguments.set)),
         minutes=arguments.minutes,
         from_scratch=arguments.from_scratch,
         start=arguments.start_from,
+        log=line,
     )
     part_processes()
     print(written or "stopped when the time was over; the same command goes on")
@@ -181,18 +182,6 @@ def weights(arguments: argparse.Namespace) -> int:
         known(name, SHIPPED, "set of weights that ships")
     for name in names:
         print(retrain(name))
-    return 0
-
-
-def weights_cards(arguments: argparse.Namespace) -> int:
-    """Write docs/model_cards.md from the cards of the weights that ship."""
-    from facekit.evaluation.model_cards import page
-    from facekit.workspace.files import write_text
-    from facekit.workspace.folders import checkout
-
-    path = checkout() / "docs" / "model_cards.md"
-    write_text(path, page())
-    print(path)
     return 0
 
 

@@ -1,0 +1,59 @@
+"""Commands that write the documents which are made from numbers, weights and drawn faces."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facekit.cli.arguments import add
+from facekit.workspace.folders import checkout
+
+
+def add_documents(commands) -> None:
+    parser = add(commands, "results", results)
+    parser.add_argument(
+        "--record",
+        nargs=2,
+        metavar=("TABLE", "CSV"),
+        help="first put the numbers of a leaderboard.csv into a table of data/results",
+    )
+    parser = add(commands, "edits", edits)
+    parser.add_argument("out", type=Path, help="the animation to write: .webp or .gif")
+    parser.add_argument("--generator", default="diffusion_editor-synthetic", help="name or path of its weights")
+    parser.add_argument("--people", type=int, default=6, help="how many (default 6)")
+    parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
+    add(commands, "weights-cards", weights_cards)
+
+
+def results(arguments: argparse.Namespace) -> int:
+    """Write docs/results.md and the README's table from data/results and data/experiments."""
+    from facekit.evaluation.results import record, write_results
+
+    if arguments.record:
+        table, leaderboard = arguments.record
+        print(record(table, Path(leaderboard)))
+    for path in write_results():
+        print(path)
+    return 0
+
+
+def edits(arguments: argparse.Namespace) -> int:
+    """Write an animation of drawn people edited to every emotion, above their ground truth."""
+    from facekit.models.load import load_system
+    from facekit.show.edit_animation import edit_animation
+
+    animation = edit_animation(load_system(arguments.generator), arguments.people, first=arguments.first)
+    animation.save(arguments.out, quality=80)
+    print(arguments.out)
+    return 0
+
+
+def weights_cards(arguments: argparse.Namespace) -> int:
+    """Write docs/model_cards.md from the cards of the weights that ship."""
+    from facekit.evaluation.model_cards import page
+    from facekit.workspace.files import write_text
+
+    path = checkout() / "docs" / "model_cards.md"
+    write_text(path, page())
+    print(path)
+    return 0
