@@ -32,7 +32,6 @@ suppress_warnings = ["mystnb.unknown_mime_type"]  # a widget's state, beside whi
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_typehints = "none"  # signatures say them already, in docstrings they would be repeated
-autodoc_preserve_defaults = True
 templates_path = []
 
 html_theme = "sphinx_book_theme"

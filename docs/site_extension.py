@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_display, None))
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-process-docstring", to_restructured_text)
+    app.connect("source-read", embed_attachments)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -41,12 +43,31 @@ def visit_display(translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+# ------------------------------------------------------------------------------------------------------- notebooks
+
+
+def embed_attachments(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the pictures attached to Markdown cells into the text, as MyST does not know attachments."""
+    if not docname.startswith("notebooks/"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        for name, kinds in cell.pop("attachments", {}).items():
+            kind, data = next(iter(kinds.items()))
+            text = "".join(cell["source"]).replace(f"attachment:{name}", f"data:{kind};base64,{''.join(data)}")
+            cell["source"] = text
+    source[0] = json.dumps(notebook)
+
+
 # ------------------------------------------------------------------------------------------------------ docstrings
 
 
 def to_restructured_text(app, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Turn a docstring as this library writes them (paragraphs, `code`, lists of arguments in columns) into
-    reStructuredText, in place."""
+    reStructuredText, in place. A value from another library that a class has as a default keeps no docstring."""
+    if what in ("attribute", "data") and not getattr(obj, "__module__", "facekit").startswith("facekit"):
+        lines.clear()
+        return
     paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
     lines[:] = "\n\n".join(map(_paragraph, paragraphs)).split("\n")
 
@@ -59,15 +80,15 @@ def _paragraph(text: str) -> str:
     rows = [row[indent:] for row in rows]
     if _ARGUMENT.match(rows[0]) or (len(rows) > 1 and rows[1].startswith(" ") and " " not in rows[0].strip()):
         return _arguments(rows)
+    if rows[0].startswith("* "):
+        return _bullets(rows)
     if indent >= 4:
         return "::\n\n" + "\n".join("   " + row for row in rows)
-    if any(row.startswith(" ") for row in rows[1:]) and not rows[0].startswith("* "):
-        return "\n".join("| " + _escaped(row.strip()) for row in rows)
-    return "\n".join(_escaped(row) for row in rows)
+    return _escaped(" ".join(row.strip() for row in rows))
 
 
 def _arguments(rows: list[str]) -> str:
-    """A list of names and what they mean as a field list. Lines that are indented go on with the last one."""
+    """A list of names and what they mean as a field list. Lines that are indented continue the last one."""
     fields: list[list[str]] = []
     for row in rows:
         match = _ARGUMENT.fullmatch(row)
@@ -80,11 +101,22 @@ def _arguments(rows: list[str]) -> str:
     return "\n".join(f":{_escaped(name)}: {_escaped(' '.join(words))}" for name, *words in fields)
 
 
+def _bullets(rows: list[str]) -> str:
+    """A list whose items begin with an asterisk; other lines continue the last item."""
+    items: list[list[str]] = []
+    for row in rows:
+        if row.startswith("* "):
+            items.append([row[2:]])
+        else:
+            items[-1].append(row.strip())
+    return "\n".join(f"* {_escaped(' '.join(item))}" for item in items)
+
+
 def _escaped(text: str) -> str:
     """Text whose `code` is literal and in which nothing else is markup."""
     parts = _CODE.split(text)
     plain = [re.sub(r"([\\*_|`])", r"\\\1", part) for part in parts[::2]]
-    code = [f"``{part}``" for part in parts[1::2]]
+    code = [f"``{part.strip()}``" for part in parts[1::2]]
     return "".join(a + b for a, b in zip(plain, [*code, ""], strict=True))
 
 
