@@ -1,1 +1,1 @@
-"""The blocks that the models are built of. Each exists once; a model says how many and how wide."""
+"""The building blocks of networks. Each exists once; models choose their number and width."""

@@ -1,4 +1,4 @@
-"""Attention: of a map to itself, to channels, to places."""
+"""Self-attention, channel attention and spatial attention."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from facekit.layers.adaptive import GroupNorm
 
 
 class SelfAttention(nn.Module):
-    """x + W attention(GroupNorm(x)) over the H W places of a map (Ho 2020, appendix B): (N, C, H, W) to the same.
+    """x + W attention(GroupNorm(x)) over the positions of a map (Ho 2020, appendix B): (N, C, H, W) to the same shape.
 
-    Queries, keys and values are 1 x 1 convolutions, split into `heads`; W is one too and starts at 0, so that the
-    layer starts as the identity. Raises `ValueError` where the heads do not divide the channels.
+    Queries, keys and values are 1 x 1 convolutions, split into `heads`. W is another, initialised to 0, so that the
+    layer starts as the identity. Raises `ValueError` if the number of heads does not divide that of the channels.
     """
 
     def __init__(self, channels: int, heads: int = 2, groups: int = 8) -> None:
@@ -32,15 +32,15 @@ class SelfAttention(nn.Module):
         rows = self.qkv(self.norm(x)).permute(0, 2, 3, 1)  # (N, H, W, 3C)
         split = rows.reshape(n, height * width, 3, self.heads, c // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (N, heads, HW, C / heads)
-        seen = F.scaled_dot_product_attention(query, key, value)
-        seen = seen.transpose(1, 2).reshape(n, height, width, c).permute(0, 3, 1, 2)
-        return x + self.out(seen)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = attended.transpose(1, 2).reshape(n, height, width, c).permute(0, 3, 1, 2)
+        return x + self.out(attended)
 
 
 class ChannelAttention(nn.Module):
-    """How much each channel of maps (N, C, H, W) matters, in [0, 1]: (N, C, 1, 1) (CBAM, Woo 2018, eq. 2).
+    """A weight in [0, 1] for each channel of maps (N, C, H, W): (N, C, 1, 1) (CBAM, Woo 2018, eq. 2).
 
-    From the mean and the greatest value of every channel, by one small network whose answers are added up.
+    One small network is applied to the mean and to the maximum of each channel; the sigmoid of the sum is the weight.
     """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
@@ -53,9 +53,9 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """How much each place of maps (N, C, H, W) matters, in [0, 1]: (N, 1, H, W) (CBAM, Woo 2018, eq. 3).
+    """A weight in [0, 1] for each position of maps (N, C, H, W): (N, 1, H, W) (CBAM, Woo 2018, eq. 3).
 
-    From the mean and the greatest value over the channels, by one convolution.
+    One convolution is applied to the mean and the maximum over channels.
     """
 
     def __init__(self, kernel: int = 7) -> None:

@@ -1,4 +1,4 @@
-"""What a network is told beside the picture, as vectors of one length: the timestep, an emotion, a face's code."""
+"""Embeddings of a network's conditions as vectors of one length: the timestep, an emotion label, a face code."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from facekit.layers.initialise import initialise
 
 
 def sinusoids(timesteps: Tensor, dim: int, longest: float = 10_000) -> Tensor:
-    """Timesteps (N,), whole or not, as sines and cosines (N, dim) of periods 2 pi to 2 pi `longest` (Vaswani 2017,
-    section 3.5, as Ho 2020 use it). `dim` is even."""
+    """Sinusoidal encoding (N, dim) of timesteps (N,), integers or not (Vaswani 2017, §3.5; Ho 2020).
+
+    dim      even; half of the columns are sines, half cosines
+    longest  the periods range from 2 π to 2 π `longest`
+    """
     half = dim // 2
     frequencies = torch.exp(-math.log(longest) * torch.arange(half, device=timesteps.device) / half)
     angles = timesteps.float()[:, None] * frequencies
@@ -20,11 +23,14 @@ def sinusoids(timesteps: Tensor, dim: int, longest: float = 10_000) -> Tensor:
 
 
 class TimestepEmbedding(nn.Sequential):
-    """Timesteps (N,) from 0 to T - 1, whole or not, to (N, dim): sinusoids, then an MLP of two layers."""
+    """Timesteps (N,) in [0, T - 1], integers or not, to (N, dim): sinusoids, then an MLP of two layers.
+
+    Raises `ValueError` for an odd `dim`.
+    """
 
     def __init__(self, dim: int) -> None:
         if dim % 2:
-            raise ValueError(f"a timestep embedding has as many sines as cosines: dim must be even, and is {dim}")
+            raise ValueError(f"a timestep embedding has as many sines as cosines: dim must be even, but is {dim}")
         super().__init__(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.dim = dim
         initialise(self)
@@ -34,7 +40,7 @@ class TimestepEmbedding(nn.Sequential):
 
 
 class _Embedding(nn.Module):
-    """A vector of `size` numbers to one of `dim`, linearly; what was dropped, to a learned vector of its own."""
+    """A linear embedding of (N, size) as (N, dim), with a learned null vector for dropped conditions."""
 
     def __init__(self, size: int, dim: int, bias: bool) -> None:
         super().__init__()
@@ -42,29 +48,29 @@ class _Embedding(nn.Module):
         initialise(self)
         self.null = nn.Parameter(torch.zeros(dim))
 
-    def forward(self, given: Tensor, dropped: Tensor | None = None) -> Tensor:
-        embedded = self.linear(given)
+    def forward(self, condition: Tensor, dropped: Tensor | None = None) -> Tensor:
+        embedded = self.linear(condition)
         if dropped is None:
             return embedded
         return torch.where(dropped[:, None], self.null.to(embedded.dtype), embedded)
 
 
 class ExpressionEmbedding(_Embedding):
-    """Emotion weights (N, emotions) to (N, dim), one learned row an emotion, blended by the weights.
+    """Emotion weights (N, emotions) to (N, dim): the weighted sum of one learned vector per emotion.
 
-    So happy at 0.5 lies half-way from neutral to happy, as in the algebra of `Expression`. Faces where `dropped`
-    (N,) is true get the learned row that stands for "no label".
+    The embedding of happy at intensity 0.5 is therefore the midpoint of those of neutral and happy, as in the algebra
+    of `Expression`. Where `dropped` (N,) is true, the result is the learned null embedding, which means "no label".
     """
 
     def __init__(self, emotions: int, dim: int) -> None:
         super().__init__(emotions, dim, bias=False)
-        nn.init.normal_(self.linear.weight)  # as a table of embeddings starts: one row is one weight's column
+        nn.init.normal_(self.linear.weight)  # the usual start of an embedding table, whose rows are columns here
 
 
 class CodeEmbedding(_Embedding):
-    """Face codes (N, code_dim) to (N, dim), linearly; the caller brings codes of variance about 1.
+    """Face codes (N, code_dim), expected to have a variance of about 1, to (N, dim), linearly.
 
-    Faces where `dropped` (N,) is true get the learned vector that stands for "no face".
+    Where `dropped` (N,) is true, the result is the learned null embedding, which means "no face".
     """
 
     def __init__(self, code_dim: int, dim: int) -> None:

@@ -1,4 +1,4 @@
-"""A trained network inside another one that stands on it."""
+"""A trained network as a fixed component of another system."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from torch import nn
 
 
 class Frozen(nn.Module):
-    """A trained network as a part of a system: it moves with the system from device to device and computes in its
-    precision, but is never trained, always in evaluation mode, and not among the system's parameters or weights.
+    """A frozen network inside a system.
 
-    network  the trained network; `.network` gives it back
-    method   that calling the part calls
+    It follows the system's device and precision and is always in evaluation mode. It is never trained, and neither its
+    parameters nor its weights are among the system's.
+
+    network  the trained network, available as `.network`
+    method   name of the network's method that a call runs
     """
 
     def __init__(self, network: nn.Module, method: str = "forward") -> None:
         super().__init__()
         self.method = method
-        # Past nn.Module's own bookkeeping, which would make it a child.
+        # Plain assignment would register the network as a child module.
         object.__setattr__(self, "network", network.eval().requires_grad_(False))
 
     def forward(self, *args, **kwargs):

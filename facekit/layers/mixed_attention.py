@@ -1,4 +1,4 @@
-"""P3's block: what stands at a place, and how much it matters, seen at several scales (§III.A)."""
+"""P3's multi-scale mixed attention residual block (MMAR, §III.A)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facekit.layers.stages import Stage, conv3
 
 
 class MixedAttention(nn.Module):
-    """Maps (N, C, H, W) with each channel, and then each place, made to count more or less."""
+    """Channel attention, then spatial attention, each multiplied with the maps: (N, C, H, W) to the same shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,21 +23,23 @@ class MixedAttention(nn.Module):
 
 
 class MixedAttentionBlock(nn.Module):
-    """x + F(x), F an encoder and decoder with residual links between maps of one size: the multi-scale mixed attention
-    residual module of P3.
+    """x + F(x), with F an encoder-decoder whose skip connections add maps of the same size (P3's MMAR module).
 
-    Its figure says no more than that. Taken here: 3 x 3 convolutions of `width` channels at every scale; attention
-    after each of the encoder, as what the links bring to the decoder is then what matters; nearest neighbours on the
-    way up.
+    P3's figure leaves the details open. Choices made here: 3 x 3 convolutions of `width` channels at every scale;
+    attention after each stage of the encoder, so that the skip connections carry attended maps; nearest-neighbour
+    upsampling.
 
-    adaptive, groups, slope  of `Stage`
-    scales                   each half as large as the one before: 1 is a block without an encoder
+    adaptive, groups, slope  as in `Stage`
+    scales                   number of scales, each half the size of the one before; 1 gives a block without
+                             downsampling
+
+    Raises `ValueError` for fewer than one scale.
     """
 
     def __init__(self, width: int, adaptive: int, groups: int | None, slope: float, scales: int = 3) -> None:
         super().__init__()
         if scales < 1:
-            raise ValueError(f"a block has one scale at least, not {scales}")
+            raise ValueError(f"a block needs at least one scale, not {scales}")
         self.factor = 2 ** (scales - 1)
         strides = [1] + [2] * (scales - 1)
         self.encoder = nn.ModuleList(Stage(conv3(width, width, s), adaptive, groups, slope) for s in strides)
@@ -45,12 +47,15 @@ class MixedAttentionBlock(nn.Module):
         self.decoder = nn.ModuleList(Stage(conv3(width, width), adaptive, groups, slope) for _ in strides[1:])
         self.last = Stage(conv3(width, width), adaptive, groups)
 
-    def forward(self, x: Tensor, label: Tensor | None, drop: object = None) -> Tensor:
-        """Maps (N, width, H, W), of a height and width that `2 ** (scales - 1)` divides, to the same; `drop` is for
-        blocks with dropout, and not used here."""
+    def forward(self, x: Tensor, label: Tensor | None, dropout: object = None) -> Tensor:
+        """Maps (N, width, H, W) to the same shape; H and W are multiples of `2 ** (scales - 1)`.
+
+        label    (N, adaptive), or None without adaptive norms
+        dropout  ignored: the argument of blocks with dropout
+        """
         if any(side % self.factor for side in x.shape[2:]):
             raise ValueError(
-                f"maps of {x.shape[2]} x {x.shape[3]} cannot be halved down to 1 / {self.factor}: give fewer scales"
+                f"maps of {x.shape[2]} x {x.shape[3]} cannot be halved down to 1 / {self.factor}: use fewer scales"
             )
         h, levels = x, []
         for stage, attend in zip(self.encoder, self.attention, strict=True):
@@ -62,23 +67,26 @@ class MixedAttentionBlock(nn.Module):
 
 
 @torch.no_grad()
-def attention_maps(network: nn.Module, *given) -> dict[int, Tensor]:
-    """Where a network attends while it is called: for each scale of its blocks, from the finest, the weights of places
-    in [0, 1], the mean over the blocks: (N, 1, H, W) by the number of halvings."""
-    found: dict[int, list[Tensor]] = {}
+def attention_maps(network: nn.Module, *inputs) -> dict[int, Tensor]:
+    """Spatial attention of a network's `MixedAttentionBlock`s for given inputs, averaged over the blocks.
 
-    def watch(scale: int):
-        return lambda module, inputs, weights: found.setdefault(scale, []).append(weights)
+    Returns weights in [0, 1], (N, 1, H, W), by scale: 0 is the finest, and each further scale halves the size. A
+    network without such blocks gives an empty dictionary.
+    """
+    recorded: dict[int, list[Tensor]] = {}
+
+    def record(scale: int):
+        return lambda module, args, weights: recorded.setdefault(scale, []).append(weights)
 
     blocks = [module for module in network.modules() if isinstance(module, MixedAttentionBlock)]
     hooks = [
-        attention.spatial.register_forward_hook(watch(scale))
+        attention.spatial.register_forward_hook(record(scale))
         for block in blocks
         for scale, attention in enumerate(block.attention)
     ]
     try:
-        network(*given)
+        network(*inputs)
     finally:
         for hook in hooks:
             hook.remove()
-    return {scale: torch.stack(maps).mean(0) for scale, maps in sorted(found.items())}
+    return {scale: torch.stack(maps).mean(0) for scale, maps in sorted(recorded.items())}

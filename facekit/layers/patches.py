@@ -1,4 +1,4 @@
-"""The critic that judges pictures patch by patch, and says what they show (Isola 2017; Choi 2018)."""
+"""The patch discriminator (PatchGAN, Isola 2017) with an auxiliary classifier (Choi 2018)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from torch import Tensor, nn
 
 from facekit.layers.adaptive import GroupNorm
 
-_EMBEDDED = 32  # numbers of an embedded label
+_EMBEDDED = 32  # length of a label's embedding
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures (N, C, size, size) to scores of their patches (N, 1, h, w) and, with classes, logits (N, classes).
+    """Images (N, C, size, size) to a score per patch (N, 1, h, w) and, with `classes`, logits (N, classes).
 
-    With the defaults, the discriminator of StarGAN (Choi 2018, table 5) but for its sixth layer, which leaves a
-    picture of 64 pixels a single patch.
+    The defaults give StarGAN's discriminator (Choi 2018, table 5) without its sixth layer, which would leave an image
+    of 64 pixels a single patch.
 
-    layers   each halves height and width
-    width    channels of the first layer, doubled by each that follows, up to `widest`
-    classes  that the second head tells apart, from the whole picture; 0 for no such head
-    labels   numbers of the label with which a picture is judged: the scores are then of the two together, by a
-             projection on the embedded label (Miyato & Koyama 2018, eq. 4) in every patch; 0 judges pictures alone.
-             A small network embeds labels, which may be blends: of weak faces, whose labels are mostly neutral, a
-             linear one would learn that neutral faces may show a little of anything
-    slope    of the rectifiers below 0
-    norm     instance norm after all layers but the first (CycleGAN); not together with a penalty on slopes, for which
-             it cannot be differentiated twice
+    size     height and width of the images
+    classes  outputs of the auxiliary classifier, which sees the whole image; 0 for none
+    width    channels of the first layer; each further layer doubles them, up to `widest`
+    layers   number of layers; each halves height and width
+    slope    negative slope of the leaky ReLUs
+    norm     instance norm after every layer but the first (CycleGAN). It is not twice differentiable here, and so
+             excludes penalties on gradients
+    labels   length of the label of a conditional discriminator (projection discriminator, Miyato & Koyama 2018, eq. 4,
+             in every patch); 0 for an unconditional one. Labels may be blends and are embedded by a small MLP. A linear
+             embedding would learn from weak expressions, whose labels are mostly neutral, that neutral faces may show a
+             little of any emotion
 
-    Raises `ValueError` where the layers halve more often than the size can be.
+    Raises `ValueError` if the size cannot be halved `layers` times.
     """
 
     def __init__(
@@ -46,25 +47,25 @@ class PatchDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         if size % 2**layers:
-            raise ValueError(f"a picture of {size} pixels cannot be halved {layers} times: give fewer layers")
+            raise ValueError(f"an image of {size} pixels cannot be halved {layers} times: use fewer layers")
         widths = [min(width * 2**i, widest) for i in range(layers)]
         self.slope = slope
-        before = (channels, *widths[:-1])
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(before, widths, strict=True))
+        widths_in = (channels, *widths[:-1])
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(widths_in, widths, strict=True))
         self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
         self.source = nn.Conv2d(widths[-1], 1 + (_EMBEDDED if labels else 0), 3, padding=1, bias=False)
         self.embedding = nn.Sequential(nn.Linear(labels, 64), nn.SiLU(), nn.Linear(64, _EMBEDDED)) if labels else None
         self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
 
     def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
-        """What each layer, or each of the first few, makes of pictures: (N, width 2^i, size / 2^(i+1), the same)."""
+        """Feature maps of the first `layers` layers (None: of all), each (N, width 2^i, size / 2^(i+1), the same)."""
         maps = [images]
         for layer, norm in zip(self.layers[:layers], self.norms, strict=False):
             maps.append(F.leaky_relu(norm(layer(maps[-1])), self.slope))
         return maps[1:]
 
     def scores(self, images: Tensor, label: Tensor | None = None) -> Tensor:
-        """The patches' scores alone, (N, 1, h, w); high is real. Labels (N, labels) where it judges with them."""
+        """Scores of patches, (N, 1, h, w), high for real; `label` (N, labels) is the condition, if there is one."""
         return self._scores(self.maps(images)[-1], label)
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -72,7 +73,8 @@ class PatchDiscriminator(nn.Module):
         return self._scores(h, label), None if self.classes is None else self.classes(h).flatten(1)
 
     def _scores(self, h: Tensor, label: Tensor | None) -> Tensor:
-        alone, of_labels = self.source(h).tensor_split([1], dim=1)
+        unconditional, features = self.source(h).tensor_split([1], dim=1)
         if label is None:
-            return alone
-        return alone + torch.einsum("nlhw,nl->nhw", of_labels, self.embedding(label).to(of_labels))[:, None]
+            return unconditional
+        projection = torch.einsum("nlhw,nl->nhw", features, self.embedding(label).to(features))[:, None]
+        return unconditional + projection

@@ -1,4 +1,4 @@
-"""Residual networks for pictures as small as these: no large first filter, no pooling before the blocks."""
+"""Residual networks for small images: without the large first convolution and the pooling of the original."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """The basic block of ResNet (He 2016, figure 2): y = relu(x + F(x)), F two 3 x 3 convolutions.
+    """The basic block of ResNet (He 2016, figure 2): y = relu(x + F(x)), with F two 3 x 3 convolutions.
 
-    `stride` 2 halves height and width; a change of size or width takes the shortcut through a 1 x 1 convolution.
+    A stride of 2 halves height and width. Where the block changes size or width, the shortcut is a 1 x 1 convolution.
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
@@ -34,12 +34,11 @@ class ResidualBlock(nn.Module):
 
 
 class PixelUnshuffleStem(nn.Module):
-    """Each factor x factor patch becomes one pixel with factor² times the channels, then a 3 x 3 convolution.
+    """Pixel unshuffle, a 3 x 3 convolution, batch norm and a ReLU.
 
-    Nothing is lost, and all that follows costs factor² times less (Shi 2016, run backwards). Factor 1 is a plain
-    convolution at full size.
-
-    (N, channels_in, H, W) to (N, channels_out, H / factor, W / factor), rectified.
+    (N, channels_in, H, W) to (N, channels_out, H / factor, W / factor). Pixel unshuffle, the inverse of Shi 2016's
+    pixel shuffle, turns each factor x factor patch into one pixel with factor² times the channels. It loses nothing and
+    makes all later layers factor² times cheaper. A factor of 1 is a plain convolution at full size.
     """
 
     def __init__(self, channels_in: int, channels_out: int, factor: int = 1) -> None:
@@ -53,13 +52,16 @@ class PixelUnshuffleStem(nn.Module):
 
 
 class ResidualTrunk(nn.Module):
-    """A stem and stages of residual blocks, averaged over the picture: (N, C, H, W) to (N, width).
+    """A stem, stages of residual blocks, and average pooling: (N, C, H, W) to features (N, width).
 
-    widths   channels of each stage; every stage after the first halves height and width
-    blocks   blocks of each stage; (2, 2, 2, 2) is ResNet-18
-    factor   of the pixel-unshuffle stem
-    parts    the picture is averaged in parts x parts pieces, whose averages stand one after the other: with 1, all
-             that is known of places is lost
+    channels  C of the images
+    widths    channels of each stage; every stage after the first halves height and width
+    blocks    number of blocks of each stage; (2, 2, 2, 2) is ResNet-18
+    factor    of the pixel-unshuffle stem
+    parts     average pooling keeps parts x parts regions and concatenates them; 1, global pooling, discards all
+              information on positions
+
+    The attribute `width` is widths[-1] parts².
     """
 
     def __init__(
@@ -69,12 +71,12 @@ class ResidualTrunk(nn.Module):
         self.width, self.parts = widths[-1] * parts**2, parts
         self.stem = PixelUnshuffleStem(channels, widths[0], factor)
         self.stages = nn.ModuleList()
-        for stage, (before, width, count) in enumerate(zip((widths[0], *widths), widths, blocks, strict=False)):
-            first = ResidualBlock(before, width, stride=2 if stage else 1)
+        for stage, (width_in, width, count) in enumerate(zip((widths[0], *widths), widths, blocks, strict=False)):
+            first = ResidualBlock(width_in, width, stride=2 if stage else 1)
             self.stages.append(nn.Sequential(first, *(ResidualBlock(width, width) for _ in range(count - 1))))
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """What each stage makes of the pictures: (N, widths[i], H / (factor 2^i), W / (factor 2^i))."""
+        """Feature maps of each stage, (N, widths[i], H / (factor 2^i), W / (factor 2^i))."""
         maps = [self.stem(x)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

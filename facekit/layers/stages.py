@@ -1,4 +1,4 @@
-"""A convolution with its norm and rectifier, which networks that translate pictures are built of."""
+"""Convolution, norm and activation: the unit of image-to-image networks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from facekit.layers.adaptive import AdaptiveGroupNorm, GroupNorm
 
 
 class Stage(nn.Module):
-    """A convolution, a norm, and a rectifier.
+    """A convolution, a norm and a (leaky) ReLU.
 
-    adaptive  numbers of the label that the norm sees; 0 for a norm that sees none
-    groups    of the norm; None normalises each channel by itself (instance norm, Ulyanov 2016)
-    slope     of the rectifier below 0; 1 leaves it out
+    adaptive  length of the label from which an adaptive norm takes its scale and shift; 0 for a plain norm
+    groups    of the norm; None gives instance norm, one channel per group (Ulyanov 2016)
+    slope     negative slope of the ReLU; 1 for no activation
     """
 
     def __init__(
@@ -32,5 +32,5 @@ class Stage(nn.Module):
 
 
 def conv3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
-    """A 3 x 3 convolution before a norm, which takes any bias away again."""
+    """A 3 x 3 convolution without bias, which the norm after it would remove."""
     return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)

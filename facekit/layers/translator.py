@@ -1,8 +1,8 @@
-"""The network that turns one picture into another: down, through residual blocks, and up again (Johnson 2016)."""
+"""The image-to-image generator: an encoder, residual blocks and a decoder (Johnson 2016)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,44 +11,45 @@ from facekit.layers.mixed_attention import MixedAttentionBlock
 from facekit.layers.stages import Stage, conv3
 
 CONDITIONS = ("planes", "adaptive")
-"""How a translator is told its label: as planes beside the picture (StarGAN); by the scale and shift of its norms
-(Huang 2017; Choi 2020). Of a plane, which is the same everywhere, an instance norm after a convolution leaves nothing
-but what the border makes of it."""
+"""How the label conditions a translator. "planes": as constant maps, concatenated with the image (StarGAN); "adaptive":
+by the scale and shift of the norms (Huang 2017; Choi 2020). An instance norm after a convolution removes a constant
+plane except for its effect at the padded border."""
 
 SKIPS = ("none", "mirrored", "residual", "global")
-"""Nothing; the maps on the way down added to those of their shape on the way up (P2 §3.3 as its text has it); these,
-and the picture itself added to the output (as P2's code has it); that alone (P3 §III.A)."""
+"""Skip connections. "none"; "mirrored": encoder maps are added to the decoder's maps of the same size (the text of P2
+§3.3); "residual": these, and the input image is added to the output (P2's code); "global": the input image is added to
+the output (P3 §III.A)."""
 
 BLOCKS = ("residual", "mixed_attention")
-"""Two convolutions, as StarGAN's; P3's, which look at several scales and attend (`MixedAttentionBlock`)."""
+"""Residual blocks: two convolutions (StarGAN), or P3's `MixedAttentionBlock`."""
 
 DROPOUTS = ("none", "ends", "blocks")
-"""Where features are dropped: nowhere; after the first and the last rectifier; after the rectifier of each residual
-block (both of P2 §3.4)."""
+"""Where dropout acts. "none"; "ends": after the first and the last activation; "blocks": after the activation of each
+residual block (P2 §3.4 tries both)."""
 
-Drop = Callable[[Tensor], Tensor]
-"""Maps (N, C, H, W) with some values dropped."""
+DropoutFunction = Callable[[Tensor], Tensor]
+"""Applies dropout to maps (N, C, H, W)."""
 
 
 class Translator(nn.Module):
-    """Pictures (N, C, H, W) and labels (N, labels) to pictures (N, C, H, W) in [-1, 1].
+    """Images (N, C, H, W) and labels (N, labels) to images (N, C, H, W) in [-1, 1].
 
-    With the defaults, the generator of StarGAN (Choi 2018, table 4), which is CycleGAN's with a label.
+    The defaults give StarGAN's generator (Choi 2018, table 4), which is CycleGAN's with a label.
 
-    labels     numbers of a label; 0 for a network without one
+    labels     length of a label; 0 for an unconditional network
     width      channels at full size; each halving of height and width doubles them
-    halvings   on the way down, and doublings on the way up
-    blocks     blocks at the smallest size
+    halvings   number of downsampling stages of the encoder and of upsampling stages of the decoder
+    blocks     number of blocks at the lowest resolution
     block      one of `BLOCKS`
-    scales     of blocks with attention
-    factor     a factor x factor patch becomes one pixel of the network (Shi 2016), for factor² times less work
-    condition  one of `CONDITIONS`; adaptive norms are those of the blocks and of the way up
-    groups     of each norm; None normalises each channel by itself (instance norm, Ulyanov 2016)
-    slope      of the rectifiers below 0
-    skips      one of `SKIPS`; an output that the picture is added to can leave [-1, 1], by up to 1
-    dropout    one of `DROPOUTS`; blocks with attention have no place for it
+    scales     of `MixedAttentionBlock`
+    factor     pixel unshuffle (Shi 2016) turns each factor x factor patch into one pixel, for factor² times less work
+    condition  one of `CONDITIONS`; adaptive norms are in the blocks and the decoder
+    groups     of each norm; None gives instance norm (Ulyanov 2016)
+    slope      negative slope of the ReLUs
+    skips      one of `SKIPS`; where the input is added, the output can exceed [-1, 1] by up to 1
+    dropout    one of `DROPOUTS`; "blocks" needs residual blocks
 
-    Raises `ValueError` for settings that do not exist.
+    Raises `ValueError` for unknown or incompatible settings.
     """
 
     def __init__(
@@ -69,69 +70,89 @@ class Translator(nn.Module):
         dropout: str = "none",
     ) -> None:
         super().__init__()
-        for name, value, known in (
-            ("condition", condition, CONDITIONS), ("skips", skips, SKIPS), ("dropout", dropout, DROPOUTS),
-            ("block", block, BLOCKS),
-        ):  # fmt: skip
-            if value not in known:
-                raise ValueError(f"a translator's {name} is {value!r}; known are {', '.join(known)}")
-        if block == "mixed_attention" and dropout == "blocks":
-            raise ValueError("blocks with attention have no dropout: give 'none' or 'ends'")
-        if groups is not None and width % groups:
-            raise ValueError(f"a translator's width is {width}, which its {groups} groups do not divide: change either")
+        known = {"condition": CONDITIONS, "skips": SKIPS, "dropout": DROPOUTS, "block": BLOCKS}
+        _check_known({"condition": condition, "skips": skips, "dropout": dropout, "block": block}, known)
+        _check_compatible(block, dropout, width, groups)
         self.slope, self.skips, self.dropout = slope, skips, dropout
         self.planes = labels if condition == "planes" else 0
         adaptive = labels if condition == "adaptive" else 0
-        widths = [width * 2**i for i in range(halvings + 1)]
-        kernel = 7 if factor == 1 else 3  # the same reach, or more, in the picture's pixels
-        pixel = channels * factor**2
+        kernel = 7 if factor == 1 else 3  # the same receptive field, or a larger one, in pixels of the image
+        depth = channels * factor**2  # channels after pixel unshuffle
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(factor), nn.PixelShuffle(factor)
-        first = nn.Conv2d(pixel + self.planes, width, kernel, padding=kernel // 2, bias=False)
-        down = [nn.Conv2d(w, 2 * w, 4, 2, padding=1, bias=False) for w in widths[:-1]]
-        up = [nn.ConvTranspose2d(2 * w, w, 4, 2, padding=1, bias=False) for w in reversed(widths[:-1])]
-        self.down = nn.ModuleList(Stage(conv, 0, groups, slope) for conv in (first, *down))
-        if block == "residual":
-            middle = [TranslatorBlock(widths[-1], adaptive, groups, slope) for _ in range(blocks)]
-        else:
-            middle = [MixedAttentionBlock(widths[-1], adaptive, groups, slope, scales) for _ in range(blocks)]
-        self.blocks = nn.ModuleList(middle)
+        down, up = _resizing_convolutions(depth + self.planes, width, halvings, kernel)
+        self.down = nn.ModuleList(Stage(conv, 0, groups, slope) for conv in down)
+        inner = (width * 2**halvings, adaptive, groups, slope)
+        self.blocks = nn.ModuleList(_residual_block(block, scales, *inner) for _ in range(blocks))
         self.up = nn.ModuleList(Stage(conv, adaptive, groups, slope) for conv in up)
-        self.last = nn.Conv2d(width, pixel, kernel, padding=kernel // 2, bias=False)
+        self.last = nn.Conv2d(width, depth, kernel, padding=kernel // 2, bias=False)
 
-    def forward(self, images: Tensor, label: Tensor | None = None, drop: Drop | None = None) -> Tensor:
-        """See the class; `drop` is needed where there is dropout, and decides what is dropped."""
-        h, maps = self.unshuffle(images), []
+    def forward(self, images: Tensor, label: Tensor | None = None, dropout: DropoutFunction | None = None) -> Tensor:
+        """See the class. `dropout` is required unless the setting `dropout` is "none"."""
+        h = self.unshuffle(images)  # (N, C factor², H / factor, W / factor)
         if self.planes:
             h = torch.cat([h, label[:, :, None, None].expand(-1, -1, *h.shape[2:])], dim=1)
+        maps = []  # of the encoder, from full size downwards
         for stage in self.down:
             h = stage(h, None)
             if not maps and self.dropout == "ends":
-                h = drop(h)
+                h = dropout(h)
             maps.append(h)
         for block in self.blocks:
-            h = block(h, label, drop if self.dropout == "blocks" else None)
+            h = block(h, label, dropout if self.dropout == "blocks" else None)
         for stage, mirror in zip(self.up, reversed(maps[:-1]), strict=True):
             h = stage(h, label)
             h = h + mirror if self.skips in ("mirrored", "residual") else h
         if self.dropout == "ends":
-            h = drop(h)
-        made = self.shuffle(self.last(h)).tanh()
-        return images + made if self.adds_picture else made
+            h = dropout(h)
+        output = self.shuffle(self.last(h)).tanh()
+        return images + output if self.adds_input else output
 
     @property
-    def adds_picture(self) -> bool:
-        """Whether what it makes is a change of the picture."""
+    def adds_input(self) -> bool:
+        """Whether the input image is added to the output, so that the network learns a difference."""
         return self.skips in ("residual", "global")
 
 
 class TranslatorBlock(nn.Module):
-    """x + F(x), F two 3 x 3 convolutions with norms, and a rectifier between them."""
+    """x + F(x), with F two 3 x 3 convolutions, each with a norm, and a ReLU between them."""
 
     def __init__(self, width: int, adaptive: int, groups: int | None, slope: float) -> None:
         super().__init__()
         self.first = Stage(conv3(width, width), adaptive, groups, slope)
         self.second = Stage(conv3(width, width), adaptive, groups)
 
-    def forward(self, x: Tensor, label: Tensor | None, drop: Drop | None) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None, dropout: DropoutFunction | None) -> Tensor:
         h = self.first(x, label)
-        return x + self.second(h if drop is None else drop(h), label)
+        return x + self.second(h if dropout is None else dropout(h), label)
+
+
+def _resizing_convolutions(
+    channels: int, width: int, halvings: int, kernel: int
+) -> tuple[list[nn.Conv2d], list[nn.ConvTranspose2d]]:
+    """Convolutions of the encoder (the first one keeps the size, each further one halves it) and of the decoder."""
+    widths = [width * 2**i for i in range(halvings)]
+    first = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
+    down = [nn.Conv2d(w, 2 * w, 4, 2, padding=1, bias=False) for w in widths]
+    up = [nn.ConvTranspose2d(2 * w, w, 4, 2, padding=1, bias=False) for w in reversed(widths)]
+    return [first, *down], up
+
+
+def _residual_block(
+    kind: str, scales: int, width: int, adaptive: int, groups: int | None, slope: float
+) -> TranslatorBlock | MixedAttentionBlock:
+    if kind == "residual":
+        return TranslatorBlock(width, adaptive, groups, slope)
+    return MixedAttentionBlock(width, adaptive, groups, slope, scales)
+
+
+def _check_known(settings: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    for name, value in settings.items():
+        if value not in known[name]:
+            raise ValueError(f"a translator's {name} is {value!r}; known are {', '.join(known[name])}")
+
+
+def _check_compatible(block: str, dropout: str, width: int, groups: int | None) -> None:
+    if block == "mixed_attention" and dropout == "blocks":
+        raise ValueError("blocks with attention have no dropout: use 'none' or 'ends'")
+    if groups is not None and width % groups:
+        raise ValueError(f"a translator's width, {width}, is not divisible by its {groups} groups: change one of them")

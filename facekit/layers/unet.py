@@ -1,9 +1,10 @@
-"""The U-Net that denoises (Ho 2020; Dhariwal & Nichol 2021), and the encoder of the same blocks."""
+"""The U-Net of diffusion models (Ho 2020; Dhariwal & Nichol 2021), and an encoder built from the same blocks."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,14 +15,15 @@ from facekit.layers.initialise import initialise
 
 
 class ConditionedBlock(nn.Module):
-    """x + F(x, condition), F twice group norm, SiLU and a 3 x 3 convolution; the last convolution starts at 0.
+    """x + F(x, condition), with F two sequences of group norm, SiLU and a 3 x 3 convolution.
 
-    (N, channels_in, H, W) to (N, channels_out, H, W); a change of width takes the shortcut through a 1 x 1 convolution.
+    (N, channels_in, H, W) to (N, channels_out, H, W). Where the number of channels changes, the shortcut is a 1 x 1
+    convolution. `initialise_blocks` sets the last convolution to 0.
 
-    condition  length of the condition; 0 for a block without one
-    norm       "adaptive": the second norm's scale and shift come from the condition (Dhariwal & Nichol 2021);
-               "added": the condition is added to the features before the second norm (Ho 2020, and P0 and P1)
-    heads      of the self-attention that follows; 0 for none
+    condition  length of the condition; 0 for an unconditional block
+    norm       "adaptive": the condition gives the scale and shift of the second norm (Dhariwal & Nichol 2021);
+               "added": it is added to the features before the second norm (Ho 2020; P0 and P1)
+    heads      of the self-attention after the block; 0 for none
     """
 
     def __init__(
@@ -59,27 +61,28 @@ class ConditionedBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (N, channels_in, H, W) and conditions (N, condition) to (N, channels_out, H, W).
+    """Images (N, channels_in, H, W) and conditions (N, condition) to images (N, channels_out, H, W).
 
-    What the network should be told at each place (the face to edit, a mask) comes as further channels of the input,
-    joined to the picture by the caller; what holds for the whole picture (timestep, emotion, code), as the condition,
-    the sum of embeddings. The output starts as 0 everywhere.
+    Spatial conditions (the face to edit, a mask) are further input channels, which the caller concatenates with the
+    noisy image. Global conditions (timestep, emotion, code) are summed embeddings. The output is initially 0.
 
-    Past the network leads a way of a single number for each picture of the input, learned from the condition: of the
-    noise that an answer holds, that is nearly all, and narrow networks need not carry it through their levels.
-    `channels_in` is a multiple of `channels_out`.
+    A global skip connection adds each input image, multiplied by a learned function of the condition, to the output.
+    Most of the predicted noise is a multiple of the input, so that narrow networks need not carry it through all
+    levels. It requires that `channels_in` is a multiple of `channels_out`.
 
-    widths     channels of each level; each level has half the height and width of the one before
-    blocks     blocks of each level on the way down, and as many on the way up, each of which adds its counterpart's
-               map; concatenation, the papers' way, learned no better and took an eighth longer
+    widths     channels of each level; each further level halves height and width
+    blocks     blocks per level, in the encoder and in the decoder. Each decoder block adds the map of its counterpart
+               in the encoder; the papers' concatenation was no better and an eighth slower
     condition  length of the condition
-    attention  for each level, whether its blocks attend; the middle, at the lowest level, always does
-    factor     a factor x factor patch becomes one pixel of the network (Shi 2016), for factor² times less work
-    heads      of each attention; groups of each group norm; dropout, the share of features dropped in each block
-    norm       how the condition enters: see `ConditionedBlock`
+    attention  whether the blocks of each level have self-attention; the first middle block always has
+    factor     pixel unshuffle (Shi 2016) turns each factor x factor patch into one pixel, for factor² times less work
+    heads      of each self-attention
+    groups     of each group norm
+    dropout    share of the features dropped in each block
+    norm       how the condition enters the blocks: see `ConditionedBlock`
 
-    Raises `ValueError` for settings that do not fit each other, and for pictures whose height or width the levels
-    cannot halve.
+    Raises `ValueError` for settings that do not fit together, and when called with images whose height or width cannot
+    be halved once per level.
     """
 
     def __init__(
@@ -98,46 +101,25 @@ class UNet(nn.Module):
         norm: str = "adaptive",
     ) -> None:
         super().__init__()
-        if norm not in ("adaptive", "added"):
-            raise ValueError(f"norm is 'adaptive' or 'added', and not {norm!r}")
-        if channels_in % channels_out:
-            raise ValueError(
-                f"the input holds pictures like the output's, but {channels_in} is no multiple of {channels_out}"
-            )
-        if len(attention) != len(widths):
-            raise ValueError(f"{len(widths)} levels have widths, and {len(attention)} say whether they attend")
-
-        def block(before: int, after: int, attends: bool) -> ConditionedBlock:
-            return ConditionedBlock(
-                before,
-                after,
-                condition=condition,
-                norm=norm,
-                heads=heads if attends else 0,
-                groups=groups,
-                dropout=dropout,
-            )
-
-        def level(before: int, width: int, attends: bool) -> nn.ModuleList:
-            return nn.ModuleList(block(before if i == 0 else width, width, attends) for i in range(blocks))
-
+        _check_settings(channels_in, channels_out, widths, attention, norm)
+        settings = {"condition": condition, "norm": norm, "groups": groups, "dropout": dropout}
+        level = partial(_level, blocks=blocks, heads=heads, **settings)
         self.multiple = factor * 2 ** (len(widths) - 1)
         self.unshuffle = nn.PixelUnshuffle(factor)
         self.stem = nn.Conv2d(channels_in * factor**2, widths[0], 3, padding=1)
-        befores = (widths[0], *widths)
-        self.down = nn.ModuleList(level(*shape) for shape in zip(befores, widths, attention, strict=False))
-        self.middle = nn.ModuleList([block(widths[-1], widths[-1], True), block(widths[-1], widths[-1], False)])
-        self.up = nn.ModuleList(
-            nn.ModuleList(block(width, width, attends) for _ in range(blocks))
-            for width, attends in zip(widths, attention, strict=True)
-        )
-        # A 1 x 1 convolution and repeating pixels may change places: this way round it works on a quarter of them.
+        widths_in = (widths[0], *widths)
+        self.down = nn.ModuleList(level(*shape) for shape in zip(widths_in, widths, attention, strict=False))
+        middle = partial(ConditionedBlock, widths[-1], widths[-1], **settings)
+        self.middle = nn.ModuleList([middle(heads=heads), middle(heads=0)])
+        self.up = nn.ModuleList(level(*shape) for shape in zip(widths, widths, attention, strict=True))
+        # 1 x 1 convolutions that narrow the maps on the way up. They commute with nearest-neighbour upsampling, and
+        # before it they work on a quarter of the pixels.
         self.narrow = nn.ModuleList(nn.Conv2d(deeper, width, 1) for width, deeper in itertools.pairwise(widths))
         self.norm = GroupNorm(widths[0], groups)
         self.head = nn.Conv2d(widths[0], channels_out * factor**2, 3, padding=1)
         self.shuffle = nn.PixelShuffle(factor)
         self.through = nn.Linear(condition, channels_in // channels_out)
-        _start(self)
+        initialise_blocks(self)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.through.weight)
 
@@ -157,20 +139,20 @@ class UNet(nn.Module):
             for block in self.up[i]:
                 h = block(h + skips.pop(), condition)
             h = F.interpolate(self.narrow[i - 1](h), scale_factor=2.0) if i else h
-        return self.shuffle(self.head(F.silu(self.norm(h)))) + self._passed(x, condition)
+        return self.shuffle(self.head(F.silu(self.norm(h)))) + self._global_skip(x, condition)
 
-    def _passed(self, x: Tensor, condition: Tensor) -> Tensor:
-        """What goes past the network: each picture of the input times a number that the condition decides."""
-        gains = self.through(condition)  # (N, pictures)
-        pictures = x.unflatten(1, (gains.shape[1], -1))  # (N, pictures, channels_out, H, W)
-        return (gains.to(x.dtype)[..., None, None, None] * pictures).sum(1)
+    def _global_skip(self, x: Tensor, condition: Tensor) -> Tensor:
+        """The sum of the input images, each multiplied by a learned function of the condition."""
+        gains = self.through(condition)  # (N, channels_in / channels_out)
+        images = x.unflatten(1, (gains.shape[1], -1))  # (N, channels_in / channels_out, channels_out, H, W)
+        return (gains.to(x.dtype)[..., None, None, None] * images).sum(1)
 
 
 class ConvEncoder(nn.Module):
-    """Pictures (N, channels_in, H, W) to codes (N, out_dim): the U-Net's way down without condition, averaged over
-    the picture, then linear: the semantic encoder of DiffAE (Preechakul 2022, section 3.1).
+    """Images (N, channels_in, H, W) to codes (N, out_dim): the semantic encoder of DiffAE (Preechakul 2022, §3.1).
 
-    `widths`, `blocks`, `factor` and `groups` are as in `UNet`, and so is what pictures it takes.
+    The encoder half of a U-Net without condition, global average pooling, and a linear layer. `widths`, `blocks`,
+    `factor`, `groups` and the restriction on the size of images are those of `UNet`.
     """
 
     def __init__(
@@ -188,13 +170,13 @@ class ConvEncoder(nn.Module):
         self.unshuffle = nn.PixelUnshuffle(factor)
         self.stem = nn.Conv2d(channels_in * factor**2, widths[0], 3, padding=1)
         self.levels = nn.ModuleList()
-        for before, width in zip((widths[0], *widths), widths, strict=False):
-            first = ConditionedBlock(before, width, groups=groups)
+        for width_in, width in zip((widths[0], *widths), widths, strict=False):
+            first = ConditionedBlock(width_in, width, groups=groups)
             rest = (ConditionedBlock(width, width, groups=groups) for _ in range(blocks - 1))
             self.levels.append(nn.Sequential(first, *rest))
         self.norm = GroupNorm(widths[-1], groups)
         self.head = nn.Linear(widths[-1], out_dim)
-        _start(self)
+        initialise_blocks(self)
 
     def forward(self, x: Tensor) -> Tensor:
         check_size(x, self.multiple)
@@ -204,22 +186,42 @@ class ConvEncoder(nn.Module):
         return self.head(F.silu(self.norm(h)).mean((-2, -1)))
 
 
+def _level(width_in: int, width: int, attends: bool, *, blocks: int, heads: int, **settings) -> nn.ModuleList:
+    """The blocks of one level; the first of them changes the number of channels. `settings` of `ConditionedBlock`."""
+    widths_in = [width_in] + [width] * (blocks - 1)
+    return nn.ModuleList(ConditionedBlock(w, width, heads=heads if attends else 0, **settings) for w in widths_in)
+
+
+def _check_settings(
+    channels_in: int, channels_out: int, widths: Sequence[int], attention: Sequence[bool], norm: str
+) -> None:
+    if norm not in ("adaptive", "added"):
+        raise ValueError(f"norm is 'adaptive' or 'added', not {norm!r}")
+    if channels_in % channels_out:
+        raise ValueError(
+            f"the input consists of images like the output, but its {channels_in} channels are no multiple of "
+            f"{channels_out}"
+        )
+    if len(attention) != len(widths):
+        raise ValueError(f"there are {len(widths)} levels, but attention is given for {len(attention)}")
+
+
 def check_size(x: Tensor, multiple: int) -> None:
-    """Raise `ValueError` for maps (N, C, H, W) whose height or width is no multiple of `multiple`."""
+    """Raise `ValueError` for images (N, C, H, W) whose height or width is no multiple of `multiple`."""
     height, width = x.shape[-2:]
     if height % multiple or width % multiple:
         raise ValueError(
-            f"pictures of {height} x {width} pixels do not fit: with this stem and these levels, height and width "
+            f"images of {height} x {width} pixels do not fit: with this factor and number of levels, height and width "
             f"must be divisible by {multiple}; choose another size, factor or number of widths"
         )
 
 
-def _start(network: nn.Module) -> None:
-    """Start a network of these blocks, in place: 0 for the last layer of every branch, variance kept elsewhere.
+def initialise_blocks(network: nn.Module) -> None:
+    """Initialise a network of these blocks, in place: the last layer of each branch 0, variance preserved elsewhere.
 
-    He's weights go where a SiLU came before; what is linear from end to end (stem, shortcuts, queries) has variance
-    1 / inputs, as growth there would drown the branches. So every block starts as its shortcut (Dhariwal & Nichol 2021
-    and Karras 2022 start theirs so), and the conditions do nothing until the first step has moved the branches.
+    Layers after a SiLU get He initialisation. Layers on the linear path from input to output (stem, shortcuts, queries)
+    get variance 1 / fan-in, as larger values would swamp the branches. Every block therefore starts as its shortcut
+    (Dhariwal & Nichol 2021; Karras 2022), and conditions have no effect before the first step.
     """
     initialise(network)
     for layer in network.modules():

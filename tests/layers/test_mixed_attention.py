@@ -1,4 +1,4 @@
-"""P3's block, and where it looks."""
+"""P3's mixed attention block and its attention maps."""
 
 import pytest
 import torch
@@ -8,25 +8,25 @@ from facekit.layers.attention import ChannelAttention, SpatialAttention
 from facekit.layers.mixed_attention import MixedAttention, MixedAttentionBlock, attention_maps
 
 
-def test_weights_of_channels_and_places_lie_between_0_and_1():
+def test_channel_and_spatial_attention_weights_lie_between_0_and_1():
     torch.manual_seed(0)
     x = 5 * torch.randn(2, 16, 6, 4)
-    channels, places = ChannelAttention(16)(x), SpatialAttention()(x)
-    assert channels.shape == (2, 16, 1, 1)
-    assert places.shape == (2, 1, 6, 4)
-    for weights in (channels, places):
+    channel_weights, spatial_weights = ChannelAttention(16)(x), SpatialAttention()(x)
+    assert channel_weights.shape == (2, 16, 1, 1)
+    assert spatial_weights.shape == (2, 1, 6, 4)
+    for weights in (channel_weights, spatial_weights):
         assert weights.min() > 0
         assert weights.max() < 1
 
 
-def test_channels_are_weighed_by_mean_and_greatest_value_alone():
+def test_channel_attention_does_not_depend_on_the_order_of_positions():
     torch.manual_seed(0)
     x, attention = torch.randn(1, 8, 4, 4), ChannelAttention(8)
-    elsewhere = x.flatten(2)[:, :, torch.randperm(16)].view_as(x)
-    torch.testing.assert_close(attention(x), attention(elsewhere))
+    permuted = x.flatten(2)[:, :, torch.randperm(16)].view_as(x)
+    torch.testing.assert_close(attention(x), attention(permuted))
 
 
-def test_attention_multiplies():
+def test_mixed_attention_multiplies_by_channel_and_then_by_spatial_attention():
     torch.manual_seed(0)
     x, attention = torch.randn(1, 8, 4, 4), MixedAttention(8)
     channels = x * attention.channel(x)
@@ -34,7 +34,7 @@ def test_attention_multiplies():
 
 
 @pytest.mark.parametrize("scales", [1, 2, 3])
-def test_a_block_keeps_its_shape_and_is_residual(scales):
+def test_the_block_preserves_the_shape_and_is_residual(scales):
     torch.manual_seed(0)
     block, x = MixedAttentionBlock(8, 0, None, 0.0, scales), torch.randn(2, 8, 12, 8)
     assert block(x, None).shape == x.shape
@@ -42,15 +42,15 @@ def test_a_block_keeps_its_shape_and_is_residual(scales):
     assert torch.equal(block(x, None), x)
 
 
-def test_links_join_maps_of_one_size():
+def test_skip_connections_add_encoder_maps_of_the_same_size():
     torch.manual_seed(0)
     block, x = MixedAttentionBlock(4, 0, None, 0.0, 2), torch.randn(1, 4, 8, 8)
-    nn.init.zeros_(block.decoder[0].norm.weight)  # what comes up from the coarse scale is nothing: the link is left
+    nn.init.zeros_(block.decoder[0].norm.weight)  # the decoder adds nothing: the skip connection is left
     fine = block.attention[0](block.encoder[0](x, None))
     torch.testing.assert_close(block(x, None), x + block.last(fine, None))
 
 
-def test_a_label_is_heard_where_norms_are_adaptive():
+def test_the_label_changes_the_output_with_adaptive_norms():
     torch.manual_seed(0)
     block = MixedAttentionBlock(4, 3, None, 0.0, 2)
     for parameter in block.parameters():
@@ -59,17 +59,17 @@ def test_a_label_is_heard_where_norms_are_adaptive():
     assert not torch.allclose(block(x, labels[:1]), block(x, labels[1:2]))
 
 
-def test_maps_that_cannot_be_halved_are_refused():
+def test_too_many_or_no_scales_raise():
     with pytest.raises(ValueError, match="6 x 6 cannot be halved down to 1 / 4"):
         MixedAttentionBlock(4, 0, None, 0.0, 3)(torch.zeros(1, 4, 6, 6), None)
-    with pytest.raises(ValueError, match="one scale at least"):
+    with pytest.raises(ValueError, match="at least one scale"):
         MixedAttentionBlock(4, 0, None, 0.0, 0)
 
 
-def test_maps_of_several_blocks_are_averaged_by_scale_and_hooks_are_taken_off():
+def test_attention_maps_are_averaged_over_blocks_by_scale_and_hooks_are_removed():
     torch.manual_seed(0)
 
-    class Two(nn.Module):
+    class TwoBlocks(nn.Module):
         def __init__(self):
             super().__init__()
             self.blocks = nn.ModuleList(MixedAttentionBlock(4, 0, None, 0.0, 2) for _ in range(2))
@@ -79,7 +79,7 @@ def test_maps_of_several_blocks_are_averaged_by_scale_and_hooks_are_taken_off():
                 x = block(x, None)
             return x
 
-    network, x = Two(), torch.randn(3, 4, 8, 8)
+    network, x = TwoBlocks(), torch.randn(3, 4, 8, 8)
     maps = attention_maps(network, x)
     assert [tuple(each.shape) for each in maps.values()] == [(3, 1, 8, 8), (3, 1, 4, 4)]
     assert not any(module._forward_hooks for module in network.modules())
@@ -87,10 +87,10 @@ def test_maps_of_several_blocks_are_averaged_by_scale_and_hooks_are_taken_off():
     fine = [block.attention[0] for block in (first, second)]
     with torch.no_grad():
         h = x
-        seen = []
+        expected = []
         for block, attention in zip(network.blocks, fine, strict=True):
-            inside = block.encoder[0](h, None)
-            seen.append(attention.spatial(inside * attention.channel(inside)))
+            encoded = block.encoder[0](h, None)
+            expected.append(attention.spatial(encoded * attention.channel(encoded)))
             h = block(h, None)
-    torch.testing.assert_close(maps[0], (seen[0] + seen[1]) / 2)
+    torch.testing.assert_close(maps[0], (expected[0] + expected[1]) / 2)
     assert attention_maps(nn.Conv2d(4, 4, 1), x) == {}

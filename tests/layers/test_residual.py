@@ -11,13 +11,13 @@ def count(module):
     return sum(p.numel() for p in module.parameters())
 
 
-def test_the_stages_of_resnet_18_are_he_et_als():
+def test_resnet_18_has_as_many_parameters_as_torchvisions():
     ours = ResidualTrunk(3, (64, 128, 256, 512), (2, 2, 2, 2))
     theirs = torchvision.models.resnet18(weights=None)
     assert count(ours.stages) == sum(count(getattr(theirs, f"layer{i}")) for i in (1, 2, 3, 4))
 
 
-def test_a_block_computes_what_torchvisions_does():
+def test_residual_block_equals_torchvisions_basic_block():
     shortcut = nn.Sequential(nn.Conv2d(4, 8, 1, 2, bias=False), nn.BatchNorm2d(8))
     theirs = torchvision.models.resnet.BasicBlock(4, 8, 2, shortcut)
     ours = ResidualBlock(4, 8, 2)
@@ -29,7 +29,7 @@ def test_a_block_computes_what_torchvisions_does():
 
 
 @pytest.mark.parametrize("factor", [1, 2])
-def test_maps_halve_from_stage_to_stage(factor):
+def test_each_stage_of_the_trunk_halves_its_maps(factor):
     trunk = ResidualTrunk(1, (8, 12, 16), (1, 2, 1), factor)
     x = torch.randn(2, 1, 48, 48)
     maps = trunk.maps(x)
@@ -43,7 +43,7 @@ def test_maps_halve_from_stage_to_stage(factor):
     assert trunk.width == 16
 
 
-def test_the_unshuffle_stem_sees_every_pixel():
+def test_the_pixel_unshuffle_stem_depends_on_every_pixel():
     stem = PixelUnshuffleStem(1, 8, 2).eval()
     x = torch.randn(1, 1, 8, 8, requires_grad=True)
     initialise(stem)
@@ -51,7 +51,7 @@ def test_the_unshuffle_stem_sees_every_pixel():
     assert (x.grad != 0).all()
 
 
-def test_weights_start_with_the_variance_of_he():
+def test_initialise_gives_weights_he_variance_and_zero_biases():
     layer = nn.Sequential(nn.Conv2d(16, 64, 3), nn.Linear(500, 300))
     torch.manual_seed(0)
     initialise(layer)

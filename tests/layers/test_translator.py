@@ -1,4 +1,4 @@
-"""The generator that translates pictures, the discriminator of patches, and how both start."""
+"""The image-to-image generator, the patch discriminator, and the initialisation of both."""
 
 import pytest
 import torch
@@ -12,33 +12,33 @@ from facekit.layers.translator import CONDITIONS, DROPOUTS, SKIPS, Translator
 SMALL = {"width": 4, "blocks": 1, "halvings": 1}
 
 
-def spread(label):
+def one_hot(label):
     return torch.nn.functional.one_hot(torch.tensor(label), 3).float()
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("factor", [1, 2])
-def test_pictures_keep_their_size_and_the_label_counts(condition, factor):
+def test_the_translator_preserves_the_size_of_images_and_uses_the_label(condition, factor):
     torch.manual_seed(0)
     network = Translator(3, 3, condition=condition, factor=factor, **SMALL)
     for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3)  # adaptive norms start blind to the label
+        nn.init.normal_(parameter, std=0.3)  # adaptive norms initially ignore the label
     images = torch.rand(2, 3, 16, 16)
-    one, other = network(images, spread([0, 0])), network(images, spread([1, 2]))
-    assert one.shape == images.shape
-    assert (one - other).abs().mean() > 1e-3
+    first, second = network(images, one_hot([0, 0])), network(images, one_hot([1, 2]))
+    assert first.shape == images.shape
+    assert (first - second).abs().mean() > 1e-3
 
 
-def test_without_a_border_a_plane_says_nothing_past_an_instance_norm():
+def test_instance_norm_removes_a_label_plane_where_padding_has_no_border():
     torch.manual_seed(0)
     conv = nn.Conv2d(6, 4, 3, padding=1, padding_mode="circular", bias=False)
     stage, images = Stage(conv, 0, None, 0.0), torch.rand(1, 3, 8, 8)
     planes = [torch.full((1, 3, 8, 8), value) for value in (0.0, 1.0)]
-    one, other = (stage(torch.cat([images, plane], 1), None) for plane in planes)
-    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+    first, second = (stage(torch.cat([images, plane], 1), None) for plane in planes)
+    torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
 
 
-def test_skips_lead_past_the_network():
+def test_skip_connections_add_encoder_maps_and_the_input_image():
     torch.manual_seed(0)
     images = torch.rand(1, 3, 16, 16) * 2 - 1
     networks = {skips: Translator(3, 0, skips=skips, **SMALL) for skips in SKIPS}
@@ -52,24 +52,24 @@ def test_skips_lead_past_the_network():
 
 
 @pytest.mark.parametrize(("dropout", "channels"), [("none", []), ("ends", [4, 4]), ("blocks", [8, 8])])
-def test_where_features_are_dropped(dropout, channels):
-    network, seen = Translator(3, 0, dropout=dropout, **SMALL | {"blocks": 2}), []
-    network(torch.rand(1, 3, 16, 16), None, lambda h: seen.append(h.shape[1]) or h)
-    assert seen == channels
+def test_dropout_acts_on_the_layers_of_its_setting(dropout, channels):
+    network, dropped = Translator(3, 0, dropout=dropout, **SMALL | {"blocks": 2}), []
+    network(torch.rand(1, 3, 16, 16), None, lambda h: dropped.append(h.shape[1]) or h)
+    assert dropped == channels
 
 
-def test_what_does_not_exist_is_refused():
+def test_unknown_and_incompatible_settings_raise():
     for name in ("condition", "skips", "dropout", "block"):
         with pytest.raises(ValueError, match=f"{name} is 'odd'; known are"):
             Translator(3, 3, **{name: "odd"})
     assert "blocks" in DROPOUTS
-    with pytest.raises(ValueError, match="width is 12, which its 8 groups do not divide"):
+    with pytest.raises(ValueError, match="width, 12, is not divisible by its 8 groups"):
         Translator(3, 3, width=12, groups=8)
     with pytest.raises(ValueError, match="48 pixels cannot be halved 5 times"):
         PatchDiscriminator(3, 48, 7, layers=5)
 
 
-def test_patches_are_judged_apart_and_classes_from_the_whole():
+def test_the_discriminator_scores_patches_separately_and_classifies_whole_images():
     torch.manual_seed(0)
     network = PatchDiscriminator(3, 32, 5, width=4, layers=2)
     image = torch.rand(1, 3, 32, 32)
@@ -85,54 +85,53 @@ def test_patches_are_judged_apart_and_classes_from_the_whole():
     assert PatchDiscriminator(3, 32, 0, width=4, layers=2)(image)[1] is None
 
 
-def test_with_a_label_patches_are_judged_by_a_projection():
+def test_a_conditional_discriminator_adds_the_projection_on_the_label_to_every_patch():
     torch.manual_seed(0)
     network = PatchDiscriminator(3, 32, 0, width=4, layers=2, labels=3)
     images, label = torch.rand(2, 3, 32, 32), torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]])
-    alone, judged = network.scores(images), network.scores(images, label)
-    assert judged.shape == alone.shape == (2, 1, 8, 8)
-    torch.testing.assert_close(network(images, label)[0], judged)
-    # What the label adds is a product with its embedding, place by place.
-    of_labels = network.source(network.maps(images)[-1])[:, 1:]
-    added = (of_labels * network.embedding(label)[:, :, None, None]).sum(1, keepdim=True)
-    torch.testing.assert_close(judged - alone, added)
-    assert not torch.allclose(network.scores(images, label.roll(1, 0)), judged, atol=1e-4)
+    unconditional, conditional = network.scores(images), network.scores(images, label)
+    assert conditional.shape == unconditional.shape == (2, 1, 8, 8)
+    torch.testing.assert_close(network(images, label)[0], conditional)
+    features = network.source(network.maps(images)[-1])[:, 1:]
+    projection = (features * network.embedding(label)[:, :, None, None]).sum(1, keepdim=True)
+    torch.testing.assert_close(conditional - unconditional, projection)
+    assert not torch.allclose(network.scores(images, label.roll(1, 0)), conditional, atol=1e-4)
     assert network.embedding[0].weight.grad is None
-    judged.sum().backward()
+    conditional.sum().backward()
     assert network.embedding[0].weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("start", ["uniform", "normal", "he"])
-def test_every_convolution_and_norm_is_started(start):
+@pytest.mark.parametrize("scheme", ["uniform", "normal", "he"])
+def test_initialise_convolutions_sets_every_convolution_and_norm(scheme):
     torch.manual_seed(0)
     network = nn.ModuleList([Translator(3, 7, width=16, blocks=1), PatchDiscriminator(3, 32, 7, width=16, layers=3)])
     for parameter in network.parameters():
         nn.init.constant_(parameter, torch.nan)
-    initialise_convolutions(network, start)
+    initialise_convolutions(network, scheme)
     assert all(parameter.isfinite().all() for parameter in network.parameters())
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.weight.numel() > 2000:
             fan_in = layer.weight[0].numel()
-            if isinstance(layer, nn.ConvTranspose2d) and start == "he":
-                fan_in = layer.in_channels * 4  # 4 x 4, of which each output sees a quarter
-            expected = {"uniform": (3 * fan_in) ** -0.5, "normal": 0.02, "he": (2 / fan_in) ** 0.5}[start]
+            if isinstance(layer, nn.ConvTranspose2d) and scheme == "he":
+                fan_in = layer.in_channels * 4  # each output pixel depends on a quarter of the 4 x 4 kernel
+            expected = {"uniform": (3 * fan_in) ** -0.5, "normal": 0.02, "he": (2 / fan_in) ** 0.5}[scheme]
             assert layer.weight.std().item() == pytest.approx(expected, rel=0.1)
-            assert layer.bias is None or bool(layer.bias.any()) == (start == "uniform")
+            assert layer.bias is None or bool(layer.bias.any()) == (scheme == "uniform")
         elif isinstance(layer, nn.GroupNorm):
             assert layer.weight.eq(1).all()
             assert layer.bias.eq(0).all()
 
 
-def test_uniform_is_torchs_own():
+def test_uniform_initialisation_is_torchs_default():
     torch.manual_seed(0)
     for layer in (nn.Conv2d(8, 16, 3), nn.ConvTranspose2d(8, 16, 4, 2)):
-        theirs = layer.weight.abs().max().item()
+        expected = layer.weight.abs().max().item()
         initialise_convolutions(layer, "uniform")
-        assert layer.weight.abs().max().item() == pytest.approx(theirs, rel=0.02)
+        assert layer.weight.abs().max().item() == pytest.approx(expected, rel=0.02)
 
 
-def test_adaptive_norms_stay_blind_at_the_start():
+def test_initialise_convolutions_leaves_adaptive_norms_independent_of_the_label():
     network = Translator(3, 3, condition="adaptive", **SMALL)
     initialise_convolutions(network, "he")
     images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(network(images, spread([0, 0])), network(images, spread([1, 2])))
+    assert torch.equal(network(images, one_hot([0, 0])), network(images, one_hot([1, 2])))

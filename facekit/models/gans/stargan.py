@@ -79,7 +79,7 @@ class TranslatorPreset(AdversarialPreset):
             dropout=self.dropout,
         )
         initialise_convolutions(network, self.initialisation)
-        if network.adds_picture:
+        if network.adds_input:
             nn.init.zeros_(network.last.weight)
         return network
 

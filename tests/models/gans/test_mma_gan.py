@@ -166,7 +166,7 @@ def test_attention_is_shown_by_scale():
 @pytest.mark.parametrize("name", ABLATION)
 def test_the_ablation_takes_out_what_it_says(name):
     system = build(**ABLATION[name])
-    assert ("GRC" not in name) == system.generator.adds_picture
+    assert ("GRC" not in name) == system.generator.adds_input
     assert ("MMAR" not in name) == bool(system.inspect(noise(1), Expression.of("happy")))
     edited = awake(system).edit(noise(1), Expression.of("sad", 0.5))
     assert edited.shape == (1, 3, 48, 48)
