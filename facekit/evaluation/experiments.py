@@ -1,10 +1,11 @@
-"""Comparisons of one system's variants, each trained for as many steps as the others: P2's table 2 and its joint
-training on two domains, P3's ablation."""
+"""Experiments: variants of one system, trained for equally many steps and evaluated by the protocol. They repeat P2's
+table 2 and its joint training on two domains, and P3's ablation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -28,18 +29,20 @@ from facekit.workspace.hardware import fastest_device
 
 @dataclass(frozen=True)
 class Experiment:
-    """A system, and what each of its variants sets in the preset.
+    """A system and its variants.
 
-    drawn  options of `SyntheticFaces`, where that is what all of them learn from
+    system        name of the system
+    variants      by name, the preset fields that the variant sets
+    data_options  options of `SyntheticFaces`, for training on drawn faces
     """
 
     system: str
     variants: Mapping[str, Mapping[str, object]]
-    drawn: Mapping[str, object] = field(default_factory=dict)
+    data_options: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def fields(self) -> set[str]:
-        """Names of all that some variant sets."""
+        """Names of the preset fields in which the variants differ."""
         return set().union(*self.variants.values())
 
 
@@ -53,7 +56,7 @@ COMPARED = (
     "edit_success", "accuracy", "identity_preserved", "relative_error", "au_direction_accuracy", "self_psnr", "fid",
     "kid",
 )  # fmt: skip
-"""Of the protocol's numbers, those in the table of an experiment. What is not known, as of photographs, is left out."""
+"""The metrics in the table of an experiment. Those without a value, as on photographs, are left out."""
 
 
 def run_experiment(
@@ -70,114 +73,125 @@ def run_experiment(
     progress: bool = True,
     log: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
-    """Train every variant with every seed, and measure all by the protocol; what is done is not done again.
+    """Train every variant with every seed, and evaluate all by the protocol; finished parts are reused.
 
     name       key in `EXPERIMENTS`
-    out        folder: a run's in `VARIANT-SEED`, `evaluation`, and the tables
-    panel      whose judges know such faces
-    faces      of the exam, as `facekit.evaluation.benchmark.evaluate_weights` takes them
-    overrides  of all variants alike, as `facekit.training.train` takes them
-    sheet      draws the generators of the first seed, by variant, with their benchmarks; such as
+    out        folder: each run in `VARIANT-SEED`, the evaluations in `evaluation`, and the tables
+    panel      judges of such faces
+    faces      number of faces of each benchmark, as for `facekit.evaluation.benchmark.evaluate_weights`
+    overrides  of all variants alike, as for `facekit.training.train`
+    sheet      draws the contact sheet of the first seed's generators (by variant) and their benchmarks, such as
                `facekit.show.experiments.sheet`
 
-    Returns one row a variant, or of two domains one a variant and exam, in the papers' order: how many runs there were
-    and how many of them `collapsed`, and of those that did not, for each of `COMPARED` the mean over seeds, the least
-    and the most. `runs.csv` has a row a run and exam, with intervals over people, `table.csv` what is returned, and
-    `sheet.png` is the `sheet` of the first seed.
+    Returns one row per variant in the paper's order, and with two domains one per variant and benchmark: the number of
+    runs, how many of them `collapsed`, and for the others the mean, minimum and maximum over seeds of each of
+    `COMPARED`. Writes `runs.csv` with one row per run and benchmark and confidence intervals over identities,
+    `table.csv` with the returned table, and `sheet.png`.
 
-    Raises `ValueError` for a name that does not exist and for overrides of what the variants differ in, and what
-    `train` raises but for `Collapsed`.
+    Raises `ValueError` for an unknown name and for overrides of fields in which the variants differ, and what `train`
+    raises except `Collapsed`.
     """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
-    experiment, rows, overrides = EXPERIMENTS[name], [], dict(overrides or {})
-    shown: dict[str, Generator] = {}
-    if data == "synthetic":
-        overrides |= {f"data.{option}": value for option, value in experiment.drawn.items()}
-    if taken := experiment.fields & set(overrides):
-        raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
-    for variant, fields in experiment.variants.items():
-        for seed in seeds:
-            run = f"{variant.replace(' ', '-')}-{seed}"
-            log(f"{run}: training")
-            row = {"variant": variant, "seed": seed, "collapsed": False}
-            try:
-                path = train(
-                    experiment.system,
-                    profile=profile,
-                    data=data,
-                    out=out / run,
-                    seed=seed,
-                    overrides=overrides | dict(fields),
-                    progress=progress,
-                )
-            except Collapsed as error:
-                log(f"{run}: {error}")
-                rows.append(row | {"collapsed": True})
-                continue
-            generator = load_system(path).to(fastest_device())
-            if seed == seeds[0]:
-                shown[variant] = generator
-            benchmarks = dict(_benchmarks(data, faces, generator))
-            for way, benchmark in benchmarks.items():
-                measured = evaluate(generator, benchmark, panel, out / "evaluation", name=run, log=log)
-                rows.append(row | {"variant": f"{variant}{way}"} | flat(measured))
+    overrides = _common_overrides(name, data, overrides or {})
+    rows, first_seed, benchmarks = [], {}, {}
+    for variant, seed in product(EXPERIMENTS[name].variants, seeds):
+        run = f"{variant.replace(' ', '-')}-{seed}"
+        row = {"variant": variant, "seed": seed, "collapsed": False}
+        generator = _train_variant(
+            name, variant, overrides, out / run, log, profile=profile, data=data, seed=seed, progress=progress
+        )
+        if generator is None:
+            rows.append(row | {"collapsed": True})
+            continue
+        if seed == seeds[0]:
+            first_seed[variant] = generator
+        benchmarks = dict(_benchmarks(data, faces, generator))
+        for suffix, benchmark in benchmarks.items():
+            summary = evaluate(generator, benchmark, panel, out / "evaluation", name=run, log=log)
+            rows.append(row | {"variant": f"{variant}{suffix}"} | flat(summary))
     runs = pd.DataFrame(rows)
     table = over_seeds(runs)
-    for each, file in ((runs, "runs.csv"), (table, "table.csv")):
-        with atomic_path(out / file) as draft:
-            each.to_csv(draft, index=False)
-    if shown and sheet is not None:
+    _write_table(runs, out / "runs.csv")
+    _write_table(table, out / "table.csv")
+    if first_seed and sheet is not None:
         with atomic_path(out / "sheet.png") as draft:
-            sheet(shown, list(benchmarks.values())).save(draft, format="PNG", optimize=True)
+            sheet(first_seed, list(benchmarks.values())).save(draft, format="PNG", optimize=True)
     return table
 
 
+def _common_overrides(name: str, data: str, overrides: Mapping[str, object]) -> dict[str, object]:
+    """The overrides of all variants; raises `ValueError` for an unknown experiment and for a variant's own fields."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"{name!r} is no experiment; known are {', '.join(EXPERIMENTS)}")
+    experiment, common = EXPERIMENTS[name], dict(overrides)
+    if data == "synthetic":
+        common |= {f"data.{option}": value for option, value in experiment.data_options.items()}
+    if taken := experiment.fields & set(common):
+        raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
+    return common
+
+
+def _train_variant(
+    name: str, variant: str, overrides: Mapping[str, object], folder: Path, log: Callable[[str], None], **options
+) -> Generator | None:
+    """The trained generator of a variant; None if it collapsed. `options` are those of `train`."""
+    experiment = EXPERIMENTS[name]
+    log(f"{folder.name}: training")
+    try:
+        path = train(experiment.system, out=folder, overrides=overrides | dict(experiment.variants[variant]), **options)
+    except Collapsed as error:
+        log(f"{folder.name}: {error}")
+        return None
+    return load_system(path).to(fastest_device())
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    with atomic_path(path) as draft:
+        table.to_csv(draft, index=False)
+
+
 def _benchmarks(data: str, faces: int | None, generator: Generator) -> Iterator[tuple[str, Benchmark]]:
-    """The exams of a generator, each with what is added to a variant's name: one, or, of one that knows drawn faces of
-    two domains, one for each that faces may be of and, where they cross over, for each that answers are asked in."""
+    """The benchmarks of a generator, each with the suffix of its row's name. A generator of two domains has one for
+    each domain of the inputs or, if it was trained across domains, for each pair of input and target domain."""
     look = {"size": generator.preset.size, "channels": generator.channels}
     if data != "synthetic" or "domain" not in generator.understands:
         yield "", benchmark_for(data, faces, **look)
         return
     for domain in DOMAINS:
         for goal in DOMAINS if generator.preset.cross_domain else (None,):
-            benchmark = synthetic_benchmark(faces or FACES, **look, domain=domain, towards=goal)
+            benchmark = synthetic_benchmark(faces or FACES, **look, domain=domain, target_domain=goal)
             yield f": {domain} to {goal or domain}", benchmark
 
 
 def recorded_runs(name: str) -> pd.DataFrame:
-    """The runs of an experiment whose results come with the project, a row each as in `runs.csv`:
-    `data/experiments/NAME.csv`. The sheet of its first seed is `NAME.png` beside it; README says how they were made."""
+    """The runs of an experiment whose results ship with the project, in the format of `runs.csv`:
+    `data/experiments/NAME.csv`. The contact sheet of the first seed is `NAME.png` beside it."""
     return pd.read_csv(checkout() / "data" / "experiments" / f"{name}.csv")
 
 
 def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant of a table with one row a run: see `run_experiment`."""
+    """One row per variant from a table with one row per run: see `run_experiment`."""
     by_variant = runs.groupby("variant", sort=False)
     columns = {"runs": by_variant.size(), "collapsed": by_variant.collapsed.sum()}
-    for measure in COMPARED:
-        if measure in runs and runs[measure].notna().any():
-            values = by_variant[measure]
-            columns |= {measure: values.mean(), f"{measure}_least": values.min(), f"{measure}_most": values.max()}
+    for metric in COMPARED:
+        if metric in runs and runs[metric].notna().any():
+            values = by_variant[metric]
+            columns |= {metric: values.mean(), f"{metric}_min": values.min(), f"{metric}_max": values.max()}
     return pd.DataFrame(columns).reset_index()
 
 
-def to_text(table: pd.DataFrame, measures: Collection[str] = COMPARED) -> str:
-    """The table of an experiment, to be read in a terminal: each mean with the least and the most over seeds.
+def to_text(table: pd.DataFrame, metrics: Collection[str] = COMPARED) -> str:
+    """The table of an experiment as text: each mean with the minimum and the maximum over seeds.
 
-    measures  which of `COMPARED` are shown
+    metrics  which of `COMPARED` are shown
 
-    >>> row = {"variant": "skips", "runs": 3, "collapsed": 0, "fid": 2.0, "fid_least": 1.5, "fid_most": 2.5}
+    >>> row = {"variant": "skips", "runs": 3, "collapsed": 0, "fid": 2.0, "fid_min": 1.5, "fid_max": 2.5}
     >>> print(to_text(pd.DataFrame([row])))
     variant  runs  collapsed              fid
       skips     3          0 2.00 (1.50-2.50)
     """
     shown = table[["variant", "runs", "collapsed"]].copy()
-    for measure in COMPARED:
-        if measure in table and measure in measures:
-            columns = [table[measure], table[f"{measure}_least"], table[f"{measure}_most"]]
-            shown[measure] = [
-                f"{mean:.2f} ({least:.2f}-{most:.2f})" for mean, least, most in zip(*columns, strict=True)
-            ]
+    for metric in COMPARED:
+        if metric in table and metric in metrics:
+            columns = [table[metric], table[f"{metric}_min"], table[f"{metric}_max"]]
+            shown[metric] = [f"{mean:.2f} ({low:.2f}-{high:.2f})" for mean, low, high in zip(*columns, strict=True)]
     return shown.to_string(index=False)

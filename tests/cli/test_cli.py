@@ -48,7 +48,7 @@ def test_errors_that_count_as_mistakes_exist():
         (["train", "emotion_cnn", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps=many"], "steps is 'many'; it must be int"),
         (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat.size' sets nothing"),
-        (["train", "diffusion_editor", "--set", "teacher.steps=3"], "'teacher.steps' sets nothing"),
+        (["train", "diffusion_editor", "--profile", "smoke", "--set", "teacher.steps=3"], "'teacher.steps' sets nothing"),
         (["train", "diffusion_editor", "--from-scratch", "--set", "teacher.stepz=3"], "has no 'stepz'"),
         (["experiment", "table2", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps"], "not of the form FIELD=value"),
@@ -202,7 +202,7 @@ def test_evaluate_hands_on_what_was_asked_and_prints_each_table(monkeypatch, tmp
         return {"synthetic-48px-8": pd.DataFrame([{"name": "one", **numbers}])}
 
     monkeypatch.setattr("facekit.evaluation.benchmark.evaluate_weights", evaluate_weights)
-    monkeypatch.setattr("facekit.evaluation.benchmark.Panel.load", lambda outside, photographs: f"judges of {outside}")
+    monkeypatch.setattr("facekit.evaluation.benchmark.Panel.load", lambda external, photographs: f"judges of {external}")
     arguments = ["one", "two", "--faces", "8", "--intensities", "--out", str(tmp_path), "--judges", "mine"]
     assert cli.main(["evaluate", *arguments]) == 0
     assert (called["names"], called["out"], called["panel"]) == (["one", "two"], tmp_path, "judges of mine")
@@ -222,7 +222,7 @@ def test_the_checks_go_on_after_a_failure_and_remember_it(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", run)
     assert maintenance.all_tests(["-k", "some"]) == 1
-    assert [command[0] for command in ran] == ["ruff", "ruff", "pytest"]
+    assert [command[0] for command in ran] == ["ruff", "ruff", "codespell_lib", "pytest"]
     assert ran[-1][-2:] == ["-k", "some"]
     assert maintenance.lint() == 1
 
