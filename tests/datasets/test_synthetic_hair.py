@@ -6,10 +6,11 @@ import torch
 from facekit.datasets.synthetic.canvas import Canvas
 from facekit.datasets.synthetic.hair import Hair, beard_field, paint_beard
 from facekit.datasets.synthetic.identity import BEARDS, HAIR_STYLES, Identity
+from facekit.datasets.synthetic.landmarks import landmarks
 from facekit.datasets.synthetic.muscles import displacements
 from facekit.datasets.synthetic.noise import fading, noise
 from facekit.datasets.synthetic.paint import lips
-from facekit.datasets.synthetic.shape import landmarks, shape
+from facekit.datasets.synthetic.shape import shape
 from facekit.datasets.synthetic.view import View, unproject
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression

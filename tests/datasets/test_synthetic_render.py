@@ -9,8 +9,9 @@ import torch
 
 from facekit.datasets.synthetic import Identity, SyntheticFaces, View, render
 from facekit.datasets.synthetic.draws import bits, normal, shuffled, uniform
+from facekit.datasets.synthetic.landmarks import landmarks
 from facekit.datasets.synthetic.muscles import displacements
-from facekit.datasets.synthetic.shape import landmarks, shape
+from facekit.datasets.synthetic.shape import shape
 from facekit.datasets.synthetic.view import project, unproject
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS, ACTION_UNITS, action_unit_columns, action_unit_vector
 from facekit.faces.expression import Expression

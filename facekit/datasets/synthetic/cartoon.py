@@ -1,4 +1,4 @@
-"""The cartoon domain: the same faces in flat colours with outlines, large eyes, and lines where skin would fold."""
+"""The cartoon domain: the same faces in flat colours with outlines, large eyes, and lines instead of folds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INK = (0.10, 0.07, 0.07)
 
 
 def stylised(identity: Identity) -> Identity:
-    """The same people as a cartoonist would draw them: larger eyes and irises, bolder brows, a smaller nose."""
+    """The identities in cartoon style: larger eyes and irises, thicker brows, a smaller nose."""
     return identity.replace(
         skin=(identity.skin * exposure(identity)[:, None].pow(0.35)).clamp(max=1),
         eye_width=identity.eye_width * 1.18,
@@ -33,7 +33,7 @@ def stylised(identity: Identity) -> Identity:
 
 
 def cartoon(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: View, outline: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in [0, 1] of stylised people."""
+    """Images (N, 3, H, W) in [0, 1] of stylised identities."""
     ink = flat(_INK, c.u)
     hair = Hair(c, identity, s, bold=True)
     color = flat_hair(identity)
@@ -44,7 +44,7 @@ def cartoon(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: Vie
     face = _face(c, identity, s, p, m, view, ink)
     over(picture, c.edge(outline - _LINE), ink)
     over(picture, c.edge(outline + _LINE), face)
-    # The inked edge of the hair ends where the hair does.
+    # The outline of the hair ends with the hair.
     above = torch.maximum(c.edge(outline), hair.behind)
     over(picture, hair.front * above, color)
     over(picture, c.band(hair.front_distance, _LINE) * above, ink)
@@ -76,7 +76,7 @@ def _body(picture: Tensor, c: Canvas, identity: Identity, s: Shape, ink: Tensor)
 
 def _face(c: Canvas, identity: Identity, s: Shape, p: Displacements, m: LipField, view: View, ink: Tensor) -> Tensor:
     face = identity.skin[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
-    # One step of shade on the side away from the light, and round cheeks.
+    # One step of shading on the side away from the light, and round cheeks.
     away = c.u * -per_face(view.light_side.sign()) - 0.72 + 0.25 * (c.v - 0.4).square()
     over(face, c.edge(-away, 0.01) * 0.45, identity.skin * flat((0.72, 0.62, 0.62), c.u))
     cheek = gaussian_2d(c.a, c.v, 0.66, 0.52 - 0.1 * c.side(p.cheek), 0.20, 0.15)
@@ -98,11 +98,11 @@ def _beard(face: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -
 
 
 def _folds(face: Tensor, c: Canvas, identity: Identity, s: Shape, p: Displacements, ink: Tensor) -> None:
-    """A line for each fold that a muscle makes: forehead, brows, nose, and from the nose to the mouth."""
+    """A line for each fold: forehead, brows, nose, and from the nose to the mouth."""
     lines = per_face(identity.lines)
     t = ((c.v - c.side(s.ala_y)) / (per_face(s.mouth_y) + c.side(s.corner_y) - c.side(s.ala_y))).clamp(-0.5, 1.5)
     top, end = per_face(s.nose_w) + 0.10, c.side(s.mouth_x) + 0.14
-    # Divided by its slope, the sideways distance is the distance from the curve.
+    # The horizontal distance divided by sqrt(1 + slope²) approximates the distance from the curve.
     slope = (end - top) * (1.7 - 1.4 * t) / (per_face(s.mouth_y) + c.side(s.corner_y) - c.side(s.ala_y)).clamp(min=0.1)
     off = (c.a - top - (end - top) * t * (1.7 - 0.7 * t)) / (1 + slope * slope).sqrt()
     fold = c.band(off, 0.012) * ramp(t, -0.1, 0.1) * (1 - ramp(t, 0.8, 1.0))

@@ -1,7 +1,7 @@
 """Hair, headscarves and beards.
 
-Hair is two layers: what hangs behind the head and what lies before the forehead and the temples. Both are distances
-from a form, frayed by locks of noise that are stretched along the way the hair falls.
+Hair has two layers, one behind the head and one in front of the forehead and the temples. Each is the signed distance
+from a form, roughened by noise that is stretched along the direction of the hair.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from facekit.datasets.synthetic.paint import LipField, flat
 from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
 
-# Form, in distances between the eyes. How far the hair stands off the skull at the top and at the sides; how far it is
-# stretched downward and where it is cut (y); the opening before the face: its half width, how much lower than the
-# hairline its top is, how much its corners are filled (0 an ellipse, 1 a square), how much lower on the parting's
-# side; where the hair before the ears ends (y) and how abruptly, 0 to 1.
+# Form, in interocular distances: thickness at the top and at the sides; length below the ears and y of its end; the
+# opening in front of the face, with its half width, its top relative to the hairline, the filling of its corners (0 an
+# ellipse, 1 a square) and its slope towards the parting; y of the end of the hair in front of the ears, and how
+# abrupt that end is, 0 to 1.
 _FORM = {
     #             top    side   hang  cut    open  low    corner swoop  front  taper
     "bald":      (0.00, -0.08, 0.00, -0.90,  1.60, -1.2,  0.3,   0.00,  0.00,  1.0),
@@ -35,9 +35,9 @@ _FORM = {
     "headscarf": (0.14,  0.16, 2.50,  2.60,  1.00,  0.14, 0.22,  0.00,  2.60,  1.0),
 }  # fmt: skip
 
-# Texture. Width of a lock and how much longer than wide it is, how far locks stand out of the form, how much light
-# shapes them, how it is combed (0 back from the forehead, 1 to both sides of the parting), waves, sheen, how soft the
-# hairline is, and whether it curls: curls lie in no direction.
+# Texture: width of a lock, its length relative to its width, roughness of the form, shading of the locks, combing (0
+# back from the forehead, 1 to both sides of the parting), waves, sheen, softness of the hairline, and whether the hair
+# is curly, in which case its texture has no direction.
 _TEXTURE = {
     #             lock   long  fray   lumps  combed wave   sheen  soft  curls
     "bald":      (0.05,  2.0,  0.00,  0.00,  0.0,   0.00,  0.0,   0.05, 0),
@@ -61,15 +61,15 @@ def _columns(table: dict[str, tuple[float, ...]], identity: Identity) -> list[Te
 
 
 def _slopes(z: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
-    """Slopes of a height (N, H, W) to the right and down."""
+    """Slopes of a height field (N, H, W) to the right and down."""
     down, right = torch.gradient(z, dim=(1, 2))
     return right / pixel, down / pixel
 
 
 class Hair:
-    """The forms of N people's hair at each pixel: distances and masks (N, H, W), below 0 and 1 where there is hair.
+    """The hair of N identities at each pixel: signed distances (N, H, W), below 0 inside, and masks (N, H, W).
 
-    `bold` draws fewer and larger locks, as a cartoonist would.
+    bold    fewer and larger locks, for cartoons
     """
 
     def __init__(self, c: Canvas, identity: Identity, s: Shape, bold: bool = False) -> None:
@@ -79,7 +79,7 @@ class Hair:
             lock, fray = lock * 2.5, fray * 1.5
         self.scarf = per_face((identity.hair_style == SCARF).float())
         volume = per_face(identity.hair_volume)
-        # An egg around the skull, hanging down as long as the hair is.
+        # An ellipse around the skull, stretched downwards by the length of the hair.
         v = c.v - (c.v + 0.35).clamp(min=0).minimum(hang)
         self.x, self.y = c.u / (per_face(s.width) + side * volume), (v + 0.25) / (1.37 + top * volume)
         egg = (self.x.square() + self.y.square()).sqrt_()
@@ -89,14 +89,14 @@ class Hair:
         self.behind_distance = torch.maximum((egg - 1) * 1.2, c.v - cut - 2 * rough) + rough
         self.behind = c.edge(self.behind_distance, 0.03)
         self.front_distance = torch.maximum(opening, (c.v - front) * taper - 2 * rough) + rough
-        if not bold:  # single hairs at the hairline
+        if not bold:  # single strands at the hairline
             self.front_distance += soft * (0.35 - 0.25 * self.curls) * self.strands
         self.front = c.edge(self.front_distance, soft)
         near = torch.maximum(opening, (c.v - front) * taper)
-        self.shadow = 1 - 0.42 * (1 - ramp(near, 0.0, 0.16 + 0.05 * self.scarf))  # what it leaves of the skin's light
+        self.shadow = 1 - 0.42 * (1 - ramp(near, 0.0, 0.16 + 0.05 * self.scarf))  # a factor on the light on the skin
 
     def _opening(self, c: Canvas, identity: Identity, s: Shape, wide, low, corner, swoop) -> Tensor:
-        """Distance into the opening before the face: around forehead and temples, and round a scarf's chin."""
+        """Signed distance from the opening in front of the face, which a headscarf closes below the chin."""
         middle = torch.where(self.scarf > 0, 0.45, -0.10)
         top = per_face(identity.hairline) + low + swoop * (0.4 + c.u * per_face(identity.parting))
         down = torch.where(self.scarf > 0, per_face(s.lower) - 0.03 - middle, 9.0)
@@ -107,11 +107,11 @@ class Hair:
         return (1 - out) * 0.95
 
     def _texture(self, c: Canvas, identity: Identity, egg: Tensor, opening: Tensor, lock, long, combed, wave):
-        """Locks, and the strands in them, as noise of deviation 1 stretched along the hair."""
+        """Locks and strands, as noise with standard deviation 1 stretched along the hair."""
         part = per_face(identity.parting) * 0.3
         fan = (c.u - 0.3 * part) / (c.v + 2.6).clamp(min=0.4) * 1.5
         around = combed + (1 - combed) * ramp(c.a, 0.55, 1.05)
-        # The parting lies where the strands to the left and to the right of it do not continue each other.
+        # At the parting, the noise of the two sides is discontinuous.
         side = torch.where(c.u > part * (combed > 0), 1.2, -1.2)
         across, along = torch.lerp(fan, egg * side, around), c.v + c.a * around
         across = torch.where(self.scarf > 0, opening, across)
@@ -127,7 +127,7 @@ class Hair:
         return locks, strands
 
     def tone(self, c: Canvas, identity: Identity, view: View) -> Tensor:
-        """Light that comes back from the hair (N, H, W): from its volume, its locks, and in a band of sheen."""
+        """Light reflected by the hair (N, H, W): shading by its volume and its locks, and a band of sheen."""
         lx, ly = per_face(view.light_side.sin() * view.light_up.cos()), -per_face(view.light_up.sin())
         lz = per_face(view.light_side.cos() * view.light_up.cos())
         r2 = (self.x.square() + self.y.square()).clamp(max=1)
@@ -145,19 +145,19 @@ class Hair:
 
 
 def flat_hair(identity: Identity) -> Tensor:
-    """Colour of the hair, greyed by age, or of the headscarf, (N, 3)."""
+    """Colour of the hair, mixed with grey by age, or of the headscarf, (N, 3)."""
     hair = torch.lerp(identity.hair, torch.full_like(identity.hair, 0.66), identity.gray[:, None])
     return torch.where((identity.hair_style == SCARF)[:, None], identity.cloth * 0.85 + 0.05, hair)
 
 
 def paint_hair(picture: Tensor, mask: Tensor, tone: Tensor, identity: Identity) -> None:
-    """Hair or headscarf wherever `mask` says, by the light that comes back from it."""
+    """Paint hair or headscarf where `mask` is 1, with the reflected light `tone`."""
     over(picture, mask, flat_hair(identity).square()[:, :, None, None] * tone[:, None])
 
 
 # ----------------------------------------------------------------------------------------------------- beards
 
-# By kind: how dense the hair is on cheeks and jaw, and on the lip, and how much shaven hair darkens the skin there.
+# By kind: density of the hair on cheeks and jaw, and on the upper lip, and darkening of the skin by stubble.
 _BEARD = {
     #             jaw   lip   shade
     "none":      (0.0,  0.0,  0.0),
@@ -168,14 +168,14 @@ _BEARD = {
 
 
 def beard_field(c: Canvas, identity: Identity, s: Shape, m: LipField) -> tuple[Tensor, Tensor]:
-    """How densely a beard grows on cheeks and jaw, and on the upper lip, each (N, H, W) in [0, 1]; none on the lips."""
-    drop = per_face(s.mouth_y - identity.mouth_height)  # how far the jaw has sunk
+    """Density of a beard on cheeks and jaw, and of a moustache, each (N, H, W) in [0, 1]; 0 on the lips."""
+    drop = per_face(s.mouth_y - identity.mouth_height)  # drop of the jaw
     high = per_face(normal(identity.person, "cheek line", 0, 0.05))
-    # From before the ear in a hollow to the corner of the mouth.
+    # The cheek line runs in a concave curve from the front of the ear to the corner of the mouth.
     hollow = (1.10 - c.a).clamp(0, 0.62)
     line = 0.24 + high + 2.3 * hollow - 1.6 * hollow.square() + drop * (1.1 - c.a).clamp(0, 1)
     jaw = ramp(c.v - line, -0.14, 0.20)
-    # Beside the tuft under the lower lip little grows.
+    # Hair is sparse on both sides of the tuft under the lower lip.
     jaw = jaw * (1 - 0.45 * gaussian_2d(c.a, c.v, 0.24, m.bottom + 0.08, 0.11, 0.08))
     top = per_face(s.nose_y) + 0.03 + 0.35 * (c.a - 0.14).clamp(min=0)
     lip = ramp(c.v - top, 0.0, 0.08) * (1 - ramp(c.a, 0.38, 0.54))
@@ -188,7 +188,7 @@ def beard_field(c: Canvas, identity: Identity, s: Shape, m: LipField) -> tuple[T
 
 
 def paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
-    """Stubble, moustache or full beard, around the lips and never on them."""
+    """Paint stubble, moustache or full beard around the lips."""
     rows = identity.beard.nonzero()[:, 0]
     if len(rows):
         part = picture[rows]
@@ -206,9 +206,9 @@ def _paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: Li
     stubble = torch.maximum(jaw, lip) * shade * (0.42 + 0.10 * hairs).clamp(min=0)
     over(picture, stubble, identity.skin * flat((0.42, 0.43, 0.47), c.u))
     grown = torch.maximum(jaw * on_jaw, lip * on_lip)
-    # Where it is thin, single hairs stand on the skin; where dense, none of it is seen.
+    # Where the beard is sparse, single hairs cover the skin; where it is dense, it covers the skin fully.
     cover = ramp(grown + (0.16 * hairs + 0.05 * tufts) * (grown > 0), 0.12, 0.70) * 0.92
-    # Beards are darker than the hair of the head until they turn grey.
+    # Beards are darker than the hair of the head unless they are grey.
     dark = torch.minimum(identity.hair * 0.75 + 0.03, identity.skin * 0.60 + 0.03)
     color = torch.lerp(dark, flat((0.50, 0.49, 0.47), c.u), (identity.gray * 1.2).clamp(max=1)[:, None])
     over(picture, cover, color[:, :, None, None] * (0.94 + 0.12 * hairs + 0.06 * tufts)[:, None])

@@ -1,11 +1,12 @@
-"""Who a face belongs to: everything about a person that no expression and no view changes.
+"""`Identity`: the appearance of a person, independent of expression and view.
 
-Lengths are in units of the distance between the centres of the eyes, about 63 mm. Averages follow the landmarks
-of a few hundred photographs at rest.
+Lengths are in units of the interocular distance (between the centres of the eyes, about 63 mm). Mean values follow the
+landmarks of several hundred photographs of neutral faces.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,9 +25,9 @@ AGE_GROUPS = ("young", "middle", "old")
 BEARDS = ("none", "stubble", "moustache", "full")
 GLASSES = ("none", "round", "square")
 CHARACTERS = ("Ada", "Bruno", "Chidi", "Dalia", "Emi", "Finn")
-"""The six people of the cartoon domain."""
+"""The six characters of the cartoon domain."""
 
-# What people of soft and of strong features wear, in tenths; both sum up to every style.
+# Hair styles of people with soft features (0) and with strong features (1), ten equally frequent entries each.
 _HAIR_OF = {
     0: ("short", "side part", "fringe", "fringe", "long", "long", "curly", "afro", "bun", "headscarf"),
     1: ("short", "short", "side part", "side part", "receding", "bald", "curly", "afro", "long", "fringe"),
@@ -46,20 +47,20 @@ def hex_to_rgb(*colors: str) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Identity(Rows):
-    """N people. Integers index the names above; colours are sRGB in [0, 1]; shapes are (N,) but for colours (N, 3).
+    """N identities. Integers index the names above. Fields have shape (N,), colours (N, 3) in sRGB, [0, 1].
 
-    A length or factor of 0 or 1 (as fits) is the average person; `Identity.draw` says how far people vary.
+    y points down; a factor is relative to the average face. `_proportions` gives means and standard deviations.
     """
 
-    person: Tensor  # what all noise of the skin and hair depends on
-    skin_tone: Tensor  # 0 to 9, Monk's scale from light to dark
+    person: Tensor  # number of the person, and seed of the textures of skin and hair
+    skin_tone: Tensor  # 0 to 9, from light to dark on the Monk scale
     hair_style: Tensor
     age: Tensor
     beard: Tensor
     glasses: Tensor
     strong: Tensor  # 0 soft, 1 strong features: jaw, brow ridge, brows, nose
     freckles: Tensor  # 0 or 1
-    character: Tensor  # index into CHARACTERS, -1 for the people of the photo domain
+    character: Tensor  # index into CHARACTERS, -1 in the photo domain
 
     skin: Tensor  # (N, 3)
     hair: Tensor  # (N, 3)
@@ -69,72 +70,76 @@ class Identity(Rows):
 
     width: Tensor  # half width of the head at the cheekbones
     length: Tensor  # from the eyes to the chin
-    jaw: Tensor  # how far the angles of the jaw stand out: 0 an ellipse, 0.2 a square jaw
-    chin: Tensor  # how far the chin narrows the lower face, 0 to 0.3
-    eye_gap: Tensor  # x of the eye's centre
+    jaw: Tensor  # prominence of the angles of the jaw: 0 an ellipse, 0.2 a square jaw
+    chin: Tensor  # narrowing of the lower face towards the chin, 0 to 0.3
+    eye_gap: Tensor  # x of the centre of the eye
     eye_width: Tensor  # half width of the opening
     eye_open: Tensor  # factor on the opening at rest
-    eye_tilt: Tensor  # slope, positive where the outer corner is higher
-    lid_fold: Tensor  # depth of the upper lid's fold, 0 to 1
+    eye_tilt: Tensor  # slope, positive if the outer corner is higher
+    lid_fold: Tensor  # depth of the fold of the upper lid, 0 to 1
     iris_size: Tensor  # radius
-    brow_height: Tensor  # y, shift
+    brow_height: Tensor  # shift of y
     brow_arch: Tensor
-    brow_slope: Tensor  # how much lower the outer end is
+    brow_slope: Tensor  # y of the outer end relative to the inner end
     brow_thick: Tensor
     brow_dark: Tensor  # opacity
-    brow_inner: Tensor  # x of its inner end
-    brow_outer: Tensor  # and of its outer end
+    brow_inner: Tensor  # x of the inner end
+    brow_outer: Tensor  # x of the outer end
     nose_width: Tensor  # factor
-    nose_length: Tensor  # y of the nose's base
-    nose_depth: Tensor  # factor on the height of its bridge
-    bridge: Tensor  # factor on the width of its bridge
-    tip: Tensor  # factor on the height of its tip
+    nose_length: Tensor  # y of the base of the nose
+    nose_depth: Tensor  # factor on the height of the bridge
+    bridge: Tensor  # factor on the width of the bridge
+    tip: Tensor  # factor on the height of the tip
     mouth_width: Tensor  # half width
     mouth_height: Tensor  # y of the line between the lips
-    mouth_curve: Tensor  # corners at rest, positive where lower
+    mouth_curve: Tensor  # y of the corners at rest, relative to the middle
     lip_upper: Tensor  # thickness
     lip_lower: Tensor
-    cupid: Tensor  # depth of the bow
-    cheeks: Tensor  # factor on cheekbones
-    fullness: Tensor  # of the flesh of the cheeks, -1 to 1
-    sockets: Tensor  # factor on the depth of the eyes
+    cupid: Tensor  # depth of the Cupid's bow
+    cheeks: Tensor  # factor on the height of the cheekbones
+    fullness: Tensor  # fullness of the cheeks, -1 to 1
+    sockets: Tensor  # factor on the depth of the eye sockets
     boss: Tensor  # factor on the height of the chin
-    skew_brow: Tensor  # how much lower the left brow is than the right; no face is symmetrical
-    skew_eye: Tensor  # the left eye
-    skew_mouth: Tensor  # the left corner of the mouth
-    bend: Tensor  # how far the tip of the nose lies to the left
+    skew_brow: Tensor  # asymmetry: y of the left brow minus y of the right brow
+    skew_eye: Tensor  # the same for the eyes
+    skew_mouth: Tensor  # the same for the corners of the mouth
+    bend: Tensor  # x of the tip of the nose, positive to the left of the person
     hairline: Tensor  # y of its middle
-    hair_volume: Tensor  # how far it stands off the head
-    parting: Tensor  # -1 or 1, the side
-    lines: Tensor  # depth of lines at rest, from age
+    hair_volume: Tensor  # factor on the thickness of the hair
+    parting: Tensor  # side of the parting, -1 or 1
+    lines: Tensor  # depth of wrinkles at rest
     gray: Tensor  # share of grey hair
-    oil: Tensor  # shine of the skin
+    oil: Tensor  # specular reflection of the skin
     mole_x: Tensor
     mole_y: Tensor
     mole: Tensor  # opacity
 
     @classmethod
     def draw(cls, person: Tensor) -> Identity:
-        """People by number (N,), int64: the same number is the same person everywhere.
+        """Draw identities from person numbers (N,), int64; equal numbers give equal identities.
 
-        Balance: of each 2 successive people one has soft and one strong features; of each 10 such people of one
-        kind every skin tone comes once, and every hair style as often as `_HAIR_OF` lists it; of each 12, every age
-        group 4 times; of each 8, glasses of either form once; of each 4 of strong features every beard once. All
-        are shuffled apart from each other, so that any two are independent, but for beards and baldness (strong
-        features only), the headscarf (soft only, and no beard with it), and grey hair (with age).
+        Attributes are balanced by construction. Of each 2 consecutive people, one has soft and one strong features.
+        Among people of either kind, each 10 contain every skin tone once, and every hair style as often as
+        `_HAIR_OF` lists it; each 12 contain every age group 4 times; each 8 contain either form of glasses once; each
+        4 with strong features contain every beard once. Attributes are shuffled independently, so that any two are
+        independent, with these exceptions: beards and baldness occur with strong features only, the headscarf with soft
+        features only, and grey hair depends on age.
         """
-        person = torch.as_tensor(person, dtype=torch.long)
-        return _draw(person)
+        return _draw(torch.as_tensor(person, dtype=torch.long))
 
     @classmethod
     def characters(cls, person: Tensor) -> Identity:
-        """Cartoon people (N,), int64: number modulo 6 is the character; clothes and small proportions differ."""
+        """Cartoon identities from person numbers (N,): number modulo 6 is the character; details and clothes vary."""
         return _characters(torch.as_tensor(person, dtype=torch.long))
 
     def attributes(self) -> dict[str, Tensor]:
-        """What is worth a column in a data set, as int64 (N,)."""
+        """The categorical attributes by name, each (N,) int64."""
         names = ("skin_tone", "hair_style", "age", "glasses", "beard", "strong", "freckles", "character")
         return {name: getattr(self, name) for name in names}
+
+
+# Draws a normal random variable (N,) by its name, mean and standard deviation.
+_Normal = Callable[..., Tensor]
 
 
 def _pick(palette: tuple[str, ...], index: Tensor) -> Tensor:
@@ -142,9 +147,9 @@ def _pick(palette: tuple[str, ...], index: Tensor) -> Tensor:
 
 
 def _kinds(p: Tensor) -> dict[str, Tensor]:
-    """The attributes that are balanced by construction."""
+    """The categorical attributes that are balanced by construction."""
     strong = shuffled(p, 2, "strong")
-    # People of one kind are numbered apart, so that balance holds within each kind.
+    # People with soft and with strong features are numbered separately, so that balance holds within each kind.
     q = torch.div(p, 2, rounding_mode="floor")
 
     def among(block: int, what: str) -> Tensor:
@@ -171,13 +176,13 @@ def _draw(p: Tensor) -> Identity:
     def n(what: str, mean: float | Tensor = 0.0, sd: float = 1.0) -> Tensor:
         return normal(p, what) * sd + mean
 
-    # Light skins freckle more; dark skins go with dark hair and eyes.
+    # Light skin has more freckles; dark skin is combined with dark hair and eyes.
     light = 1 - tone.float() / 9
     freckles = (uniform(p, "freckles") < 0.35 * light * (tone < 6)).long()
     hair_index = (uniform(p, "hair colour") * (1.5 + 6.5 * light.clamp(0.1))).long().clamp(0, 7)
     iris_index = (uniform(p, "iris") * (1 + 5.99 * light)).long().clamp(0, 5)
     gray = (uniform(p, "gray") * (age == 2) * 0.9 + 0.25 * uniform(p, "gray 2") * (age == 1)).clamp(0, 1)
-    # The scale's swatches are matt paper; living skin is redder for the blood in it.
+    # The swatches of the scale are matt paper; living skin is redder because of its blood.
     warm = torch.tensor([[1.0, 0.92, 0.88], [1.10, 0.95, 0.87]], device=p.device)
     blood = torch.lerp(warm[:1], warm[1:], (1 - light)[:, None]) + 0.02 * n("blood")[:, None] * _BLOOD.to(p.device)
     skin = (_pick(MONK_SCALE, tone) * blood + 0.012 * n("shade")[:, None]).clamp(0.07, 0.97)
@@ -204,7 +209,7 @@ def _draw(p: Tensor) -> Identity:
 
 
 def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
-    """Lips: the skin, redder and darker; on some people of soft features with lipstick."""
+    """Colour of the lips: redder and darker than the skin; some people with soft features wear lipstick."""
     natural = skin * torch.tensor([0.82, 0.60, 0.62], device=p.device)
     stick = _pick(("#9c2f3f", "#b5485a", "#8f3b3b", "#c2606a"), (uniform(p, "stick") * 4).long())
     stick = stick * (0.35 + 0.65 * skin.mean(1, keepdim=True))
@@ -212,14 +217,27 @@ def _lip_color(skin: Tensor, p: Tensor, strong: Tensor) -> Tensor:
     return natural + (stick - natural) * share
 
 
-def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
-    """Lengths and factors, bell-shaped around the average of each kind."""
+def _proportions(n: _Normal, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
+    """Lengths and factors, normally distributed around a mean that depends on `strong` and `age`."""
     s = strong - 0.5
+    return _head(n, s) | _eyes_and_brows(n, s, age) | _nose_and_mouth(n, s, age)
+
+
+def _head(n: _Normal, s: Tensor) -> dict[str, Tensor]:
     return {
         "width": n("width", 1.16 + 0.03 * s, 0.084),
         "length": n("length", 1.65 + 0.06 * s, 0.09),
         "jaw": n("jaw", 0.10 + 0.06 * s, 0.058),
         "chin": n("chin", 0.02 - 0.03 * s, 0.046).clamp(-0.05, 0.3),
+        "cheeks": n("cheeks", 1.0, 0.42).clamp(0.1),
+        "fullness": n("fullness", -0.1 * s, 0.6).clamp(-1.5, 1.5),
+        "boss": n("boss", 1.0, 0.48).clamp(0.0, 2.0),
+        "hairline": n("hairline", -1.06, 0.08),
+    }
+
+
+def _eyes_and_brows(n: _Normal, s: Tensor, age: Tensor) -> dict[str, Tensor]:
+    return {
         "eye_gap": n("eye gap", 0.5, 0.036),
         "eye_width": n("eye width", 0.203, 0.012),
         "eye_open": n("eye open", 1.05 - 0.06 * age - 0.08 * s, 0.09).clamp(0.7, 1.35),
@@ -233,6 +251,14 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
         "brow_dark": n("brow dark", 0.83 + 0.1 * s, 0.10).clamp(0.45, 0.97),
         "brow_inner": n("brow inner", 0.275, 0.052),
         "brow_outer": n("brow outer", 0.935, 0.060),
+        "sockets": n("sockets", 1.0, 0.42).clamp(0.2, 1.8),
+        "skew_brow": n("skew brow", 0.0, 0.018),
+        "skew_eye": n("skew eye", 0.0, 0.010),
+    }
+
+
+def _nose_and_mouth(n: _Normal, s: Tensor, age: Tensor) -> dict[str, Tensor]:
+    return {
         "nose_width": n("nose width", 0.98 + 0.08 * s, 0.29).clamp(0.5, 1.65),
         "nose_length": n("nose length", 0.74 + 0.03 * s, 0.092),
         "nose_depth": n("nose depth", 1.0 + 0.1 * s, 0.3).clamp(0.4, 1.5),
@@ -244,19 +270,12 @@ def _proportions(n, strong: Tensor, age: Tensor) -> dict[str, Tensor]:
         "lip_upper": n("lip upper", 0.100 - 0.02 * s - 0.010 * age, 0.029).clamp(0.035),
         "lip_lower": n("lip lower", 0.146 - 0.02 * s - 0.012 * age, 0.035).clamp(0.06),
         "cupid": n("cupid", 0.022, 0.013).clamp(0),
-        "cheeks": n("cheeks", 1.0, 0.42).clamp(0.1),
-        "fullness": n("fullness", -0.1 * s, 0.6).clamp(-1.5, 1.5),
-        "sockets": n("sockets", 1.0, 0.42).clamp(0.2, 1.8),
-        "boss": n("boss", 1.0, 0.48).clamp(0.0, 2.0),
-        "skew_brow": n("skew brow", 0.0, 0.018),
-        "skew_eye": n("skew eye", 0.0, 0.010),
         "skew_mouth": n("skew mouth", 0.0, 0.014),
         "bend": n("bend", 0.0, 0.020),
-        "hairline": n("hairline", -1.06, 0.08),
     }
 
 
-# --------------------------------------------------------------------------------------------- cartoon people
+# ----------------------------------------------------------------------------------------- cartoon characters
 
 # name: skin tone, hair style, hair colour, age, beard, glasses, strong, width, jaw, cloth
 _CAST = {
@@ -276,7 +295,7 @@ def _characters(p: Tensor) -> Identity:
     def column(i: int, dtype=torch.long) -> Tensor:
         return torch.tensor([row[i] for row in cast], dtype=dtype, device=p.device)[character]
 
-    # Proportions of the character, and a little of the person's own.
+    # Proportions: 75 % of the character, 25 % of the person.
     base, own = _draw(character + 7_000), _draw(p)
     kinds = {"person", "skin_tone", "hair_style", "age", "beard", "glasses", "strong", "freckles", "character"}
     mixed = {

@@ -1,4 +1,4 @@
-"""What has a colour of its own on a face: skin, brows, eyes, lips, teeth, beard."""
+"""The coloured parts of a face: skin, brows, eyes, lips and teeth."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.synthetic.canvas import Canvas, gaussian, gaussian_2d, over, per_face, ramp
-from facekit.datasets.synthetic.draws import uniform
-from facekit.datasets.synthetic.identity import Identity
-from facekit.datasets.synthetic.muscles import Displacements
-from facekit.datasets.synthetic.shape import (
-    Shape,
+from facekit.datasets.synthetic.curves import (
     brow_half_thickness,
     brow_height,
     corner_line,
@@ -23,22 +19,25 @@ from facekit.datasets.synthetic.shape import (
     upper_lid_arc,
     upper_lip_arc,
 )
+from facekit.datasets.synthetic.draws import uniform
+from facekit.datasets.synthetic.identity import Identity
+from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
 from facekit.faces.faces import to_gray
 
 
 def flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
-    """One colour for all faces, (1, 3)."""
+    """The same colour for all faces, (1, 3)."""
     return torch.tensor([color], device=like.device)
 
 
 def exposure(identity: Identity) -> Tensor:
-    """What the camera's meter adds for dark and takes from light skin, (n,): less than would make them equal."""
+    """Exposure factor (n,): the camera brightens dark skin and darkens light skin, but does not equalise them."""
     return (0.36 / to_gray(identity.skin[:, :, None, None]).flatten().square()).pow(0.55)
 
 
 def outline_distance(c: Canvas, s: Shape) -> Tensor:
-    """Signed distance from the head's outline, below 0 inside; exact on it and good near it."""
+    """Signed distance from the outline of the head, below 0 inside; exact on the outline, approximate near it."""
     down = c.v > 0
     t = c.v.abs() / torch.where(down, per_face(s.lower), -per_face(s.upper))
     wide = torch.where(down, jaw_width(t.clamp(max=1.2), per_face(s.jaw), per_face(s.taper)), 1 - 0.05 * t)
@@ -48,7 +47,7 @@ def outline_distance(c: Canvas, s: Shape) -> Tensor:
 
 @dataclass(frozen=True)
 class LipField:
-    """At each pixel: place along the mouth, and where the four edges of the lips are there."""
+    """At each pixel: the position along the mouth, and v of the four edges of the lips there."""
 
     t: Tensor
     inside: Tensor
@@ -59,7 +58,7 @@ class LipField:
 
 
 def lips(c: Canvas, s: Shape) -> LipField:
-    """The lips' curves at each pixel."""
+    """The curves of the lips at each pixel."""
     half = c.side(s.mouth_x)
     t = c.u / half
     w = (0.5 + 2 * t).clamp(0, 1)
@@ -80,37 +79,32 @@ def lips(c: Canvas, s: Shape) -> LipField:
     )
 
 
-def paint_skin(c: Canvas, identity: Identity, p: Displacements) -> Tensor:
-    """Skin (N, 3, H, W): tone, redder cheeks and nose, mottling, freckles, a mole."""
+def paint_skin(c: Canvas, identity: Identity) -> Tensor:
+    """Skin (N, 3, H, W): tone, redness of cheeks and nose, mottling, freckles, a mole."""
     phase = [per_face(uniform(identity.person, f"mottle {i}", 0, 6.28)) for i in range(4)]
-    mottle = torch.sin(c.u * 7.3 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1])) * torch.sin(
-        c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3])
-    )
+    across = torch.sin(c.u * 7.3 + phase[0] + 2 * torch.sin(c.v * 5.1 + phase[1]))
+    mottle = across * torch.sin(c.v * 8.7 + phase[2] + 2 * torch.sin(c.u * 6.1 + phase[3]))
     skin = identity.skin[:, :, None, None] * (1 + 0.025 * mottle)[:, None]
     blush = gaussian_2d(c.a, c.v, 0.68, 0.50, 0.28, 0.22) + 0.5 * gaussian_2d(c.u, c.v, 0.0, 0.6, 0.22, 0.18)
     red = flat((1.02, 0.84, 0.84), c.u) * identity.skin
     over(skin, blush * 0.45, red)
     spots = (torch.sin(c.u * 61 + 3 * torch.sin(c.v * 37)) * torch.sin(c.v * 67 + 3 * torch.sin(c.u * 41)) - 0.55) * 3
     where = gaussian_2d(c.u, c.v, 0.0, 0.40, 0.75, 0.30)
-    over(
-        skin,
-        spots.clamp(0, 1) * where * per_face(0.30 * identity.freckles.float()),
-        identity.skin * flat((0.70, 0.52, 0.42), c.u),
-    )
-    mole = gaussian_2d(
-        c.u, c.v, per_face(identity.mole_x), per_face(identity.mole_y), 0.022 + 0.3 * c.pixel, 0.022 + 0.3 * c.pixel
-    )
+    freckles = spots.clamp(0, 1) * where * per_face(0.30 * identity.freckles.float())
+    over(skin, freckles, identity.skin * flat((0.70, 0.52, 0.42), c.u))
+    radius = 0.022 + 0.3 * c.pixel
+    mole = gaussian_2d(c.u, c.v, per_face(identity.mole_x), per_face(identity.mole_y), radius, radius)
     return over(skin, mole * per_face(identity.mole), identity.skin * 0.35)
 
 
-def _restraint(identity: Identity) -> Tensor:
-    """What keeps whites and teeth from glaring where the camera exposes for dark skin, (n, 1)."""
+def _highlight_factor(identity: Identity) -> Tensor:
+    """A factor (n, 1) that keeps sclera and teeth from overexposure where the exposure is set for dark skin."""
     return exposure(identity)[:, None].clamp(min=1).pow(-0.32)
 
 
 @dataclass(frozen=True)
 class BrowField:
-    """At each pixel: signed distance from the brow's edge, how much of the brow's length lies there."""
+    """At each pixel: signed distance from the edge of the brow, and a mask of its length."""
 
     distance: Tensor
     along: Tensor
@@ -126,7 +120,7 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
 
 
 def paint_brows(picture: Tensor, c: Canvas, identity: Identity, s: Shape) -> None:
-    """Brows, in the hair's colour but darker."""
+    """Paint the brows, darker than the hair."""
     brow = brow_field(c, s)
     strands = 1.2 + 0.06 * torch.sin(c.a * 130 - c.v * 90)
     mask = c.edge(brow.distance, 0.022) * brow.along * strands * per_face(identity.brow_dark)
@@ -136,17 +130,17 @@ def paint_brows(picture: Tensor, c: Canvas, identity: Identity, s: Shape) -> Non
 
 @dataclass(frozen=True)
 class EyeField:
-    """At each pixel: place relative to the eye, its lids there, and the open part of it."""
+    """At each pixel: the position relative to the eye, the edges of its lids, and its opening."""
 
-    t: Tensor  # along the eye, -1 at the nose, 1 outside
-    y: Tensor  # below its axis
-    lid_y: Tensor  # the upper lid's edge, below the axis
-    rim_y: Tensor  # the lower lid's
-    opening: Tensor  # 1 where the eye is seen
-    within: Tensor  # 1 between the corners
-    ix: Tensor  # from the iris' centre, to the right of the picture and down
-    iy: Tensor
-    out: Tensor
+    t: Tensor  # position along the eye: -1 at the inner corner, 1 at the outer corner
+    y: Tensor  # position below its axis
+    lid_y: Tensor  # edge of the upper lid, below the axis
+    rim_y: Tensor  # edge of the lower lid
+    opening: Tensor  # mask of the open eye
+    within: Tensor  # mask between the corners
+    ix: Tensor  # offset from the centre of the iris, to the right of the image
+    iy: Tensor  # and down
+    out: Tensor  # distance from the centre of the iris
 
 
 def eye_field(c: Canvas, identity: Identity, s: Shape, view: View) -> EyeField:
@@ -164,16 +158,16 @@ def eye_field(c: Canvas, identity: Identity, s: Shape, view: View) -> EyeField:
 
 
 def paint_eyes(picture: Tensor, c: Canvas, identity: Identity, s: Shape, view: View) -> None:
-    """Whites, irises, pupils, lids and lashes."""
+    """Paint scleras, irises, pupils, lids and lashes."""
     e = eye_field(c, identity, s, view)
     black = flat((0.03, 0.02, 0.02), c.u)
-    over(picture, e.opening, (identity.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _restraint(identity))
+    over(picture, e.opening, (identity.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _highlight_factor(identity))
     radius = per_face(identity.iris_size)
     iris = c.edge(e.out - radius, 0.012) * e.opening
     over(picture, iris, identity.iris * 0.8)
     over(picture, iris * ramp(e.out, radius * 0.66, radius), identity.iris * 0.25)
     over(picture, c.edge(e.out - radius * 0.62, 0.01) * e.opening, black)
-    # The upper lid's shadow on the eyeball, a glint, then lashes, the fold above and the rim below.
+    # The shadow of the upper lid, a glint, the lashes, the fold above and the rim below.
     over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.066)) * 0.74, black)
     small = 0.014 + 0.22 * c.pixel
     glint = gaussian_2d(e.ix, e.iy, per_face(view.light_side.sin() * 0.045), -0.036, small, small)
@@ -189,7 +183,7 @@ def paint_eyes(picture: Tensor, c: Canvas, identity: Identity, s: Shape, view: V
 
 
 def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
-    """Lips, the dark between them, teeth and tongue."""
+    """Paint lips, oral cavity, teeth and tongue."""
     upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
     lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
     over(picture, upper * 0.9, identity.lips * 0.75)
@@ -198,9 +192,9 @@ def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: Lip
     cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
     over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
-    # Teeth stand in the skull (upper) and in the jaw (lower), whatever the lips do.
+    # The upper teeth move with the skull and the lower teeth with the jaw, independently of the lips.
     bow = 0.04 * m.t * m.t
-    tooth = flat((0.90, 0.87, 0.80), c.u) * _restraint(identity) - 0.05 * (identity.age[:, None] == 2)
+    tooth = flat((0.90, 0.87, 0.80), c.u) * _highlight_factor(identity) - 0.05 * (identity.age[:, None] == 2)
     upper_edge = per_face(identity.mouth_height) + 0.032 - bow
     sides = (1 - ramp(c.a, 0.24, 0.45)) * 0.65 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
@@ -212,6 +206,6 @@ def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: Lip
     row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
     over(picture, row * 0.65, tooth * 0.8)
     over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
-    # The line where the lips meet.
+    # The line between closed lips.
     line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.012, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
     over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, identity.lips * 0.28)

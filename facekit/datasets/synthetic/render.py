@@ -14,6 +14,7 @@ from facekit.datasets.synthetic.cartoon import cartoon, stylised
 from facekit.datasets.synthetic.draws import mix
 from facekit.datasets.synthetic.hair import Hair, paint_beard, paint_hair
 from facekit.datasets.synthetic.identity import Identity
+from facekit.datasets.synthetic.landmarks import landmarks
 from facekit.datasets.synthetic.muscles import Displacements, displacements
 from facekit.datasets.synthetic.paint import (
     exposure,
@@ -31,7 +32,7 @@ from facekit.datasets.synthetic.scene import (
     paint_ears,
     paint_glasses,
 )
-from facekit.datasets.synthetic.shape import Shape, landmarks, shape
+from facekit.datasets.synthetic.shape import Shape, shape
 from facekit.datasets.synthetic.view import View, project, unproject
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.faces import Faces, to_gray
@@ -156,7 +157,7 @@ def _photo(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: View
     surface = relief(c, identity, s, p, m)
     light, shine = _light(c, surface, identity, view)
 
-    face = paint_skin(c, identity, p)
+    face = paint_skin(c, identity)
     paint_beard(face, c, identity, s, m)
     paint_brows(face, c, identity, s)
     paint_eyes(face, c, identity, s, view)

@@ -1,4 +1,4 @@
-"""What is around the face but hair: background, neck, clothes, ears, glasses."""
+"""Everything around the face except hair: background, neck, clothes, ears, glasses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from facekit.datasets.synthetic.noise import noise, offsets
 from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
 
-# Styles that hang over the ears.
-_HIDING = [HAIR_STYLES.index(name) for name in ("fringe", "long", "headscarf")]
+# Hair styles that cover the ears.
+_COVERING_EARS = [HAIR_STYLES.index(name) for name in ("fringe", "long", "headscarf")]
 
 
 def paint_background(c: Canvas, view: View) -> Tensor:
-    """A soft run from one colour to another with blurred patches of either, (N, 3, H, W)."""
+    """A gradient between two colours with blurred patches, (N, 3, H, W)."""
     size = c.u.shape[-1]
     line = (torch.arange(size, device=c.u.device) * 2 + 1).float() / size - 1
     across, down = line[None, None, :], line[None, :, None]
@@ -30,17 +30,17 @@ def paint_background(c: Canvas, view: View) -> Tensor:
 
 
 def paint_body(picture: Tensor, c: Canvas, identity: Identity, outline: Tensor, light: Tensor) -> None:
-    """Neck and clothes, with the head's shadow on the neck."""
+    """Neck and clothes, with the shadow of the head on the neck."""
     half = 0.66 + 0.06 * identity.strong[:, None, None] + 0.22 * ramp(c.v, 1.55, 2.25)
     neck = c.edge(c.a - half, 0.02) * ramp(c.v, 0.5, 0.7)
-    # Dark under the jaw and at the sides; paler along the muscles that run from behind the ears to the collarbones.
+    # Dark under the jaw and at the sides; paler along the sternocleidomastoid muscles.
     shade = 0.28 + 0.42 * ramp(outline, 0.0, 0.55) - 0.22 * (c.a / 0.72).square().clamp_(max=1)
     shade = shade + 0.08 * gaussian(c.a + 0.55 * c.v, 1.36, 0.10)
     over(picture, neck, identity.skin.square()[:, :, None, None] * (shade * light)[:, None])
     _clothes(picture, c, identity, light)
 
 
-# Necklines: how low in the middle (y), how steep to the sides, how wide the rim is, how much darker it is within.
+# Necklines: y at the middle, slope to the sides, width of the rim, darkening within it.
 _COLLARS = (
     (1.98, 0.35, 0.06, 0.10),  # crew neck
     (2.28, 0.95, 0.05, 0.10),  # V
@@ -49,10 +49,10 @@ _COLLARS = (
 
 
 def _clothes(picture: Tensor, c: Canvas, identity: Identity, light: Tensor) -> None:
-    """A crew neck, a V, or a shirt's collar, over shoulders that slope away."""
+    """A crew neck, a V neck or a shirt collar, over sloping shoulders."""
     kind = (uniform(identity.person, "collar") * len(_COLLARS)).long()
     low, steep, rim, dark = (per_face(column) for column in torch.tensor(_COLLARS, device=c.u.device)[kind].unbind(1))
-    # The neckline runs up to where neck and shoulder meet, and the shoulder falls away from there.
+    # The neckline rises to the junction of neck and shoulder, from which the shoulder slopes down.
     inside = torch.maximum(low - steep * c.a - c.v, 1.66 + 0.45 * (c.a - 0.72).clamp(min=0) - c.v)
     folds = 0.04 * torch.sin(c.u * 4 + 9 * per_face(identity.hair_volume))
     shade = 0.68 + folds - dark * c.edge(-inside - rim) - 0.16 * gaussian(inside, -rim, 0.02)
@@ -64,8 +64,9 @@ def _clothes(picture: Tensor, c: Canvas, identity: Identity, light: Tensor) -> N
 
 
 def paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
-    """Ears where no hair or headscarf hides them, behind the outline of the face."""
-    rows = torch.isin(identity.hair_style, torch.tensor(_HIDING, device=c.u.device)).logical_not().nonzero()[:, 0]
+    """Ears, unless hair or a headscarf covers them, behind the outline of the face."""
+    covered = torch.isin(identity.hair_style, torch.tensor(_COVERING_EARS, device=c.u.device))
+    rows = covered.logical_not().nonzero()[:, 0]
     if len(rows):
         part = picture[rows]
         _paint_ears(part, select_rows(c, rows), identity[rows], s[rows], light[rows])
@@ -73,7 +74,7 @@ def paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light: 
 
 
 def _paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
-    """The helix' rim, the hollow before it, and the lobe."""
+    """The rim of the helix, the concha in front of it, and the lobe."""
     y = (c.v - 0.20) / 0.34
     x = (c.a - per_face(s.width) + 0.03 + 0.06 * y) / (0.145 - 0.035 * y.clamp(-1, 1))
     out = (x * x + y * y).sqrt()
@@ -85,7 +86,7 @@ def _paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light:
 
 
 def glasses_lines(c: Canvas, identity: Identity) -> tuple[Tensor, Tensor]:
-    """Round or square frames with bridge and temples, and the glass within, each (N, H, W)."""
+    """Masks of the frames (round or square, with bridge and temples) and of the lenses, each (N, H, W)."""
     x, y = (c.a - 0.50).abs() / 0.335, (c.v - 0.06).abs() / 0.28
     x2, y2 = x * x, y * y
     round_, square = (x2 + y2).sqrt(), (x2 * x2 + y2 * y2).sqrt().sqrt()
@@ -98,7 +99,7 @@ def glasses_lines(c: Canvas, identity: Identity) -> tuple[Tensor, Tensor]:
 
 
 def paint_glasses(picture: Tensor, c: Canvas, identity: Identity, view: View) -> None:
-    """Glasses of metal or plastic, a pale reflection in them, and the frames' faint shadow on the skin below."""
+    """Glasses of metal or plastic, with a pale reflection and a faint shadow on the skin below."""
     rows = identity.glasses.nonzero()[:, 0]
     if len(rows):
         part = picture[rows]
@@ -111,13 +112,13 @@ def _paint_glasses(picture: Tensor, c: Canvas, identity: Identity, view: View) -
     plastic = identity.cloth.square() * 0.10 + 0.008
     frame = torch.where(metal[:, None], 0.16, plastic)
     lines, glass = glasses_lines(c, identity)
-    picture.mul_(1 - 0.16 * _lowered(lines, c)[:, None])
+    picture.mul_(1 - 0.16 * _shifted_down(lines, c)[:, None])
     streak = c.u * 0.8 + c.v - 0.5 * per_face(view.light_side) - 0.25 * c.u.sign()
     over(picture, glass * (0.02 + 0.10 * gaussian(streak, 0.0, 0.10)), identity.skin.square() + 0.10)
     over(picture, lines * 0.92, frame)
 
 
-def _lowered(lines: Tensor, c: Canvas) -> Tensor:
-    """The same lines a little lower in the picture, as their shadow falls."""
+def _shifted_down(lines: Tensor, c: Canvas) -> Tensor:
+    """The lines shifted down by a little, as the position of their shadow."""
     rows = max(1, round(0.03 * c.u.shape[-1] * 0.35))
     return torch.nn.functional.pad(lines, (0, 0, rows, 0))[:, : lines.shape[1]]

@@ -1,4 +1,4 @@
-"""How a face is seen: pose, place in the picture, light, background and camera."""
+"""`View`: head pose, position in the image, illumination, background and camera; and the projection of the face."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from facekit.datasets.synthetic.rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class View(Rows):
-    """N views, each field (N,) but for colours (N, 3) in sRGB."""
+    """N views; each field is (N,), except colours (N, 3) in sRGB."""
 
-    seed: Tensor  # int64, what the camera's noise depends on
-    yaw: Tensor  # radians, positive where the face turns to the right of the picture
-    pitch: Tensor  # radians, positive where it looks down
-    roll: Tensor  # radians, positive where it leans clockwise
-    scale: Tensor  # distance between the eyes as a share of the picture's width
-    shift_x: Tensor  # where the point between the eyes lies, from -1 to 1 across the picture
+    seed: Tensor  # int64, seed of the camera noise
+    yaw: Tensor  # radians, positive if the face turns to the right of the image
+    pitch: Tensor  # radians, positive if it looks down
+    roll: Tensor  # radians, positive if it leans clockwise
+    scale: Tensor  # interocular distance as a share of the image width
+    shift_x: Tensor  # position of the point between the eyes, from -1 to 1 across the image
     shift_y: Tensor
-    light_side: Tensor  # radians, positive from the right of the picture
+    light_side: Tensor  # direction of the light, radians, positive from the right of the image
     light_up: Tensor  # radians above the horizon
-    light: Tensor  # strength of the main light
-    ambient: Tensor  # light from everywhere
+    light: Tensor  # intensity of the directional light
+    ambient: Tensor  # intensity of the ambient light
     warmth: Tensor  # -1 cold to 1 warm
     exposure: Tensor  # factor
-    soft: Tensor  # share of a point's light that the lens spreads to the pixel on each side
-    noise: Tensor  # deviation of a pixel's noise, of 1
-    gaze_x: Tensor  # where the eyes look, in iris radii
+    soft: Tensor  # lens blur: share of the light that a pixel passes to each neighbour
+    noise: Tensor  # standard deviation of the pixel noise, for values in [0, 1]
+    gaze_x: Tensor  # gaze direction, in iris radii
     gaze_y: Tensor
-    back_a: Tensor  # (N, 3) background at one end
-    back_b: Tensor  # (N, 3) and at the other
-    back_angle: Tensor  # radians, of the way from one to the other
+    back_a: Tensor  # (N, 3) the two colours of the background gradient
+    back_b: Tensor  # (N, 3)
+    back_angle: Tensor  # radians, direction of the gradient
 
     @classmethod
     def draw(cls, seed: Tensor, *, scale: tuple[float, float] = (0.320, 0.360), turn: float = 1.0) -> View:
-        """Views by number (N,), int64: the same number is the same view everywhere.
+        """Draw random views from seeds (N,), int64; equal seeds give equal views.
 
-        scale  range of the distance between the eyes; FER-2013's own is about 0.36
-        turn   factor on pose: 0 gives faces from the front, 1 yaw with a deviation of 8 degrees
+        scale  range of the interocular distance as a share of the image width; it is about 0.36 in FER-2013
+        turn   factor on the head pose: 0 gives frontal faces, 1 a yaw with a standard deviation of 8 degrees
         """
         seed = torch.as_tensor(seed, dtype=torch.long)
 
@@ -74,7 +74,7 @@ class View(Rows):
 
     @classmethod
     def frontal(cls, n: int = 1) -> View:
-        """n times the same view: straight from the front, soft light from above, grey background, no noise."""
+        """n times one fixed view: frontal, soft light from above, grey background, no noise."""
         zero = torch.zeros(n)
         fixed = {
             "scale": 0.34,
@@ -99,7 +99,7 @@ _PLAIN = (
 
 
 def _muted(hue: Tensor, light: Tensor, color: Tensor) -> Tensor:
-    """Colours (N, 3) of a hue in turns, with little saturation, as rooms and walls have."""
+    """Colours (N, 3) with the low saturation of rooms and walls; the hue is in turns."""
     thirds = torch.tensor([0.0, 1 / 3, 2 / 3], device=hue.device)
     return (light[:, None] * (1 + color[:, None] * torch.cos(6.2832 * (hue[:, None] - thirds)))).clamp(0, 1)
 
@@ -108,10 +108,10 @@ def _muted(hue: Tensor, light: Tensor, color: Tensor) -> Tensor:
 
 
 def head_depth(u: Tensor, v: Tensor, depth: Tensor | float) -> Tensor:
-    """How far the face's surface stands before the plane of the temples at (u, v): the skull, and the nose on it.
+    """Height of the face surface above the plane of the temples at (u, v): the skull and the nose.
 
-    Coarse on purpose: it carries the pose alone, and its slope stays below 2.7, so that no face within 20 degrees
-    folds over itself.
+    This coarse surface serves the projection only. Its slope is below 2.7, so that a face turned by up to 20 degrees
+    does not occlude itself.
     """
     skull = 1 - (u * u * 0.55 + (v - 0.3).square() * 0.22)
     nose = (-(u * u * 22) - ((v - 0.56) * 2.9).square()).exp()
@@ -119,7 +119,7 @@ def head_depth(u: Tensor, v: Tensor, depth: Tensor | float) -> Tensor:
 
 
 def project(u: Tensor, v: Tensor, view: View, nose_depth: Tensor) -> Tensor:
-    """Points of faces (N, K) as places in the picture (N, K, 2), x and y from -1 to 1."""
+    """Project points (u, v) of faces, each (N, K), to image coordinates (N, K, 2), x and y from -1 to 1."""
     col = {name: getattr(view, name)[:, None] for name in ("yaw", "pitch", "roll", "scale", "shift_x", "shift_y")}
     z = head_depth(u, v, nose_depth[:, None])
     a = col["yaw"].cos() * u + col["yaw"].sin() * z
@@ -129,7 +129,7 @@ def project(u: Tensor, v: Tensor, view: View, nose_depth: Tensor) -> Tensor:
 
 
 def unproject(view: View, nose_depth: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """For each pixel's centre the point (u, v) of the face that is seen there, each (N, size, size)."""
+    """The inverse of `project`: the point (u, v) of the face at each pixel centre, each (N, size, size)."""
     line = (torch.arange(size, device=view.yaw.device) * 2 + 1).float() / size - 1
     col = {name: getattr(view, name)[:, None, None] for name in ("yaw", "pitch", "roll", "scale", "shift_x", "shift_y")}
     grow = 0.5 / col["scale"]
@@ -140,7 +140,7 @@ def unproject(view: View, nose_depth: Tensor, size: int) -> tuple[Tensor, Tensor
     a, b = a / col["yaw"].cos(), b / col["pitch"].cos()
     u, v = a, b
     depth = nose_depth[:, None, None]
-    for _ in range(3):  # a contraction: the slope of depth times the tangent stays below 1
+    for _ in range(3):  # fixed-point iteration; it converges, because slope times tangent is below 1
         z = head_depth(u, v, depth)
         u, v = a - tan_yaw * z, b - tan_pitch * z
     return u, v
