@@ -1,1 +1,1 @@
-"""Judges and metrics: how good an edit is, by families that each look at another side of it."""
+"""Evaluation: judges, metrics, the benchmark with its leaderboard, experiments, data and model cards."""

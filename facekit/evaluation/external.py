@@ -1,7 +1,7 @@
-"""Judges that nobody here trained: any ONNX network by its path, and DeepFace.
+"""External judges: any ONNX network by its path, and DeepFace.
 
-An outside judge is worth most of all, as no generator of this suite was ever near it. What none of them needs is
-a download: where a file is missing, the error says which and where it belongs.
+External judges are the most independent ones: no generator of this suite was trained with them. Nothing is downloaded:
+if a file is missing, the error names it and the place where it belongs.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from facekit.workspace.files import read_json, sha256
 
 
 class OnnxNetwork:
-    """An ONNX network that takes one picture tensor, given whatever pictures there are.
+    """An ONNX network that takes one image tensor.
 
-    Its input says the layout, (N, C, H, W) or (N, H, W, C), the colour and the size; pictures are turned into that.
+    Layout, (N, C, H, W) or (N, H, W, C), number of channels and size come from the network's input; images are
+    converted to them.
 
     path    the .onnx file
-    values  what black and white are to the network: (-1, 1), (0, 1) or (0, 255)
-    size    height and width, for a network that takes any
-    output  name of the output to read; the first by default
+    values  the network's values of black and white: (-1, 1), (0, 1) or (0, 255)
+    size    height and width in pixels, for a network with a variable input size
+    output  name of the output; the first by default
 
-    Raises what `open_network` raises, and `ValueError` for an input that is no picture.
+    Raises what `open_network` raises, and `ValueError` for an input that is no image.
     """
 
     def __init__(
@@ -61,13 +62,13 @@ class OnnxNetwork:
             )
         height = shape[2] if channels_first else shape[1]
         if not isinstance(height, int) and size is None:
-            raise ValueError(f"{self.name} takes pictures of any size: say which it was trained for with size=")
+            raise ValueError(f"{self.name} has a variable input size: give the size that it was trained with as size=")
         return channels_first, shape[1] if channels_first else shape[3], height if isinstance(height, int) else size
 
     def __call__(self, images: Tensor, batch: int = 256) -> Tensor:
-        """What it says of pictures (N, C, H, W) in [-1, 1]: (N, K) float32, on the device of the pictures."""
-        said = [self._run(part.detach().cpu().float()) for part in images.split(batch)]
-        return torch.cat(said).to(images.device)
+        """The output (N, K), float32, for images (N, C, H, W) in [-1, 1], on the device of the images."""
+        outputs = [self._run(part.detach().cpu().float()) for part in images.split(batch)]
+        return torch.cat(outputs).to(images.device)
 
     def _run(self, images: Tensor) -> Tensor:
         images = resize((to_gray if self.channels == 1 else to_rgb)(images), self.size)
@@ -75,26 +76,26 @@ class OnnxNetwork:
         images = (images + 1) / 2 * (high - low) + low
         if not self._channels_first:
             images = images.permute(0, 2, 3, 1)
-        (said,) = self._session.run(self._outputs, {self._input.name: np.ascontiguousarray(images)})
-        return torch.from_numpy(said).flatten(1)
+        (output,) = self._session.run(self._outputs, {self._input.name: np.ascontiguousarray(images)})
+        return torch.from_numpy(output).flatten(1)
 
 
 class OnnxEmotionJudge:
-    """Any ONNX emotion classifier as a judge; logits and probabilities are told apart by their sum.
+    """Any ONNX emotion classifier as a judge, with logits or probabilities as its output.
 
-    labels  its emotions in the order of its output, by any of their names. By default they, and any other option
-            of `OnnxNetwork`, are read from a JSON file beside it: `judge.onnx` and `judge.json` with
+    labels  its emotions in the order of the output, by any of their names. By default the labels and all other options
+            of `OnnxNetwork` come from a JSON file beside the network: `judge.onnx` and `judge.json` with
             `{"labels": ["angry", "disgust", ...], "values": [0, 1]}`
 
-    Emotions that the suite's seven do not have (contempt) are left out, and the others made to sum to 1; one that
-    the network does not know is never said.
+    Emotions outside the suite's seven (contempt) are left out, and the remaining probabilities are normalised. An
+    emotion that the network does not know has probability 0.
     """
 
     def __init__(self, path: str | os.PathLike, labels: Sequence[str] | None = None, **options) -> None:
         if labels is None:
             beside = Path(path).with_suffix(".json")
             if not beside.is_file():
-                raise ValueError(f"the order of the emotions of {path} is not known: give labels=, or write {beside}")
+                raise ValueError(f"the order of the emotions of {path} is unknown: give labels=, or write {beside}")
             options = read_json(beside) | options
             labels = options.pop("labels")
         self._network = OnnxNetwork(path, **options)
@@ -103,11 +104,12 @@ class OnnxEmotionJudge:
 
     def probabilities(self, faces: Faces) -> Tensor:
         """See `facekit.evaluation.judges.Judge.probabilities`."""
-        said = self._network(faces.images)
-        if said.shape[1] != len(self._labels):
-            raise ValueError(f"{self.name} says {said.shape[1]} numbers of a face for {len(self._labels)} labels")
-        sums_to_one = (said >= 0).all() and torch.allclose(said.sum(1), torch.ones(len(said)).to(said), atol=1e-3)
-        return _protocol_order(said if sums_to_one else said.softmax(1), self._labels)
+        output = self._network(faces.images)
+        if output.shape[1] != len(self._labels):
+            raise ValueError(f"{self.name} has {output.shape[1]} outputs per face, but {len(self._labels)} labels")
+        ones = torch.ones(len(output)).to(output)
+        sums_to_one = (output >= 0).all() and torch.allclose(output.sum(1), ones, atol=1e-3)
+        return _protocol_order(output if sums_to_one else output.softmax(1), self._labels)
 
 
 class OnnxIdentityJudge:
@@ -123,10 +125,10 @@ class OnnxIdentityJudge:
 
 
 class OnnxLandmarkJudge:
-    """Any ONNX network of 68 landmarks as a judge: it gives (N, 136), x and y from 0 to 1 across the picture.
+    """Any ONNX network of 68 landmarks as a judge. Its output is (N, 136): x and y from 0 to 1 across the image.
 
-    Options are those of `OnnxNetwork`. Landmarks are the mean of what it says of a picture and, mirrored back, of
-    the mirror image: some networks set every point a little to one side, which this takes away.
+    Options are those of `OnnxNetwork`. Landmarks are averaged over the image and its mirror image, which removes the
+    horizontal bias of some networks.
     """
 
     def __init__(self, path: str | os.PathLike, **options) -> None:
@@ -134,23 +136,22 @@ class OnnxLandmarkJudge:
         self.name, self.sha256 = self._network.name, self._network.sha256
 
     def landmarks(self, faces: Faces) -> Tensor:
-        """Landmarks (N, 68, 2) in the iBUG order, x right and y down from -1 to 1 across the picture."""
-        return (self.one_way(faces.images) + mirror_landmarks(self.one_way(faces.images.flip(-1)))) / 2
+        """Landmarks (N, 68, 2) in the iBUG order, x to the right and y down, from -1 to 1 across the image."""
+        return (self.unaveraged(faces.images) + mirror_landmarks(self.unaveraged(faces.images.flip(-1)))) / 2
 
-    def one_way(self, images: Tensor) -> Tensor:
-        """What it says of pictures (N, C, H, W) themselves: (N, 68, 2) as `landmarks`, with its own lean."""
-        said = self._network(images)
-        if said.shape[1] != 136:
-            raise ValueError(f"{self.name} says {said.shape[1]} numbers of a face; 68 landmarks are 136")
-        return said.unflatten(1, (68, 2)) * 2 - 1
+    def unaveraged(self, images: Tensor) -> Tensor:
+        """Landmarks (N, 68, 2) of images (N, C, H, W) without averaging over the mirror image."""
+        output = self._network(images)
+        if output.shape[1] != 136:
+            raise ValueError(f"{self.name} has {output.shape[1]} outputs per face; 68 landmarks need 136")
+        return output.unflatten(1, (68, 2)) * 2 - 1
 
 
 class DeepFaceJudge:
     """DeepFace's emotion classifier, the judge of P1's table 1 (E3). Needs `pip install facekit[deepface]`.
 
-    DeepFace would fetch its weights when first asked; here they must be there already, in `.deepface/weights`
-    under the folder DEEPFACE_HOME (by default, the home folder). Raises `ImportError` and `FileNotFoundError`
-    with what to do.
+    DeepFace would download its weights on first use. Here the file must exist in `.deepface/weights` under the folder
+    DEEPFACE_HOME (by default, the home folder). Raises `ImportError` and `FileNotFoundError` with instructions.
     """
 
     name = "deepface"
@@ -164,7 +165,7 @@ class DeepFaceJudge:
             raise ImportError("DeepFace is not installed: pip install 'facekit[deepface]'") from error
         if not weights.is_file():
             raise FileNotFoundError(
-                f"DeepFace's emotion classifier is not at {weights}: get {self._file} from the releases of "
+                f"DeepFace's emotion classifier is not at {weights}: download {self._file} from the releases of "
                 "github.com/serengil/deepface_models, and put it there"
             )
         self.sha256 = sha256(weights)
@@ -176,15 +177,15 @@ class DeepFaceJudge:
 
     def _analyse(self, image: Tensor) -> list[float]:
         blue_green_red = image.permute(1, 2, 0).flip(-1).numpy()
-        (said,) = self._deepface.analyze(
+        (result,) = self._deepface.analyze(
             blue_green_red, actions=["emotion"], enforce_detection=False, detector_backend="skip", silent=True
         )
-        scores = {emotion_name(name): float(score) for name, score in said["emotion"].items()}
+        scores = {emotion_name(name): float(score) for name, score in result["emotion"].items()}
         return [scores[name] for name in PROTOCOL_EMOTIONS]
 
 
 def _protocol_order(probabilities: Tensor, labels: Sequence[str]) -> Tensor:
-    """Columns as `PROTOCOL_EMOTIONS`, rows summing to 1."""
+    """Probabilities with columns as `PROTOCOL_EMOTIONS`, normalised to rows that sum to 1."""
     result = probabilities.new_zeros(len(probabilities), len(PROTOCOL_EMOTIONS))
     for i, name in enumerate(labels):
         if name in PROTOCOL_EMOTIONS:
@@ -197,4 +198,4 @@ EXTERNAL_JUDGES = {
     "landmarks": ("faceapi_landmark68.onnx", OnnxLandmarkJudge, {"values": (0, 255)}),
     "identity": ("mobileface_v2.onnx", OnnxIdentityJudge, {"values": (0, 255)}),
 }
-"""Outside judges whose numbers the suite reports, by what they read: file, class and options."""
+"""External judges whose results the suite reports, by task: file, class and options."""

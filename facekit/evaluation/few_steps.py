@@ -1,7 +1,7 @@
-"""Whether a sampler that takes few steps draws as well as one that takes many.
+"""Does a sampler with few steps reach the image quality of one with many?
 
-Both draw the same pictures: the same labels, none followed more than it was learned, and the same noise to begin
-with. Each set is compared with real faces by KID, in blocks, since a mean over blocks has an interval.
+Both samplers start from the same noise and are conditioned on the same labels, without guidance (scale 1). Each set of
+images is compared with real faces by KID, in blocks, so that the mean over blocks has a confidence interval.
 """
 
 from __future__ import annotations
@@ -26,15 +26,20 @@ from facekit.models.diffusion.base import DiffusionGenerator
 from facekit.workspace.files import atomic_path
 
 FEW, MANY = Sampler("dpm++", 20), Sampler("ddpm", 1000)
-"""What is compared unless asked otherwise: the suite's own, and ancestral sampling over all timesteps."""
+"""The samplers that are compared by default: the suite's own, and ancestral sampling over all timesteps."""
 
-BLOCK = 100  # pictures that KID is taken over, and that are drawn at once
+BLOCK = 100
+"""Images per KID value, and per batch of sampling."""
 
 
 @dataclass(frozen=True)
-class FewSteps:
-    """KID of what each way draws to real faces, and of real faces to others of the same people: means over blocks, with
-    95 % intervals. `difference` is that of few steps less that of many, block by block: below 0, few are better."""
+class SamplerComparison:
+    """KID to real faces: means over blocks, with 95 % intervals.
+
+    few, many   of the images that each sampler generates
+    real        of other real faces of the same people, for comparison
+    difference  few minus many, block by block: below 0, few steps are better
+    """
 
     few: Interval
     many: Interval
@@ -55,51 +60,50 @@ def compare(
     few: Sampler = FEW,
     many: Sampler = MANY,
     log: Callable[[str], None] = lambda line: None,
-) -> FewSteps:
-    """Draw and compare as many pictures as there are people in a dataset of two faces each.
+) -> SamplerComparison:
+    """Sample and compare one image per person of a dataset with two faces each.
 
-    Of every person one face gives the label to draw, and the other is a real face. Features are kept in `out`, and what
-    is there is not drawn again. Raises `ValueError` for fewer than two blocks.
+    The first face of a person gives the label; the second is a real image for KID. Features of generated images are
+    saved in `out` and reused. Raises `ValueError` for fewer than two blocks.
     """
     n = len(held_out) // 2
     if n < 2 * BLOCK:
-        raise ValueError(f"an interval needs two blocks of {BLOCK} people at least, and these are {n}")
+        raise ValueError(f"an interval needs at least two blocks of {BLOCK} people, and the dataset has {n} people")
     labels, real = held_out.faces(range(0, 2 * n, 2)), held_out.faces(range(1, 2 * n, 2))
-    asked = labels.expression.only("emotion", "intensity")
-    drawn = {
-        sampler: _features_of_drawn(generator, asked, sampler, judge, out / f"{sampler.method}-{sampler.steps}", log)
-        for sampler in (few, many)
-    }
+    expressions = labels.expression.only("emotion", "intensity")
+    generated = [_generated_features(generator, expressions, sampler, judge, out, log) for sampler in (few, many)]
     reference = judge.features(real)
 
-    def far(features: Tensor) -> Tensor:
+    def kid_by_block(features: Tensor) -> Tensor:
         blocks = zip(reference.split(BLOCK), features.split(BLOCK), strict=True)
-        return torch.tensor([kid(a, b, subsets=1) for a, b in blocks if len(a) == BLOCK])  # a rest is left out
+        # An incomplete block at the end is left out.
+        return torch.tensor([kid(a, b, subsets=1) for a, b in blocks if len(a) == BLOCK])
 
-    kids = far(drawn[few]), far(drawn[many]), far(judge.features(labels))
-    return FewSteps(*(bootstrap(torch.mean, values) for values in (*kids, kids[0] - kids[1])))
+    kids = [kid_by_block(each) for each in (*generated, judge.features(labels))]
+    return SamplerComparison(*(bootstrap(torch.mean, values) for values in (*kids, kids[0] - kids[1])))
 
 
-def _features_of_drawn(
+def _generated_features(
     generator: DiffusionGenerator,
-    asked: Expression,
+    expressions: Expression,
     sampler: Sampler,
     judge: EmotionJudge,
-    folder: Path,
+    out: Path,
     log: Callable[[str], None],
 ) -> Tensor:
-    """The judge's features (N, D) of a generator's pictures of expressions (N rows), the seed of each being its row."""
-    usual, parts = generator.preset, []
-    generator.preset = dataclasses.replace(usual, method=sampler.method, sample_steps=sampler.steps, label_guidance=1.0)
+    """The judge's features (N, D) of generated images of expressions (N rows); the seed of an image is its row."""
+    preset, parts = generator.preset, []
+    settings = {"method": sampler.method, "sample_steps": sampler.steps, "label_guidance": 1.0}
+    generator.preset = dataclasses.replace(preset, **settings)
     try:
-        for rows in torch.arange(len(asked)).split(BLOCK):
-            path = folder / f"{rows[0]:06d}.safetensors"
+        for rows in torch.arange(len(expressions)).split(BLOCK):
+            path = out / f"{sampler.method}-{sampler.steps}" / f"{rows[0]:06d}.safetensors"
             if not path.exists():
-                log(f"{sampler.method}, {sampler.steps} steps: pictures {rows[0]} to {rows[-1]}")
-                pictures = generator.sample(asked[rows], seed=rows.tolist())
+                log(f"{sampler.method}, {sampler.steps} steps: images {rows[0]} to {rows[-1]}")
+                images = generator.sample(expressions[rows], seed=rows.tolist())
                 with atomic_path(path) as draft:
-                    safetensors.torch.save_file({"features": judge.features(Faces(pictures)).cpu().contiguous()}, draft)
+                    safetensors.torch.save_file({"features": judge.features(Faces(images)).cpu().contiguous()}, draft)
             parts.append(safetensors.torch.load_file(path)["features"])
     finally:
-        generator.preset = usual
+        generator.preset = preset
     return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""The page of model cards, made of the cards beside the weights that ship."""
+"""The page of model cards, rendered from the cards beside the weights that ship."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _card(name: str) -> dict[str, object]:
         "requires": list(card.requires),
         "began": [f"weights {digest[:12]}… of {other}" for other, digest in card.started_from.items()],
         "bytes": f"{path.stat().st_size / 1e6:.1f}",
-        # By emotion and by unit, numbers are in the JSON.
+        # Numbers by emotion and by action unit are in the JSON card only.
         "metrics": [f"{metric} {value:.3g}" for metric, value in card.metrics.items() if "/" not in metric],
         "terms": card.terms,
         "sha256": card.sha256[:12],

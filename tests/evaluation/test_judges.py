@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facekit.datasets import open_dataset
-from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, may_judge
+from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.models.system import system_class
 from facekit.weights.store import WeightsCard, save_weights
@@ -19,7 +19,7 @@ def faces():
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """Freshly made weights of a system, in the folder where weights are found by name."""
+    """New weights of a system, in the folder where weights are found by name."""
     monkeypatch.setenv("FACEKIT_WEIGHTS", str(tmp_path))
 
     def ship(name):
@@ -36,10 +36,10 @@ def test_an_emotion_judge_by_name(shipped, faces):
     judge = EmotionJudge.load("emotion_resnet-fresh", temperature=2.0)
     assert isinstance(judge, Judge)
     assert judge.sha256 == card.sha256
-    said = judge.probabilities(faces)
-    assert said.shape == (6, 7)
-    torch.testing.assert_close(said.sum(1), torch.ones(6))
-    torch.testing.assert_close(said, (judge.logits(faces) / 2).softmax(1))
+    predicted = judge.probabilities(faces)
+    assert predicted.shape == (6, 7)
+    torch.testing.assert_close(predicted.sum(1), torch.ones(6))
+    torch.testing.assert_close(predicted, (judge.logits(faces) / 2).softmax(1))
     assert judge.features(faces).shape == (6, 48)
 
 
@@ -52,10 +52,10 @@ def test_an_identity_judge_by_name(shipped, faces):
 
 def test_an_action_unit_judge_by_name(shipped, faces):
     shipped("action_units")
-    said = ActionUnitJudge.load("action_units-fresh").action_units(faces)
-    assert said.shape == (6, len(ACTION_UNIT_COLUMNS))
-    assert said.min() >= 0
-    assert said.max() <= 1
+    predicted = ActionUnitJudge.load("action_units-fresh").action_units(faces)
+    assert predicted.shape == (6, len(ACTION_UNIT_COLUMNS))
+    assert predicted.min() >= 0
+    assert predicted.max() <= 1
 
 
 def test_the_wrong_weights_are_refused(shipped):
@@ -64,25 +64,25 @@ def test_the_wrong_weights_are_refused(shipped):
         EmotionJudge.load("identity-fresh")
 
 
-def test_who_may_judge(shipped):
+def test_judges_of_dependencies_are_not_independent(shipped):
     shipped("emotion_cnn"), shipped("emotion_resnet")
     e1, e2 = EmotionJudge.load("emotion_cnn-fresh"), EmotionJudge.load("emotion_resnet-fresh")
     free = dataclasses.replace(CARD, system="free")
     guided = dataclasses.replace(CARD, system="guided", requires={"classifier": e1.sha256}, sha256="guided")
     upon = dataclasses.replace(CARD, system="upon", requires={"encoder": "guided"}, sha256="upon")
-    assert may_judge(e1, free)
-    assert not may_judge(e1, guided)
-    assert may_judge(e2, guided)
-    assert not may_judge(e1, upon, others=[free, guided])
-    assert may_judge(e2, upon, others=[guided, upon])
+    assert is_independent(e1, free)
+    assert not is_independent(e1, guided)
+    assert is_independent(e2, guided)
+    assert not is_independent(e1, upon, others=[free, guided])
+    assert is_independent(e2, upon, others=[guided, upon])
     after = dataclasses.replace(CARD, system="after", started_from={"guided": "guided"}, sha256="after")
-    assert not may_judge(e1, after, others=[guided])
-    assert may_judge(e2, after, others=[guided])
+    assert not is_independent(e1, after, others=[guided])
+    assert is_independent(e2, after, others=[guided])
 
 
-def test_cards_that_require_each_other_come_to_an_end(shipped):
+def test_cyclic_requirements_terminate(shipped):
     shipped("emotion_cnn")
     judge = EmotionJudge.load("emotion_cnn-fresh")
     one = dataclasses.replace(CARD, requires={"b": "two"}, sha256="one")
     two = dataclasses.replace(CARD, requires={"a": "one"}, sha256="two")
-    assert may_judge(judge, one, others=[one, two])
+    assert is_independent(judge, one, others=[one, two])
