@@ -156,7 +156,7 @@ def landmarks(judge: LandmarkJudge, faces: Faces) -> Measure:
 def lean(judge: OnnxLandmarkJudge, faces: Faces) -> float:
     """How far to the right a network sets the points of any face by itself, in distances between the eyes: half the
     difference between what it finds in pictures and, mirrored back, in their mirror images."""
-    way, back = judge.one_way(faces.images), mirror_landmarks(judge.one_way(faces.images.flip(-1)))
+    way, back = judge.unaveraged(faces.images), mirror_landmarks(judge.unaveraged(faces.images.flip(-1)))
     return displacements(way, back)[..., 0].mean().item() / 2
 
 
