@@ -1,4 +1,4 @@
-"""Moving averages of weights, which do better than the weights of any one step."""
+"""Exponential moving averages of weights."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class MovingAverage(AveragedModel):
-    """An exponential moving average of all parameters and buffers of a system; `module` is the averaged copy.
+    """An exponential moving average of all parameters and buffers of a system; `module` is the averaged system.
 
-    decay  share of the old average that each update keeps, as `follow` says
+    decay  weight of the old average in each update; smaller in the first updates, see `update_average`
     """
 
     def __init__(self, system: nn.Module, decay: float) -> None:
-        super().__init__(system, multi_avg_fn=self._blend, use_buffers=True)
+        super().__init__(system, multi_avg_fn=self._update_tensors, use_buffers=True)
         self.decay = decay
         self.eval()
 
-    def _blend(self, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
-        _blend(averaged, current, int(self.n_averaged), self.decay)
+    def _update_tensors(self, averages: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+        _update_tensors(averages, current, int(self.n_averaged), self.decay)
 
 
-def follow(average: nn.Module, current: nn.Module, updates: int, decay: float) -> None:
-    """Update in place the state of a module that is the average, after so many updates, of what another's was.
+def update_average(average: nn.Module, current: nn.Module, updates: int, decay: float) -> None:
+    """Update in place a module that holds the moving average of another module's state.
 
-    decay  share of the old average that each update keeps. The first keep less, (1 + n) / (10 + n) after n, so that a
-           short run's average has forgotten the weights that it began with
+    updates  number of updates before this one
+    decay    weight of the old average; at most (1 + updates) / (10 + updates), so that the average of a short run does
+             not contain the initial weights
 
-    Counters (integer tensors) are copied, not averaged. What only `current` has is left alone.
+    Integer tensors (counters) are copied instead of averaged. Tensors that only `current` has are ignored.
     """
-    kept, now = average.state_dict(), current.state_dict()
-    _blend(list(kept.values()), [now[name] for name in kept], updates, decay)
+    state, now = average.state_dict(), current.state_dict()
+    _update_tensors(list(state.values()), [now[name] for name in state], updates, decay)
 
 
 @torch.no_grad()
-def _blend(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int, decay: float) -> None:
-    moving = [pair for pair in zip(averaged, current, strict=True) if pair[0].is_floating_point()]
-    counters = [pair for pair in zip(averaged, current, strict=True) if not pair[0].is_floating_point()]
-    if moving:
-        torch._foreach_lerp_(*map(list, zip(*moving, strict=True)), 1 - min(decay, (1 + updates) / (10 + updates)))
-    if counters:
-        torch._foreach_copy_(*map(list, zip(*counters, strict=True)))
+def _update_tensors(averages: Sequence[Tensor], current: Sequence[Tensor], updates: int, decay: float) -> None:
+    averaged = [pair for pair in zip(averages, current, strict=True) if pair[0].is_floating_point()]
+    copied = [pair for pair in zip(averages, current, strict=True) if not pair[0].is_floating_point()]
+    if averaged:
+        torch._foreach_lerp_(*map(list, zip(*averaged, strict=True)), 1 - min(decay, (1 + updates) / (10 + updates)))
+    if copied:
+        torch._foreach_copy_(*map(list, zip(*copied, strict=True)))

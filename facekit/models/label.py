@@ -1,4 +1,7 @@
-"""Emotions as a label that a network learns: which faces have one, and what an expression is in its columns."""
+"""Emotion labels for networks: the label of an `Expression`, the labels of `Faces`, and random labels for training.
+
+A label is a row of weights over emotions that sum to 1. An intensity below 1 gives the remaining weight to neutral.
+"""
 
 from __future__ import annotations
 
@@ -11,50 +14,54 @@ from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
 
-NOTHING = 1e-3
-"""Weights of emotions up to this size count as none."""
+NEGLIGIBLE = 1e-3
+"""Weights up to this size count as 0."""
 
 
 def label_weights(expression: Expression, emotions: Sequence[str], who: str) -> Tensor:
-    """An expression as weights over some of the emotions, an intensity being a share of neutral.
+    """The label of an expression: weights over some of the emotions, with 1 - intensity as the weight of neutral.
 
-    Returns (N, K), or (N, T, K) with a time axis, each row summing to 1. Raises `UnsupportedExpression`, in the name
-    of `who`, where there is no emotion, or one that is not among `emotions`.
+    who  the name of the model in error messages
+
+    Returns (N, K), or (N, T, K) with a time axis; each row sums to 1. Raises `UnsupportedExpression` for an expression
+    without an emotion, or with one that is not among `emotions`.
     """
     if expression.emotion is None:
         raise UnsupportedExpression(f"{who} needs an emotion, such as Expression.of('happy', 0.7)")
     weights = expression.intensity_to_weights().emotion
-    others = [name for i, name in enumerate(EMOTIONS) if name not in emotions and (weights[..., i] > NOTHING).any()]
+    others = [name for i, name in enumerate(EMOTIONS) if name not in emotions and (weights[..., i] > NEGLIGIBLE).any()]
     if others:
-        raise UnsupportedExpression(f"{who} has learned {', '.join(emotions)}, and is asked for {', '.join(others)}")
+        raise UnsupportedExpression(f"{who} was trained on {', '.join(emotions)}, not on {', '.join(others)}")
     return weights[..., _columns(emotions)]
 
 
-def label_expression(weights: Tensor, emotions: Sequence[str]) -> Expression:
-    """The expression that weights (N, K) over some of the emotions say: the way back from `label_weights`."""
+def label_to_expression(weights: Tensor, emotions: Sequence[str]) -> Expression:
+    """The expression of labels (N, K) over some of the emotions: the inverse of `label_weights`."""
     every = weights.new_zeros(len(weights), len(EMOTIONS))
     every[:, _columns(emotions)] = weights
     return Expression(emotion=every).weights_to_intensity()
 
 
-def unit_levels(expression: Expression) -> Tensor:
-    """An expression as action units (N, A), or (N, T, A): those that it says, else its emotions' prototypes."""
+def action_unit_labels(expression: Expression) -> Tensor:
+    """The action units of an expression, (N, A) or (N, T, A): its own, else the prototypes of its emotions."""
     if expression.action_units is None:
         expression = expression.only("emotion", "intensity").to_action_units()
     return expression.action_units
 
 
-def labelled(faces: Faces, emotions: Sequence[str]) -> Tensor:
-    """Which faces have a label that is one of the emotions: (N,) bool. Without any labels, none."""
+def has_label(faces: Faces, emotions: Sequence[str]) -> Tensor:
+    """Which faces are labelled with one of the emotions: (N,) bool."""
     if faces.emotion is None:
         return torch.zeros(len(faces), dtype=torch.bool, device=faces.images.device)
     return torch.isin(faces.emotion, torch.tensor(_columns(emotions), device=faces.emotion.device))
 
 
 def face_labels(faces: Faces, emotions: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Labels (N, K) of faces, or (N, T, K) of sequences, as `label_weights` gives them, and which faces have one (N,);
-    the others' rows are 0."""
-    known = labelled(faces, emotions)
+    """The labels of faces, (N, K), or of sequences, (N, T, K), as `label_weights` gives them, and `has_label`, (N,).
+
+    Rows of faces without a label are 0.
+    """
+    known = has_label(faces, emotions)
     if not known.any():
         return torch.zeros(len(faces), len(emotions), device=faces.images.device), known
     weights = label_weights(faces[known].expression, emotions, "a label")
@@ -63,17 +70,20 @@ def face_labels(faces: Faces, emotions: Sequence[str]) -> tuple[Tensor, Tensor]:
     return labels, known
 
 
-def leveled(kinds: Tensor, levels: Tensor, emotions: Sequence[str]) -> Tensor:
-    """Labels (N, K) of emotions (N,), as indices into `emotions`, at intensities (N,): the rest of each is neutral."""
-    labels = levels[:, None] * torch.nn.functional.one_hot(kinds, len(emotions))
-    labels[:, list(emotions).index("neutral")] += 1 - levels
+def soft_labels(indices: Tensor, intensities: Tensor, emotions: Sequence[str]) -> Tensor:
+    """Labels (N, K) of emotions, as indices (N,) into `emotions`, at intensities (N,); the rest is neutral."""
+    labels = intensities[:, None] * torch.nn.functional.one_hot(indices, len(emotions))
+    labels[:, list(emotions).index("neutral")] += 1 - intensities
     return labels
 
 
-def drawn_levels(n: int, full: float = 0.0, device: torch.device | str = "cpu") -> Tensor:
-    """Intensities (N,) to train with, from the global generator: from 0.2 to 1, but 1 for a share of them, `full`."""
-    levels = 0.2 + 0.8 * torch.rand(n, device=device)
-    return torch.where(torch.rand(n, device=device) < full, 1.0, levels)
+def random_intensities(n: int, full: float = 0.0, device: torch.device | str = "cpu") -> Tensor:
+    """Random intensities (N,) for training, from the global generator.
+
+    They are 1 with probability `full`, and otherwise uniform in [0.2, 1].
+    """
+    intensities = 0.2 + 0.8 * torch.rand(n, device=device)
+    return torch.where(torch.rand(n, device=device) < full, 1.0, intensities)
 
 
 def _columns(emotions: Sequence[str]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Systems with their weights, by name: `load_system("emotion_resnet-fer2013")`."""
+"""Systems with trained weights, by name: `load_system("emotion_resnet-fer2013")`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from facekit.weights.store import WeightsCard, WeightsError, available_weights, 
 
 
 def load_system(source: str | os.PathLike) -> System:
-    """The system that weights belong to, built by their card and with the weights in it, in eval mode on the CPU.
+    """A system with its trained weights, in evaluation mode on the CPU. Its card is `system.card`.
 
-    source  a name or path, as `facekit.weights.find_weights` takes it
+    source  name or path of the weights, as `facekit.weights.find_weights` takes it
 
-    The card stays with the system as `system.card`. Raises `WeightsError` where the weights are missing, damaged,
-    of a system that does not exist, or do not fit the system as it is built now.
+    Raises `WeightsError` for weights that are missing or damaged, that belong to an unknown system, or that do not fit
+    the present version of their system.
     """
     tensors, card = load_weights(source)
     try:
@@ -30,15 +30,15 @@ def load_system(source: str | os.PathLike) -> System:
         raise
     except (ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(
-            f"the weights {source} were made by facekit {card.facekit} and do not fit {card.system!r} here: {error}"
+            f"the weights {source} were written by facekit {card.facekit} and do not fit {card.system!r} here: {error}"
         ) from error
     system.card = card
     return system.eval()
 
 
 def available_generators() -> dict[str, WeightsCard]:
-    """The cards of all weights that edit faces, by the names that `load_system` takes; what cannot be read is left
-    out."""
+    """The cards of all weights of generators, by the names that `load_system` takes. Weights whose card cannot be read
+    are left out."""
     found = {}
     for name, path in available_weights().items():
         try:
@@ -50,61 +50,66 @@ def available_generators() -> dict[str, WeightsCard]:
     return found
 
 
-def start_from(system: System, source: str | os.PathLike) -> int:
-    """Put other weights into a system that is not trained yet, wherever a tensor has the same name and shape.
+def initialise_from(system: System, source: str | os.PathLike) -> int:
+    """Initialise an untrained system from trained weights: every tensor of the same name and shape is copied.
 
-    Of a system of another kind that is what both have: the denoiser of `label_diffusion` in a `vae_diffusion`, but for
-    the embedding of codes (P1 §7). A network of grey pictures takes those of a colour one (`greyed`). Remembered in
-    `system.started_from`.
+    Between related systems these are the tensors that both have: a `vae_diffusion` takes the denoiser of a
+    `label_diffusion`, without the embedding of the code (P1 §7). A system for grey images may take the weights of one
+    for colour images (`weights_for_grey_images`). The source is noted in `system.started_from`.
 
-    Returns how many tensors were put in place. Raises `WeightsError` where none fits, or there are none.
+    Returns the number of tensors that were copied. Raises `WeightsError` where none fits, and for weights that are
+    missing or damaged.
     """
     tensors, card = load_weights(source)
     if system.channels < card.channels:
-        tensors = greyed(tensors, card.preset.get("factor", 1))
+        tensors = weights_for_grey_images(tensors, card.preset.get("factor", 1))
     own = system.state_dict()
     fitting = {name: value for name, value in tensors.items() if name in own and own[name].shape == value.shape}
     if not fitting:
-        raise WeightsError(f"none of the {len(tensors)} tensors of {source} fits {system.name}: nothing to start from")
+        raise WeightsError(
+            f"none of the {len(tensors)} tensors of {source} fits {system.name}, so that it cannot be initialised from "
+            "them"
+        )
     system.load_state_dict(fitting, strict=False)
     system.started_from = {card.name: card.sha256}
     return len(fitting)
 
 
-_TAKE_PICTURES = ("unet.stem.weight", "generator.down.0.conv.weight")
-_GIVE_PICTURES = ("unet.head.weight", "unet.head.bias", "generator.last.weight")
+_FIRST_LAYERS = ("unet.stem.weight", "generator.down.0.conv.weight")
+_LAST_LAYERS = ("unet.head.weight", "unet.head.bias", "generator.last.weight")
 
 
-def greyed(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
-    """The weights of a `UNet` or a `Translator` of colour pictures, by name, as they act on grey ones, whose three
-    channels are alike; what the last layer says is the mean of the three it would have. Other tensors are returned as
-    they are.
+def weights_for_grey_images(tensors: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
+    """Convert the weights of a `UNet` or a `Translator`, by name, from colour images to grey ones.
 
-    factor  of its `PixelUnshuffle`, which puts the places of a channel side by side
+    The first layer then acts on one channel as it did on three equal ones, and the last layer returns the mean of the
+    three channels. All other tensors are returned unchanged.
+
+    factor  downsampling factor of its `PixelUnshuffle`, which lays factor² positions of each channel side by side
     """
-    cells, grey = factor**2, {}
+    cells, converted = factor**2, {}
     for name, value in tensors.items():
-        if name.endswith(_TAKE_PICTURES):
+        if name.endswith(_FIRST_LAYERS):
             value = value.unflatten(1, (-1, 3, cells)).sum(2).flatten(1, 2)
-        elif name.endswith(_GIVE_PICTURES):
+        elif name.endswith(_LAST_LAYERS):
             value = value.unflatten(0, (-1, 3, cells)).mean(1).flatten(0, 1)
-        grey[name] = value
-    return grey
+        converted[name] = value
+    return converted
 
 
 def _check_required(system: System, card: WeightsCard) -> None:
-    """Raise `WeightsError` where weights that a system stands on, also in use, are not those it was trained with."""
+    """Raise `WeightsError` where a network that the system uses after training has other weights than in training."""
     in_use = {name for field, name in system.requires.items() if field not in system.guided_by}
     for name, digest in card.requires.items():
         if name in in_use and (found := read_card(find_weights(name)).sha256) != digest:
             raise WeightsError(
                 f"these weights of {card.system} were trained with {name} of SHA-256 {digest[:12]}…, and the one here "
-                f"is {found[:12]}…: put the old one back, or train {card.system} again"
+                f"is {found[:12]}…: restore the former, or train {card.system} again"
             )
 
 
 def preset_from(cls: type[System], values: dict[str, object]) -> Preset:
-    """A system's preset from the values of its fields as JSON gives them, where a tuple has become a list."""
+    """A system's preset from a JSON object with the values of its fields; JSON's lists become tuples."""
     kind = type(next(iter(cls.presets.values())))
     unknown = set(values) - {field.name for field in dataclasses.fields(kind)}
     if unknown:

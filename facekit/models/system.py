@@ -1,4 +1,4 @@
-"""The contract between a system of the papers and everything that trains, edits with, or shows it."""
+"""The contract of a system: what training, editing, evaluation and figures rely on, and all that they rely on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from facekit.faces.faces import Faces
 from facekit.weights.store import WeightsCard
 
 
+class CannotTrain(ValueError):
+    """A system cannot be trained on these faces, or with this preset. The message says what it needs."""
+
+
 @dataclass(frozen=True)
 class Clock:
-    """Where a training run stands when it takes a step: for schedules such as P2's switch at epoch 40."""
+    """The position of a step in its training run, for schedules such as P2's switch of losses at epoch 40."""
 
     step: int  # steps done before this one
     total: int  # steps of the whole run
@@ -29,48 +33,60 @@ class Clock:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, in [0, 1)."""
+        """Fraction of the run that is done, in [0, 1)."""
         return self.step / max(self.total, 1)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How a system is built and trained under one profile. A system adds its own fields to these."""
+    """Hyperparameters of a system's architecture and training under one profile. Systems add their own fields."""
 
-    size: int = 48  # height and width of the pictures in pixels
-    batch: int = 64  # pictures a step
-    steps: int = 1000  # steps of the whole run, each of which may step several optimisers
+    size: int = 48  # height and width of the images in pixels
+    batch: int = 64  # images per step
+    steps: int = 1000  # training steps of the whole run; one step may update several optimisers
     learning_rate: float = 1e-3
-    warmup: int = 0  # steps over which the learning rate rises from 0
-    schedule: str = "constant"  # or "cosine": the rate falls to 0 at the last step; "linear": in the second half
-    clip_norm: float | None = None  # gradients of an optimiser are scaled down to this norm
-    ema: float | None = None  # decay of the moving average of the weights; None keeps none
+    warmup: int = 0  # steps over which the learning rate rises linearly from 0
+    schedule: str = "constant"  # or "cosine": decays to 0 at the last step; "linear": decays in the second half
+    clip_norm: float | None = None  # maximum norm of the gradients of an optimiser; None: no clipping
+    ema: float | None = None  # decay of the exponential moving average of the weights; None: no average
     augment: str = "none"  # name of an augmentation in facekit.faces.augment
-    balanced: bool = False  # draw every emotion as often as any other, instead of every face once an epoch
+    balanced: bool = False  # sample all emotions equally often, instead of every face once per epoch
     checkpoint_every: int = 500  # steps between checkpoints
-    checkpoints_kept: int = 2  # older ones are removed; 0 keeps all
+    checkpoints_kept: int = 2  # number of checkpoints that are kept; 0 keeps all
 
 
 Step = tuple[str, Tensor, Mapping[str, Tensor | float]]
-"""What `training_step` yields: name of the optimiser to step, the loss, and scalars worth a line in the log."""
+"""What `training_step` yields: the name of the optimiser to step, its loss, and scalars for the log."""
 
 
 class System(nn.Module):
-    """A system: its networks are its child modules, its presets are named by profile.
+    """A trainable system. Its child modules are its networks; its presets are named after the profiles.
 
-    Every system is built as `Class(preset, channels=C)` and trains through `optimisers` and `training_step`.
+    Every system is built as `Class(preset, channels=C)` and trained through `optimisers` and `training_step`.
+
+    name           key in `SYSTEMS`
+    presets        by name of the profile
+    understands    the parts of an `Expression` that it uses
+    depends_on     systems whose weights it needs, by the field of the preset that names the weights
+    same_images    the fields of `depends_on` whose systems receive this system's images unchanged, and therefore must
+                   be trained for the same size and number of channels
+    guided_by      the fields of `requires` whose weights are used in training only: teachers, classifiers
+    training_only  child modules that are used in training only, and are not saved with the weights
+    default_data   the dataset that it is trained on unless another is named
+    card           of the weights that it was loaded with
+    started_from   the weights that its training was initialised with: name -> SHA-256
     """
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     understands: ClassVar[frozenset[str]] = frozenset()
-    depends_on: ClassVar[Mapping[str, str]] = {}  # other systems, by the field of the preset that names their weights
-    guided_by: ClassVar[frozenset[str]] = frozenset()  # fields of `requires` whose weights training alone asks
-    training_only: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # networks that training needs and use does not: they do not ship
-    card: WeightsCard | None = None  # of the weights that it was loaded with
-    started_from: Mapping[str, str] = MappingProxyType({})  # weights that its training began with: name -> SHA-256
+    depends_on: ClassVar[Mapping[str, str]] = {}
+    same_images: ClassVar[frozenset[str]] = frozenset()
+    guided_by: ClassVar[frozenset[str]] = frozenset()
+    training_only: ClassVar[frozenset[str]] = frozenset()
+    default_data: ClassVar[str] = "synthetic"
+    card: WeightsCard | None = None
+    started_from: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, preset: Preset, channels: int = 3) -> None:
         super().__init__()
@@ -78,49 +94,57 @@ class System(nn.Module):
         self.channels = channels
 
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """What a training run reports of the finished system on held-out faces, by name; nothing by default.
+        """Metrics of the trained system on held-out faces, by name; none by default.
 
         dataset  a `FaceDataset`
-        device   on which to compute; the system stays there
+        device   the device of the computation; the system is moved there
         """
         return {}
 
+    @classmethod
+    def required_by(cls, preset: Preset) -> dict[str, str]:
+        """Names or paths of the weights that a system with this preset needs, by the field that names them. A field
+        of None needs no weights."""
+        return {field: name for field in cls.depends_on if (name := getattr(preset, field)) is not None}
+
     @property
     def requires(self) -> dict[str, str]:
-        """Names or paths of the weights that it stands on, by the field of the preset that says so; a field of None
-        names nothing."""
-        return {field: name for field in self.depends_on if (name := getattr(self.preset, field)) is not None}
+        """`required_by` of its own preset."""
+        return self.required_by(self.preset)
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters lie."""
+        """The device of its parameters."""
         return next(self.parameters()).device
 
-    def check_pictures(self, images: Tensor) -> None:
-        """Raise `ValueError` for pictures (N, C, H, W) of another size or colour than the system was built for."""
+    def check_images(self, images: Tensor) -> None:
+        """Raise `ValueError` for images (N, C, H, W) whose size or number of channels is not the system's."""
         size = self.preset.size
         if tuple(images.shape[1:]) != (self.channels, size, size):
             colour = {1: "gray", 3: "rgb"}[self.channels]
             raise ValueError(
-                f"{self.name} takes pictures of {size} x {size} pixels in {self.channels} channels, and got "
-                f"{tuple(images.shape)}: call faces.resized({size}).{colour}()"
+                f"{self.name} takes images of {size} x {size} pixels with {self.channels} channels, and got a tensor "
+                f"of shape {tuple(images.shape)}: call faces.resized({size}).{colour}()"
             )
 
     def weights(self) -> dict[str, Tensor]:
-        """What ships: the state without that of the training_only."""
-        return {name: value for name, value in self.state_dict().items() if not self._of_helper(name)}
+        """The tensors that are saved: the state without that of `training_only` modules."""
+        return {name: value for name, value in self.state_dict().items() if not self._of_training_only(name)}
 
     def take_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put `weights` in place; training_only stay as they are. Raises `RuntimeError` for tensors that do not fit."""
-        self.load_state_dict({k: v for k, v in self.state_dict().items() if self._of_helper(k)} | dict(tensors))
+        """Load what `weights` returned; `training_only` modules keep their state. Raises `RuntimeError` for tensors
+        that do not fit."""
+        kept = {name: value for name, value in self.state_dict().items() if self._of_training_only(name)}
+        self.load_state_dict(kept | dict(tensors))
 
-    def _of_helper(self, name: str) -> bool:
+    def _of_training_only(self, name: str) -> bool:
         return name.partition(".")[0] in self.training_only
 
     @property
     def guidance_networks(self) -> Sequence[System]:
-        """Whole systems that only training asks, and that are no part of this one: a teacher. Their networks compute
-        where and as this one's do."""
+        """Frozen systems that are used in training only and are not child modules: a teacher, a classifier.
+
+        The training loop moves them to the system's device and runs them in the same precision."""
         return ()
 
     def networks(self) -> dict[str, nn.Module]:
@@ -128,67 +152,71 @@ class System(nn.Module):
         return dict(self.named_children())
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """The optimisers by name; each holds the parameters of the networks that it moves, and no others'.
+        """The optimisers by name, each with the parameters of the networks that it updates, and no others.
 
-        The loop multiplies their learning rates by the preset's warm-up and schedule.
+        The training loop multiplies their learning rates by the preset's warm-up and schedule.
         """
         raise NotImplementedError
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        """Yield `(optimiser, loss, scalars)` once for every optimiser step, in the system's own order.
+        """Yield `(optimiser, loss, scalars)` once for every optimiser step, in the order that the method prescribes.
 
-        The loop does backward for that optimiser's parameters alone, clips, steps, and comes back for the next;
-        what is computed after a `yield` sees the weights that this step left. Random numbers may be drawn from the
-        global generators: the loop seeds them at the start of each step. Child networks that are called (not their
-        methods) compute in the profile's precision and return float32.
+        After each `yield` the training loop computes the gradients of the loss for the parameters of that optimiser
+        alone, clips them and takes the step, so that the code after a `yield` uses the updated weights. Random
+        numbers may be drawn from the global generators: the loop seeds them at the start of each step. Child networks
+        that are called (as opposed to their other methods) compute in the profile's precision and return float32.
+
+        Raises `CannotTrain` for faces that lack what the training needs, such as labels.
         """
         raise NotImplementedError
 
 
 class Generator(System):
-    """A system that gives a face another expression. A subclass implements `_edit`, without time axis or checks."""
+    """A system that changes the expression of a face. A subclass implements `_edit`, for stills and without checks."""
 
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
     ) -> Tensor:
-        """The same people with another expression.
+        """Change the expression of faces and preserve their identity.
 
         faces       N faces
-        expression  one row, or one a face; with a time axis, sequences come back
-        source      what the faces show now, where the system needs to know
-        seed        one integer, or one a face; a face's result does not depend on the batch that it is in
+        expression  the target expression: one row, or one per face; with a time axis, sequences are returned
+        source      the present expression of the faces, for systems that need it
+        seed        one integer, or one per face; the result for a face does not depend on the rest of its batch
 
         Returns (N, C, H, W) in [-1, 1]; (N, T, C, H, W) for an expression with a time axis. Raises
-        `UnsupportedExpression` for a part that the system does not understand, `ValueError` for faces of another
-        size or colour than it was built for.
+        `UnsupportedExpression` for a part of the expression that the system does not use, and `ValueError` for faces
+        whose size or number of channels is not the system's.
         """
         expression.require(self.understands, self.name)
         self._check(faces)
-        asked, frames = expression.for_faces(len(faces)), expression.frames
+        target, frames = expression.for_faces(len(faces)), expression.frames
         source = source and source.for_faces(len(faces))
         if frames is not None:
             every = torch.arange(len(faces)).repeat_interleave(frames)
-            faces, asked = faces[every], asked.flatten_time()
+            faces, target = faces[every], target.flatten_time()
             source = source and source[every]
             seed = seed if isinstance(seed, int) else torch.as_tensor(seed)[every]
         with torch.no_grad(), evaluating(self):
-            given = (part and part.to(self.device) for part in (faces, asked, source))
+            given = (part and part.to(self.device) for part in (faces, target, source))
             edited = self._edit(*given, seed)
         edited = edited.float().clamp(-1, 1).to(faces.images.device)
         return edited if frames is None else edited.unflatten(0, (-1, frames))
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
-        """`edit` of N stills by N rows, on the system's device."""
+        """`edit` for N stills and N rows of expressions, on the system's device."""
         raise NotImplementedError
 
     def _check(self, faces: Faces) -> None:
         if faces.frames is not None:
-            raise ValueError(f"{self.name} edits stills; take a frame, or every one with faces.flatten_time()")
-        self.check_pictures(faces.images)
+            raise ValueError(
+                f"{self.name} edits stills: select a frame, or flatten the time axis by faces.flatten_time()"
+            )
+        self.check_images(faces.images)
 
 
 def check_choices(preset: Preset, **known: Sequence[str]) -> None:
-    """Raise `ValueError` for a field of a preset, by name, that has none of the values known for it."""
+    """Raise `ValueError` where a field of a preset, given by name, has a value that is not among those listed."""
     for name, values in known.items():
         if (value := getattr(preset, name)) not in values:
             raise ValueError(f"the preset's {name} is {value!r}; known are {', '.join(values)}")
@@ -196,7 +224,7 @@ def check_choices(preset: Preset, **known: Sequence[str]) -> None:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while: running statistics in place of the batch's, no dropout."""
+    """A context in which a module is in evaluation mode; it then returns to the mode that it was in."""
     training = module.training
     module.eval()
     try:
@@ -211,7 +239,7 @@ SYSTEMS: dict[str, str] = {
     "emotion_resnet": "facekit.models.judges.emotion_resnet:EmotionResNet",  # E2
     "identity": "facekit.models.judges.identity:IdentityNet",  # E6
     "action_units": "facekit.models.judges.action_units:ActionUnitNet",  # E7
-    "vae": "facekit.models.autoencoders.vae:VAE",  # P1's, whose latent is the face code of G13
+    "vae": "facekit.models.autoencoders.vae:VAE",  # P1's; its latent is the face code of G13
     "conditional_vae": "facekit.models.autoencoders.conditional_vae:ConditionalVAE",  # G1
     "label_diffusion": "facekit.models.diffusion.label_diffusion:LabelDiffusion",  # G11
     "cnn_diffusion": "facekit.models.diffusion.semantic_diffusion:CNNDiffusion",  # G12
@@ -222,7 +250,7 @@ SYSTEMS: dict[str, str] = {
     "stargan": "facekit.models.gans.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.gans.cyclegan:CycleGAN",  # G8
     "mma_gan": "facekit.models.gans.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10
-    "paired_oracle": "facekit.models.editors.paired_oracle:PairedOracle",  # the ceiling, which is shown the answers
+    "paired_oracle": "facekit.models.editors.paired_oracle:PairedOracle",  # supervised by ground truth: an upper bound
 }
 
 

@@ -20,6 +20,7 @@ from facekit.workspace.files import read_json, write_json
 # What may change from one part of a run to the next, since the weights do not depend on it.
 _FREE = {
     "profile.promise",
+    "profile.duration",
     "profile.workers",
     "profile.log_every",
     "preset.checkpoint_every",

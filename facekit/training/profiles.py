@@ -1,4 +1,7 @@
-"""Profiles: for whom a run is, and what that fixes beyond the numbers of a model's preset of the same name."""
+"""Profiles: the purpose and the budget of a run, and the settings that hold for all systems.
+
+A system's preset of the same name holds the settings that differ from system to system.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Profile:
-    """What a profile fixes for every system."""
+    """The settings of a profile that hold for all systems."""
 
     name: str
-    promise: str  # what one gets, and in which time
-    people: int  # people in the training split of SyntheticFaces
+    promise: str  # purpose, and what a run yields in which time
+    duration: str  # of one training run, as a sentence
+    people: int  # identities in the training split of SyntheticFaces
     faces_per_person: int = 8
-    precision: str = "auto"  # of the networks' forward pass: auto: bfloat16 where it is faster
-    channels_last: bool = True  # memory layout of pictures and convolutions: faster, and the same mathematics
-    workers: int = 0  # processes that fetch pictures; 0 fetches in the training process
+    precision: str = "auto"  # of the networks' forward pass; "auto": bfloat16 where the device computes in it natively
+    channels_last: bool = True  # memory layout of images and convolutions: faster, with equal results
+    workers: int = 0  # processes that load images; 0: the training process loads them
     log_every: int = 1  # steps between lines in log.jsonl and points in TensorBoard
 
     def __post_init__(self) -> None:
@@ -30,18 +34,21 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile(
             name="smoke",
-            promise="for CI and the first look: a few seconds a system, enough to see the loss fall",
+            promise="for CI and a first look: a few seconds per system, enough to see the loss fall",
+            duration="It takes a few seconds",
             people=64,
         ),
         Profile(
             name="laptop",
-            promise="one system from nothing to visibly working edits in 10 minutes on 2 cores, at 48 × 48",
+            promise="one system from scratch to visibly working edits in 10 minutes on 2 cores, at 48 × 48",
+            duration="It takes up to 10 minutes on 2 cores",
             people=2_000,
             log_every=5,
         ),
         Profile(
             name="gpu",
-            promise="the good weights at 64 × 64: tens of minutes a system on one GPU, in slices of 8 minutes",
+            promise="the best weights, at 64 × 64: tens of minutes per system on one GPU, in slices of 8 minutes",
+            duration="It takes tens of minutes on one GPU",
             people=8_000,
             faces_per_person=10,
             workers=4,
@@ -49,7 +56,8 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             name="paper",
-            promise="the paper's own sizes, batch, optimiser, schedule and precision; hours to days on a GPU",
+            promise="the paper's own sizes, batch size, optimiser, schedule and precision: hours to days on one GPU",
+            duration="It takes hours to days on one GPU",
             people=8_000,
             faces_per_person=10,
             precision="float32",

@@ -6,161 +6,278 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 
 from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
-from facekit.models.load import start_from
-from facekit.models.system import System, system_class
+from facekit.models.load import initialise_from
+from facekit.models.system import Preset, System, system_class
 from facekit.training.loop import check_preset, fit
 from facekit.training.order import derived_seed
 from facekit.training.overrides import checked, overridden
 from facekit.training.profiles import Profile, profile_named
 from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
 from facekit.workspace.files import write_json
+from facekit.workspace.folders import runs_home
 
 logger = logging.getLogger("facekit.training")
 
 
 class BadRun(ValueError):
-    """A run was asked for whose names or values do not exist. The message says which."""
+    """The arguments of a run name something that does not exist or does not fit. The message says what and where."""
 
 
 def train(
     system: str,
     *,
     profile: str = "laptop",
-    data: str = "synthetic",
-    out: str | os.PathLike,
+    data: str | None = None,
+    out: str | os.PathLike | None = None,
     seed: int = 0,
     overrides: Mapping[str, object] | None = None,
     progress: bool = True,
     minutes: float | None = None,
     from_scratch: bool = False,
     start: str | os.PathLike | None = None,
+    log: Callable[[str], None] = logger.info,
 ) -> Path | None:
-    """Train a system to its end, measure it on the valid split, and write its weights with their card.
+    """Train a system, evaluate it on the valid split, and write its weights with their card.
 
-    system     key in `SYSTEMS`
-    profile    name of the profile, and of the system's preset
-    data       key in `DATASETS`; its train split is learned from
-    out        folder of the run. Called again, the run goes on from its newest checkpoint; a finished one is left
-    seed       of everything drawn at random, the first weights included
-    overrides  fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`;
-               from nothing, fields of what is trained first as well, as in `teacher.steps`
-    progress   show a bar
-    minutes    stop, with a checkpoint, when this time is over
-    from_scratch
-               train what it stands on first, systems like those whose weights the preset names, on the same data, at
-               the same size and by the same profile, each in a folder of its own in `out`; else those weights are taken
-    start      name or path of weights to begin with, as far as they fit (`facekit.models.load.start_from`): those of
-               the same system, or of a like one, that were trained on other data (P1 §7)
+    A system may depend on other weights, which its preset names. Where those take images of another size or number of
+    channels than this run, a system of the same kind is trained first, on the same data and under the same profile, in
+    a folder of its own in `out`.
 
-    Returns the path of `weights.safetensors`, or None where the time was over first. `metrics.json` lies beside it.
-    Raises `BadRun` for names and values that do not exist, before anything starts, and what `fit` raises.
+    system        key in `SYSTEMS`
+    profile       name of the profile, and of the system's preset
+    data          key in `DATASETS`, trained on its train split; None: the system's `default_data`
+    out           folder of the run; None: `SYSTEM-DATA-PROFILE` in `runs_home()`. A second call resumes the run from
+                  its newest checkpoint; a finished run is left unchanged
+    seed          of all random numbers, the initial weights included
+    overrides     fields of the preset by name, of the profile as `profile.NAME`, options of the dataset as `data.NAME`,
+                  and fields of a dependency that is trained first, as in `teacher.steps`
+    progress      show a progress bar
+    minutes       stop, with a checkpoint, after this time
+    from_scratch  train all dependencies first, also where weights that fit are available
+    start         name or path of weights that initialise the system, as far as they fit
+                  (`facekit.models.load.initialise_from`): weights of the same or a related system that was trained on
+                  other data (P1 §7)
+    log           is called with one line of text for each event
+
+    Returns the path of `weights.safetensors`, with `metrics.json` beside it, or None where the time was over first.
+    Raises `BadRun` for arguments that do not exist or do not fit, before any training, and what `fit` raises.
     """
-    out = Path(out)
+    began = time.monotonic()
+    log = log if os.environ.get("RANK", "0") == "0" else _silent  # the first of several processes speaks for all
+    plan = _checked_plan(system, profile, data, overrides or {})
+    out = runs_home() / f"{system}-{plan.data}-{profile}" if out is None else Path(out)
+    _trained_first(plan, None, from_scratch)  # raises before the dataset is rendered or read
+    dataset = open_dataset(plan.data, "train", **plan.options["train"])
+    preset = plan.preset
+    for field, reason in _trained_first(plan, dataset.channels, from_scratch).items():
+        kind, folder = _system_of_dependency(plan, field), out / field
+        if not _is_finished(folder / "weights.safetensors"):
+            log(f"{system}: its {field}, a {kind}, is trained first{reason}. {plan.profile.duration} ({folder})")
+        own = _overrides_of_dependency(plan, field)
+        shared = {"profile": profile, "data": plan.data, "seed": seed, "progress": progress, "log": log}
+        left = _remaining(minutes, began)
+        path = train(kind, **shared, out=folder, overrides=own, minutes=left, from_scratch=from_scratch)
+        if path is None:
+            return None
+        preset = dataclasses.replace(preset, **{field: str(path)})
+    model = _untrained(plan.kind, preset, dataset.channels, seed, start, log)
+    fitting = {"seed": seed, "minutes": _remaining(minutes, began), "progress": progress, "log": log}
+    return _train_to_weights(model, dataset, out, plan, **fitting)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of a run, checked.
+
+    options    of the dataset, by split
+    overrides  by part: see `_by_part`
+    """
+
+    system: str
+    kind: type[System]
+    preset: Preset
+    profile: Profile
+    data: str
+    options: Mapping[str, Mapping[str, object]]
+    overrides: Mapping[str, Mapping[str, object]]
+
+
+def _checked_plan(system: str, profile: str, data: str | None, overrides: Mapping[str, object]) -> _Plan:
     try:
-        kind, plan = system_class(system), profile_named(profile)
+        kind, base = system_class(system), profile_named(profile)
         if profile not in kind.presets:
             raise BadRun(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
-        wanted = _by_part(overrides or {}, kind.depends_on if from_scratch else ())
-        preset = overridden(kind.presets[profile], wanted[""])
+        parts = _by_part(overrides, kind.depends_on)
+        preset = overridden(kind.presets[profile], parts[""])
         check_preset(preset)
-        for part in kind.depends_on:
-            if wanted.get(part) and getattr(preset, part) is None:
-                raise BadRun(f"{part}.{next(iter(wanted[part]))} sets nothing: this {system} has no {part}")
-        plan = overridden(plan, wanted["profile"])
-        chosen = checked(dataset_class(data), wanted["data"])
+        adapted = overridden(base, parts["profile"])
+        data = kind.default_data if data is None else data
+        chosen = checked(dataset_class(data), parts["data"])
     except ValueError as error:
         raise BadRun(str(error)) from None
-    options = {split: dataset_options(data, split, plan, preset.size) | chosen for split in ("train", "valid")}
-    if from_scratch:
-        began = time.monotonic()
-        shared = {f"{of}.{name}": value for of in ("profile", "data") for name, value in wanted[of].items()}
-        for part, usual in kind.depends_on.items():
-            named = getattr(preset, part)
-            if named is None:
-                continue
-            other, own = _system_of(named) or usual, shared | {"size": preset.size} | wanted[part]
-            again = {"profile": profile, "data": data, "seed": seed, "overrides": own, "progress": progress}
-            path = train(other, **again, out=out / part, minutes=_left(minutes, began), from_scratch=True)
-            if path is None:
-                return None
-            preset = dataclasses.replace(preset, **{part: str(path)})
-        minutes = _left(minutes, began)
-    dataset = open_dataset(data, "train", **options["train"])
-    torch.manual_seed(derived_seed(seed, "weights"))
-    model = kind(preset, channels=dataset.channels)
-    if start is not None:
-        count = start_from(model, start)
-        logger.info("%s begins with %d of its %d tensors from %s", system, count, len(model.state_dict()), start)
-
-    record = None
-    for record in fit(model, dataset, out=out, profile=plan, seed=seed, minutes=minutes, progress=progress):  # noqa: B007
-        pass
-    if record is not None and record.step < record.total:
-        logger.info("%s: %d of %d steps done; the same call goes on", out, record.step, record.total)
-        return None
-    path = out / "weights.safetensors"
-    if PartialState().is_main_process:
-        if record is None and _finished(path):
-            logger.info("%s is finished; nothing was trained", out)
-        else:
-            _write_result(path, model, plan, dataset, options)
-    return path
+    options = {split: dataset_options(data, split, adapted, preset.size) | chosen for split in ("train", "valid")}
+    return _Plan(system, kind, preset, adapted, data, options, parts)
 
 
-def _system_of(weights: str) -> str | None:
-    """The system whose weights have this name or path; None where there are none."""
-    try:
-        return read_card(find_weights(weights)).system
-    except WeightsError:
-        return None
-
-
-def _left(minutes: float | None, began: float) -> float | None:
-    """What is left of so many minutes since a moment of `time.monotonic`."""
-    return minutes and max(0.0, minutes - (time.monotonic() - began) / 60)
+def _by_part(overrides: Mapping[str, object], dependencies: Collection[str]) -> dict[str, dict[str, object]]:
+    """Overrides by what they change: the preset (""), the profile, the data, or a dependency that is trained first."""
+    parts: dict[str, dict[str, object]] = {part: {} for part in ("", "profile", "data", *dependencies)}
+    for name, value in overrides.items():
+        part, _, field = name.partition(".") if "." in name else ("", "", name)
+        if part not in parts:
+            known = ", ".join(f"{part}.FIELD" for part in list(parts)[1:])
+            raise BadRun(f"{name!r} sets nothing: give a field of the preset, or {known}")
+        parts[part][field] = value
+    return parts
 
 
 def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[str, object]:
-    """The options that a split of a dataset is opened with under a profile, for pictures of a size in pixels."""
+    """The options with which a split of a dataset is opened under a profile, for images of a size in pixels."""
     if data not in ("synthetic", "synthetic_pairs"):
         return {"size": size}
     people = profile.people if split == "train" else max(16, profile.people // 10)
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
 
 
-def _by_part(overrides: Mapping[str, object], first: Collection[str]) -> dict[str, dict[str, object]]:
-    """Overrides by what they change: the preset (""), the profile, the data, and what is trained first."""
-    parts: dict[str, dict[str, object]] = {part: {} for part in ("", "profile", "data", *first)}
-    for name, value in overrides.items():
-        part, _, field = name.partition(".") if "." in name else ("", "", name)
-        if part not in parts:
-            known = ", ".join(f"{part}.FIELD" for part in list(parts)[1:])
-            raise BadRun(f"{name!r} sets nothing: give a preset's field, or {known}")
-        parts[part][field] = value
-    return parts
+# --------------------------------------------------------------------------------------------------- dependencies
 
 
-def _write_result(
-    path: Path, model: System, profile: Profile, dataset: FaceDataset, options: Mapping[str, dict[str, object]]
-) -> None:
-    """Measure a finished system on the valid split, then write metrics, weights and card."""
+def _trained_first(plan: _Plan, channels: int | None, from_scratch: bool) -> dict[str, str]:
+    """The dependencies that are trained before the system itself: the reason, as it ends a sentence, by field.
+
+    channels  of the images of the dataset; None where they are not known yet
+
+    Raises `BadRun` for weights that are missing, for weights that were named explicitly and do not fit, and for
+    overrides of a dependency that is not trained.
+    """
+    required = plan.kind.required_by(plan.preset)
+    reasons = {}
+    for field, name in required.items():
+        if from_scratch and field in plan.kind.depends_on:
+            reasons[field] = ""
+        elif mismatch := _mismatch(plan, field, _card_of(plan, field), channels):
+            if field in plan.overrides[""]:
+                raise BadRun(f"{name} cannot be the {field} of this run: {mismatch}. Name other weights, or none")
+            reasons[field] = f", as {mismatch}"
+    for field in plan.kind.depends_on:
+        if plan.overrides[field] and field not in reasons and (channels is not None or field not in required):
+            reason = f"this {plan.system} has no {field}"
+            if field in required:
+                reason = f"the {field} is {required[field]}, which is trained already; add --from-scratch to train one"
+            raise BadRun(f"'{field}.{next(iter(plan.overrides[field]))}' sets nothing: {reason}")
+    return reasons
+
+
+def _mismatch(plan: _Plan, field: str, card: WeightsCard, channels: int | None) -> str:
+    """The difference between the images that a dependency takes and those of a run; empty where there is none."""
+    size, channels = plan.preset.size, card.channels if channels is None else channels
+    if field not in plan.kind.same_images or (card.size, card.channels) == (size, channels):
+        return ""
+    name = getattr(plan.preset, field)
+    return f"{name} takes {_images(card.size, card.channels)} and this run has {_images(size, channels)}"
+
+
+def _images(size: int, channels: int) -> str:
+    return f"{'grey' if channels == 1 else 'colour'} images of {size} x {size} pixels"
+
+
+def _card_of(plan: _Plan, field: str) -> WeightsCard:
+    """The card of the weights that a field of the preset names. Raises `BadRun` where there are none."""
+    name = getattr(plan.preset, field)
+    try:
+        path = find_weights(name)
+    except WeightsError as error:
+        if field not in plan.kind.depends_on:
+            raise BadRun(str(error)) from None
+        command = f"python -m facekit train {plan.system} --profile {plan.profile.name} --data {plan.data}"
+        raise BadRun(
+            f"{plan.system} needs weights as its {field}, and {name!r} is not available: `{command} --from-scratch` "
+            f"trains a {plan.kind.depends_on[field]} first, on the same data; `--set {field}=NAME` names other weights"
+        ) from None
+    return read_card(path)
+
+
+def _system_of_dependency(plan: _Plan, field: str) -> str:
+    """The system whose weights a field of the preset names; the usual one where there are no such weights."""
+    try:
+        return read_card(find_weights(getattr(plan.preset, field))).system
+    except WeightsError:
+        return plan.kind.depends_on[field]
+
+
+def _overrides_of_dependency(plan: _Plan, field: str) -> dict[str, object]:
+    """The overrides of a dependency that is trained first: the run's profile and data, its size, and its own."""
+    shared = {f"{part}.{name}": value for part in ("profile", "data") for name, value in plan.overrides[part].items()}
+    return shared | {"size": plan.preset.size} | dict(plan.overrides[field])
+
+
+def _remaining(minutes: float | None, began: float) -> float | None:
+    """What remains of so many minutes since a moment of `time.monotonic`."""
+    return minutes and max(0.0, minutes - (time.monotonic() - began) / 60)
+
+
+# ------------------------------------------------------------------------------------------------------- the system
+
+
+def _untrained(
+    kind: type[System],
+    preset: Preset,
+    channels: int,
+    seed: int,
+    start: str | os.PathLike | None,
+    log: Callable[[str], None],
+) -> System:
+    """A system with initial weights that depend on the seed, or that are those of `start` as far as they fit."""
+    torch.manual_seed(derived_seed(seed, "weights"))
+    model = kind(preset, channels=channels)
+    if start is not None:
+        count = initialise_from(model, start)
+        log(f"{model.name}: {count} of its {len(model.state_dict())} tensors are initialised from {start}")
+    return model
+
+
+def _train_to_weights(
+    model: System, dataset: FaceDataset, out: Path, plan: _Plan, log: Callable[[str], None], **arguments
+) -> Path | None:
+    """`fit` a system, with arguments of its own, then write the result. Returns the path of the weights, or None
+    where the time was over first."""
+    record = None
+    for record in fit(model, dataset, out=out, profile=plan.profile, **arguments):  # noqa: B007
+        pass
+    if record is not None and record.step < record.total:
+        log(f"{out}: {record.step} of {record.total} steps done; the same call resumes the run")
+        return None
+    path = out / "weights.safetensors"
+    if PartialState().is_main_process:
+        if record is None and _is_finished(path):
+            log(f"{out} is finished; nothing was trained")
+        else:
+            _write_result(path, model, dataset, plan)
+    PartialState().wait_for_everyone()  # the others may load these weights next
+    return path
+
+
+def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan) -> None:
+    """Evaluate a trained system on the valid split, then write metrics, weights and card."""
     device = str(next(model.parameters()).device)
-    metrics = model.evaluate(open_dataset(dataset.name, "valid", **options["valid"]), device)
+    metrics = model.evaluate(open_dataset(dataset.name, "valid", **plan.options["valid"]), device)
     write_json(path.with_name("metrics.json"), metrics)
     source = getattr(dataset, "source", None)
+    options = plan.options["train"]
     card = WeightsCard(
         system=model.name,
-        profile=profile.name,
+        profile=plan.profile.name,
         preset=dataclasses.asdict(model.preset),
         channels=model.channels,
-        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": options["train"]},
+        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": options},
         steps=model.preset.steps,
         metrics=metrics,
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
@@ -170,8 +287,12 @@ def _write_result(
     save_weights(path, model.weights(), card)
 
 
-def _finished(path: Path) -> bool:
-    """Whether a run has written its weights whole."""
+def _silent(text: str) -> None:
+    """A `log` that drops its lines."""
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether the weights of a run have been written and are undamaged."""
     try:
         return bool(load_weights(path))
     except WeightsError:

@@ -12,7 +12,7 @@ from facekit.evaluation.metrics.reference import psnr
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.models.editors import diffusion_editor
 from facekit.models.label import label_weights
-from facekit.models.load import load_system, start_from
+from facekit.models.load import initialise_from, load_system
 from facekit.models.system import Clock, system_class
 from facekit.training import train
 from facekit.training.run import BadRun
@@ -328,7 +328,7 @@ def drawn_editor(stood_on, tmp_path):
 def test_a_grey_editor_begins_as_the_colour_one_of_the_same_weights(drawn_editor, stood_on, faces):
     colour, kind = load_system(drawn_editor), system_class("diffusion_editor")
     grey = kind(colour.preset, channels=1)
-    assert start_from(grey, drawn_editor) == len(load_weights(drawn_editor)[0])
+    assert initialise_from(grey, drawn_editor) == len(load_weights(drawn_editor)[0])
     pictures = faces.gray().images
     noise, step = torch.randn(pictures.shape), torch.full((len(faces),), 500)
     told, label = torch.ones(len(faces), dtype=torch.bool), colour.label(Expression.of("happy"))
@@ -350,7 +350,7 @@ def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
     assert system.requires == {"classifier": str(classifier)}
     with pytest.raises(ValueError, match="--start-from"):
         next(system.training_step(faces, Clock(0, 4)))
-    start_from(system, drawn_editor)
+    initialise_from(system, drawn_editor)
     photographs = dataclasses.replace(faces, action_units=None, intensity=None)
     learned, denoising = [], system.denoising
     monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or denoising(*given))
@@ -449,7 +449,7 @@ def test_a_label_models_denoiser_starts_one_with_codes(stood_on, tmp_path):
     first = saved(tmp_path, untrained("label_diffusion"))
     kind = system_class("vae_diffusion")
     system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["vae_diffusion"]))
-    start_from(system, first)
+    initialise_from(system, first)
     learned = load_system(first).denoiser.state_dict()
     own = system.denoiser.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in learned.items())

@@ -9,7 +9,7 @@ import toys
 
 from facekit.datasets.base import DATASETS
 from facekit.models.gans.mma_gan import MMAGAN
-from facekit.models.load import load_system, initialise_from
+from facekit.models.load import initialise_from, load_system
 from facekit.models.system import SYSTEMS
 from facekit.training import PROFILES, train
 from facekit.training.config import ConfigDiffers

@@ -18,8 +18,8 @@ from facekit.faces.faces import Faces
 from facekit.layers.codes import CodeClassifier, LabelledCodes
 from facekit.losses.variational import gaussian_divergence
 from facekit.models.autoencoders.vae import VAE, VAEPreset, between
-from facekit.models.averages import follow
-from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
+from facekit.models.averages import update_average
+from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
 from facekit.models.optimisers import optimiser
 from facekit.models.system import Clock, Generator, Step
 
@@ -129,13 +129,13 @@ class ConditionalVAE(VAE, Generator):
             scalars["told"] = told.detach()
         yield "taught" if taught else "vae", loss, scalars
         if self.teacher is not None and not taught:
-            follow(self.teacher, self, clock.step, _TEACHER_DECAY)
+            update_average(self.teacher, self, clock.step, _TEACHER_DECAY)
 
     def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""
         half = len(images) // 2
         others = torch.randint(self.labels, (half,))
-        others = leveled(others, drawn_levels(half), self.preset.emotions).to(labels)
+        others = soft_labels(others, random_intensities(half), self.preset.emotions).to(labels)
         edited = self.teacher.propose(images[:half], labels[:half], others)[1]
         return torch.cat([edited, images[half:]]), torch.cat([others, labels[half:]])
 

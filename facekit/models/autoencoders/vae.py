@@ -100,7 +100,7 @@ class VAE(System):
         In evaluation mode and without gradients, whatever mode the system is in. Raises `ValueError` for pictures
         of another size or number of channels than it was trained on.
         """
-        self.check_pictures(images)
+        self.check_images(images)
         with evaluating(self):
             mu, logvar = self.encoder(images.to(self.device), labels)
             return self.freed(mu, labels), logvar

@@ -63,6 +63,7 @@ class VAEDiffusion(SemanticDiffusion):
     name = "vae_diffusion"
     reads = "encode"
     depends_on: ClassVar = {"encoder": "vae"}
+    same_images = frozenset({"encoder"})
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, code="erased"),
         "laptop": SemanticPreset(**LAPTOP | LAPTOP_EDITS | {"steps": 2300}, code="erased"),

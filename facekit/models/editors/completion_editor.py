@@ -24,7 +24,7 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.frozen import Frozen
 from facekit.models.editors.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import drawn_levels, face_labels, label_weights, leveled
+from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step
 
@@ -47,6 +47,7 @@ class CompletionEditor(DenoisingEditor):
     name = "completion_editor"
     shown = 3
     depends_on: ClassVar = {"proposal": "conditional_vae"}
+    same_images = frozenset({"proposal"})
     presets: ClassVar = {
         "smoke": CompletionPreset(size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10),
         "laptop": CompletionPreset(steps=600, warmup=50, ema=0.995, sample_steps=2, label_guidance=2.0),
@@ -62,7 +63,7 @@ class CompletionEditor(DenoisingEditor):
         labels, known = face_labels(batch, emotions)
         images, labels = batch.images[known], labels[known]
         n = len(images)
-        others = leveled(torch.randint(len(emotions), (n,)), drawn_levels(n), emotions).to(images.device)
+        others = soft_labels(torch.randint(len(emotions), (n,)), random_intensities(n), emotions).to(images.device)
         # Hidden as on a way to another label, and completed as on the way back, with a picture as far from the face
         # as an edit's is.
         before, after = self.proposer(images, labels, others)

@@ -47,9 +47,9 @@ from facekit.faces.augment import RECIPES, augment
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.models.averages import follow
+from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import drawn_levels, labelled, unit_levels
+from facekit.models.label import action_unit_labels, has_label, random_intensities
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step, System
 
@@ -84,6 +84,7 @@ class DiffusionEditor(DenoisingEditor):
     guided_by = frozenset({"teacher", "classifier"})
     training_only = frozenset({"predecessor"})
     depends_on: ClassVar = {"teacher": "completion_editor"}
+    same_images = frozenset({"teacher"})
     understands = frozenset({"emotion", "intensity", "action_units"})
     columns = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
@@ -103,9 +104,9 @@ class DiffusionEditor(DenoisingEditor):
             alone = dataclasses.replace(preset, self_training_from=None, classifier=None)
             self.predecessor = DiffusionEditor(alone, channels).requires_grad_(False)
 
-    @property
-    def requires(self) -> dict[str, str]:
-        return super().requires if self.preset.classifier is None else {"classifier": self.preset.classifier}
+    @classmethod
+    def required_by(cls, preset: DiffusionEditorPreset) -> dict[str, str]:
+        return super().required_by(preset) if preset.classifier is None else {"classifier": preset.classifier}
 
     @cached_property
     def guidance_networks(self) -> Sequence[System]:
@@ -113,12 +114,12 @@ class DiffusionEditor(DenoisingEditor):
         return [load_system(self.preset.classifier or self.preset.teacher).requires_grad_(False)]
 
     def label(self, expression: Expression) -> Tensor:
-        return unit_levels(expression)
+        return action_unit_labels(expression)
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        faces = batch[labelled(batch, self.preset.emotions)]
+        faces = batch[has_label(batch, self.preset.emotions)]
         if self.predecessor is not None and clock.step == 0:
-            follow(self.predecessor, self, 0, 0.0)  # a copy: training may begin with other weights
+            update_average(self.predecessor, self, 0, 0.0)  # a copy: training may begin with other weights
         if self.preset.classifier is not None:
             if not self.started_from:
                 raise ValueError(
@@ -134,7 +135,7 @@ class DiffusionEditor(DenoisingEditor):
             turned = self.turned_by_turns(faces) if self.preset.varied else self.turned_by_itself(faces)
         yield "denoiser", self.denoising(faces.images, self.label(faces.expression), turned), {}
         if self.predecessor is not None and not self_taught:
-            follow(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
+            update_average(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
 
     def read_step(self, faces: Faces) -> Step:
         """Edits that E1 reads as asked, and that stay near to those with the weights of the beginning."""
@@ -187,7 +188,7 @@ class DiffusionEditor(DenoisingEditor):
         """Emotions at intensities, both drawn at random, from the global generator."""
         known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
         return Expression.from_labels(
-            known[torch.randint(len(known), (n,))], drawn_levels(n, self.preset.full_intensity)
+            known[torch.randint(len(known), (n,))], random_intensities(n, self.preset.full_intensity)
         )
 
     def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:

@@ -24,6 +24,7 @@ class PairedOracle(Generator):
 
     name = "paired_oracle"
     understands = frozenset({"emotion", "intensity"})
+    default_data = "synthetic_pairs"
     presets: ClassVar = {
         "smoke": UNetPreset(widths=(16, 32), attention=(False, False), steps=60, warmup=10),
         "laptop": UNetPreset(steps=2500),

@@ -1,0 +1,94 @@
+"""`python -m facekit train SYSTEM --profile PROFILE` ends in weights, or in one sentence that says what to do next.
+
+Every preset is trained for two steps on a handful of faces. Sizes of images and dependencies are those of the preset;
+batches, widths and the steps of samplers are reduced.
+"""
+
+import pytest
+
+from facekit import cli
+from facekit.models.load import load_system
+from facekit.models.system import SYSTEMS, system_class
+from facekit.training import PROFILES
+
+FEW = {"steps": 2, "batch": 4, "profile.people": 8, "profile.faces_per_person": 2, "profile.workers": 0}
+
+# Smaller networks and fewer steps of the sampler, for systems that have these fields.
+SMALL = {
+    "width": 8,
+    "blocks": 1,
+    "sample_steps": 2,
+    "groups": 1,
+    "condition": 8,
+    "discriminator_width": 8,
+    "discriminator_widest": 16,
+    "pool": 2,
+    "hidden": 8,
+}
+
+TRAINED_FIRST = {
+    ("vae_diffusion", "smoke"): ("encoder", "vae"),
+    ("vae_diffusion", "laptop"): ("encoder", "vae"),
+    ("completion_editor", "laptop"): ("proposal", "conditional_vae"),
+    ("diffusion_editor", "laptop"): ("teacher", "stargan"),
+}
+"""Where the weights that the preset names take images of another size: the field, and the system that is trained."""
+
+MISSING = {("cnn_diffusion", "paper"): "emotion_cnn-fer2013", ("vae_diffusion", "paper"): "vae-fer2013"}
+"""Weights of a photographic dataset, which cannot be distributed."""
+
+
+def small_fields(system, profile):
+    """Overrides that make the networks of a preset small."""
+    preset = system_class(system).presets[profile]
+    fields = {name: value for name, value in SMALL.items() if type(getattr(preset, name, None)) is int}
+    for name in ("widths", "encoder_widths", "blocks"):
+        if isinstance(value := getattr(preset, name, None), tuple):
+            fields[name] = (SMALL.get(name, 8),) * len(value)
+    return fields
+
+
+def arguments(system, profile, out):
+    overrides = FEW | small_fields(system, profile)
+    if (system, profile) in TRAINED_FIRST:
+        field, kind = TRAINED_FIRST[system, profile]
+        own = {"steps": 2, "batch": 4} | small_fields(kind, profile)
+        overrides |= {f"{field}.{name}": value for name, value in own.items()}
+    sets = [word for name, value in overrides.items() for word in ("--set", f"{name}={value}")]
+    return ["train", system, "--profile", profile, "--out", str(out), *sets]
+
+
+PRESETS = [(system, profile) for system in SYSTEMS for profile in PROFILES if profile in system_class(system).presets]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_caches(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.mark.filterwarnings("ignore:No negative samples")  # too few people for pairs that look alike
+@pytest.mark.parametrize(("system", "profile"), PRESETS)
+def test_every_preset_trains_or_names_the_next_command(capsys, tmp_path, system, profile):
+    status = cli.main(arguments(system, profile, tmp_path / "run"))
+    printed = capsys.readouterr()
+    if (system, profile) in MISSING:
+        assert status == 2
+        assert printed.err.count("\n") == 1
+        assert f"{MISSING[system, profile]!r} is not available" in printed.err
+        assert f"python -m facekit train {system} --profile {profile} --data synthetic --from-scratch" in printed.err
+        assert not (tmp_path / "run").exists()
+        return
+    assert status == 0
+    assert printed.out.splitlines()[-1] == str(tmp_path / "run" / "weights.safetensors")
+    card = load_system(tmp_path / "run").card
+    assert (card.system, card.profile, card.size) == (system, profile, system_class(system).presets[profile].size)
+    if (system, profile) in TRAINED_FIRST:
+        field, kind = TRAINED_FIRST[system, profile]
+        first = load_system(tmp_path / "run" / field).card
+        assert (first.system, first.size, first.channels) == (kind, card.size, card.channels)
+        assert set(card.requires.values()) == {first.sha256}
+        assert f"{system}: its {field}, a {kind}, is trained first" in printed.out
+    else:
+        assert "is trained first" not in printed.out
