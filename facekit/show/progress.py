@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -59,9 +59,15 @@ class History:
         return f"History({', '.join(f'{name}: {len(values)} values' for name, values in self.values.items())})"
 
 
-def live(records: Iterable[Record], *, sample: Callable[[Record], Pictures] | None = None) -> History:
+def live(
+    records: Iterable[Record],
+    *,
+    curves: Sequence[str] | None = None,
+    sample: Callable[[Record], Pictures] | None = None,
+) -> History:
     """Run a loop to its end, and meanwhile plot what its records say, in place, once a second: `live(fit(...))`.
 
+    curves  names of the scalars to keep and plot; all unless given
     sample  pictures to show below the curves, from the record that they belong to: what a generator draws by now
 
     A notebook that is run without anybody watching, and the page that it is saved to, has the last plot alone.
@@ -70,7 +76,7 @@ def live(records: Iterable[Record], *, sample: Callable[[Record], Pictures] | No
     history, plot, due = History(), _Plot(), time.monotonic() + _PAUSE
     record = None
     for record in records:
-        history.add(record.step, record.scalars)
+        history.add(record.step, {n: v for n, v in record.scalars.items() if curves is None or n in curves})
         if time.monotonic() >= due and record.step < record.total:
             plot.show(_drawn(history, record, sample))
             due = time.monotonic() + _PAUSE

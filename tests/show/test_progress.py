@@ -50,6 +50,12 @@ def test_every_record_is_kept(page):
     assert history.last("accuracy", over=2) == pytest.approx(0.9)
 
 
+def test_only_the_named_curves_are_kept(page):
+    history = live(records(5), curves=["accuracy"])
+    assert history.values.keys() == {"accuracy"}
+    assert [axes.get_title() for axes in page.shown[-1].axes] == ["accuracy"]
+
+
 def test_a_short_run_leaves_one_figure(page):
     live(records(30))
     assert len(page.shown) == 1
