@@ -1,11 +1,11 @@
-"""Diffusion apart from any network: noise schedules, samplers, guidance. Networks come in as functions.
+"""Diffusion without networks: noise schedules, samplers and guidance. Networks are passed in as functions.
 
->>> from facekit.diffusion import NoiseSchedule, Sampler, noise_of
+>>> from facekit.diffusion import NoiseSchedule, Sampler, seeded_noise
 """
 
 from facekit.diffusion.guidance import drop_conditions, guide
-from facekit.diffusion.noise import noise_of, noise_stream
-from facekit.diffusion.sampler import Denoise, Sampler, Stage
+from facekit.diffusion.noise import noise_stream, seeded_noise
+from facekit.diffusion.sampler import Denoise, Sampler, SamplingStep
 from facekit.diffusion.schedule import DENSITIES, PREDICTIONS, NoiseSchedule
 
 __all__ = [
@@ -14,9 +14,9 @@ __all__ = [
     "Denoise",
     "NoiseSchedule",
     "Sampler",
-    "Stage",
+    "SamplingStep",
     "drop_conditions",
     "guide",
-    "noise_of",
     "noise_stream",
+    "seeded_noise",
 ]

@@ -1,4 +1,4 @@
-"""Noise that belongs to a face: drawn from the face's own seed, so that it does not depend on the batch."""
+"""Noise with one seed per face, so that the result for a face does not depend on the rest of its batch."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 Seeds = int | Sequence[int] | Tensor
-"""One integer for all faces, which gives all of them the same noise, or one a face."""
+"""One integer for all faces, which then get the same noise, or one per face."""
 
 
 def noise_stream(seeds: Seeds, shape: Sequence[int], device: torch.device | str = "cpu") -> Iterator[Tensor]:
-    """Normal noise without end, each draw of this shape: for the start, then for every step that needs some.
+    """An endless stream of standard normal noise: the initial noise, then one tensor for each step that needs some.
 
     seeds   one integer, or N
-    shape   (N, ...) of a draw
+    shape   (N, ...) of each tensor
 
-    Row i of the k-th draw depends on seed i and k alone. The numbers are drawn on the CPU whatever the device, so
-    that a seed means the same picture everywhere. Raises `ValueError` where seeds and rows differ in number.
+    Row i of the k-th tensor depends on seed i and k alone. The numbers are drawn on the CPU for every device, so that
+    a seed gives the same image everywhere. Raises `ValueError` where the numbers of seeds and rows differ.
     """
     return _draw(face_generators(seeds, shape[0]), tuple(shape), torch.device(device))
 
 
 def face_generators(seeds: Seeds, faces: int) -> list[torch.Generator]:
-    """A generator on the CPU for each face, or a single one where one seed is for all.
+    """One generator on the CPU per face, or a single one where all faces share a seed.
 
-    Raises `ValueError` where seeds and faces differ in number.
+    Raises `ValueError` where the numbers of seeds and faces differ.
     """
     if isinstance(seeds, int):
         seeds = [seeds]
     elif len(seeds) != faces:
-        raise ValueError(f"there are {len(seeds)} seeds for {faces} faces: give one integer, or one a face")
+        raise ValueError(f"there are {len(seeds)} seeds for {faces} faces: give one integer, or one per face")
     return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
 
@@ -43,6 +43,6 @@ def _draw(generators: list[torch.Generator], shape: tuple[int, ...], device: tor
         yield drawn.to(device).expand(shape)
 
 
-def noise_of(seeds: Seeds, shape: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
-    """The first noise of each seed's stream; see `noise_stream`."""
+def seeded_noise(seeds: Seeds, shape: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
+    """The first tensor of `noise_stream`."""
     return next(noise_stream(seeds, shape, device))

@@ -1,7 +1,7 @@
-"""How much of a picture is left at each timestep, and the three things that a network may predict of it.
+"""Noise schedules, and the three quantities that a denoiser may predict.
 
-A noisy picture is x_t = √ᾱ_t · clean + √(1 − ᾱ_t) · noise (Ho 2020, eq. 4). Timesteps run from 0, nearly clean, to
-T − 1, nearly noise. Given x_t, any one of noise, clean picture and velocity tells the other two.
+A noisy image is x_t = √ᾱ_t · clean + √(1 − ᾱ_t) · noise (Ho 2020, eq. 4). Timesteps run from 0, nearly clean, to
+T − 1, nearly pure noise. Given x_t, any one of noise, clean image and velocity determines the other two.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import torch
 from torch import Tensor
 
 PREDICTIONS = ("noise", "clean", "velocity")
-"""What a network may be trained to predict: ε (Ho 2020), x0, or v = √ᾱ ε − √(1 − ᾱ) x0 (Salimans & Ho 2022, §4)."""
+"""The target of the network: ε (Ho 2020), x0, or v = √ᾱ ε − √(1 − ᾱ) x0 (Salimans & Ho 2022, §4)."""
 
 DENSITIES = ("uniform", "logit_normal")
-"""How often a network is trained on each timestep: all alike, or those in the middle oftener, where pictures take shape
-(the sigmoid of a standard normal number; Esser 2024, §3.1)."""
+"""The distribution of timesteps in training: uniform, or the sigmoid of a standard normal number, which favours the
+middle timesteps, where the content of an image is decided (Esser 2024, §3.1)."""
 
 
 class Level(NamedTuple):
-    """How noisy a picture is, in exact numbers: x = signal · clean + noise · ε."""
+    """A noise level in double precision: x = signal · clean + noise · ε."""
 
     signal: float  # √ᾱ
     noise: float  # √(1 − ᾱ)
 
     @property
     def log_ratio(self) -> float:
-        """λ = log(signal / noise), half the logarithm of the signal-to-noise ratio."""
+        """λ = log(signal / noise), half the log signal-to-noise ratio."""
         return math.log(self.signal / self.noise)
 
 
@@ -38,12 +38,12 @@ CLEAN = Level(1.0, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """The share ᾱ of the signal's variance that is left at each of T timesteps.
+    """The fraction ᾱ of the signal's variance that remains at each of T timesteps.
 
-    alpha_bar  (T,) float64, falling, between 0 and 1
+    alpha_bar  (T,) float64, strictly decreasing, in (0, 1)
 
-    Methods take tensors of pictures, each (N, ...), and timesteps (N,) int64 in 0 to T − 1, all on one device.
-    Raises `ValueError` for an `alpha_bar` that does not fall or leaves (0, 1).
+    Methods take images, each (N, ...), and timesteps (N,) int64 in 0 to T − 1, all on one device. Raises `ValueError`
+    for an `alpha_bar` that does not decrease or leaves (0, 1).
     """
 
     alpha_bar: Tensor
@@ -57,13 +57,13 @@ class NoiseSchedule:
 
     @classmethod
     def linear(cls, timesteps: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
-        """β rises evenly from first to last (Ho 2020, §4)."""
+        """β rises linearly from first to last (Ho 2020, §4)."""
         betas = torch.linspace(first, last, timesteps, dtype=torch.float64)
         return cls((1 - betas).cumprod(0))
 
     @classmethod
     def cosine(cls, timesteps: int = 1000) -> NoiseSchedule:
-        """ᾱ falls as the square of a cosine (Nichol & Dhariwal 2021, eq. 17), β held to 0.999 as they do."""
+        """ᾱ falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17), with β at most 0.999 as in the paper."""
         at = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
         bar = ((at + 0.008) / 1.008 * math.pi / 2).cos().square()
         betas = (1 - bar[1:] / bar[:-1]).clamp(max=0.999)
@@ -73,8 +73,8 @@ class NoiseSchedule:
         """T, the number of timesteps."""
         return len(self.alpha_bar)
 
-    def draw(self, n: int, density: str = "uniform", device: torch.device | str = "cpu") -> Tensor:
-        """Timesteps (n,) to train on, from PyTorch's global generator; `density` is one of `DENSITIES`."""
+    def sample_timesteps(self, n: int, density: str = "uniform", device: torch.device | str = "cpu") -> Tensor:
+        """Random timesteps (n,) for training, from PyTorch's global generator; `density` is one of `DENSITIES`."""
         if density == "uniform":
             return torch.randint(len(self), (n,), device=device)
         if density == "logit_normal":
@@ -82,7 +82,7 @@ class NoiseSchedule:
         raise ValueError(f"{density!r} is no density of timesteps; known are {', '.join(DENSITIES)}")
 
     def level(self, timestep: int) -> Level:
-        """The noise level of one timestep, as the samplers count with it."""
+        """The noise level of one timestep."""
         bar = self.alpha_bar[timestep].item()
         return Level(math.sqrt(bar), math.sqrt(1 - bar))
 
@@ -91,12 +91,12 @@ class NoiseSchedule:
         return _take(self.alpha_bar / (1 - self.alpha_bar), timestep)
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        """The noisy picture at a timestep (Ho 2020, eq. 4)."""
+        """The noisy image at a timestep (Ho 2020, eq. 4)."""
         a, s = self.signal_and_noise(timestep, clean)
         return a * clean + s * noise
 
     def target(self, clean: Tensor, noise: Tensor, timestep: Tensor, prediction: str) -> Tensor:
-        """What a network is to answer for this clean picture and noise; `prediction` is one of `PREDICTIONS`."""
+        """The training target for a clean image and its noise; `prediction` is one of `PREDICTIONS`."""
         if _known(prediction) == "noise":
             return noise
         if prediction == "clean":
@@ -105,9 +105,9 @@ class NoiseSchedule:
         return a * noise - s * clean
 
     def to_clean(self, output: Tensor, noisy: Tensor, timestep: Tensor, prediction: str) -> Tensor:
-        """The clean picture that a network's answer to a noisy one stands for.
+        """The clean image that follows from a network's output for a noisy one.
 
-        Near T − 1 a noise prediction is divided by a √ᾱ near 0, so that the estimate may lie far outside [-1, 1].
+        Near T − 1 a noise prediction is divided by √ᾱ close to 0, so that the estimate may lie far outside [-1, 1].
         """
         if _known(prediction) == "clean":
             return output
@@ -115,19 +115,19 @@ class NoiseSchedule:
         return (noisy - s * output) / a if prediction == "noise" else a * noisy - s * output
 
     def to_noise(self, clean: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
-        """The noise that leads from this clean picture to the noisy one."""
+        """The noise that leads from a clean image to a noisy one."""
         a, s = self.signal_and_noise(timestep, noisy)
         return (noisy - a * clean) / s
 
     def signal_and_noise(self, timestep: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ and √(1 − ᾱ), shaped to multiply pictures (N, ...)."""
+        """√ᾱ and √(1 − ᾱ), in a shape that multiplies images (N, ...)."""
         shape = (-1, *[1] * (like.ndim - 1))
         bar = self.alpha_bar
         return _take(bar.sqrt(), timestep).view(shape), _take((1 - bar).sqrt(), timestep).view(shape)
 
 
 def _take(table: Tensor, timestep: Tensor) -> Tensor:
-    """Rows of a table of exact numbers, rounded before they move: not every device knows float64."""
+    """Rows of a float64 table, rounded to float32 before the transfer: some devices do not support float64."""
     return table.float().to(timestep.device)[timestep]
 
 

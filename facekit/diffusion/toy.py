@@ -1,4 +1,4 @@
-"""A distribution whose diffusion is known in closed form: what a perfectly trained network would answer."""
+"""A distribution whose diffusion has a closed form, with the optimal denoiser that a perfect network would be."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from facekit.diffusion.schedule import NoiseSchedule
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
-    """K bell-shaped clouds of points in D dimensions.
+    """A mixture of K Gaussians in D dimensions.
 
-    weights      (K,) share of each, summing to 1
+    weights      (K,), summing to 1
     means        (K, D)
-    covariances  (K, D, D), symmetric, with no negative eigenvalue
+    covariances  (K, D, D), symmetric and positive semidefinite
 
-    Diffused, it stays a mixture: cloud k has mean a μ_k and covariance a² Σ_k + s² I at signal a and noise s. Hence
-    all below is exact. It is computed in float64 and given back in the precision of what came in. Signal and noise
-    are numbers, or (N,) one a point: 1 and 0 are the data themselves, and need covariances that are not singular.
+    Diffusion turns it into another mixture: at signal a and noise s, component k has the mean a μ_k and the covariance
+    a² Σ_k + s² I. All methods are therefore exact. They compute in float64 and return the dtype of their input. Signal
+    and noise are numbers, or (N,) one per point; 1 and 0 give the data itself, which requires regular covariances.
 
-    Raises `ValueError` for weights that do not sum to 1 and for shapes that do not fit.
+    Raises `ValueError` for weights that do not sum to 1 and for inconsistent shapes.
     """
 
     weights: Tensor
@@ -41,14 +41,15 @@ class GaussianMixture:
             raise ValueError(f"weights are {self.weights.tolist()}; they must be at least 0 and sum to 1")
 
     @classmethod
-    def ring(cls, clouds: int = 8, radius: float = 0.75, deviation: float = 0.05) -> GaussianMixture:
-        """Round clouds of equal weight, evenly on a circle in the plane."""
-        angle = torch.arange(clouds, dtype=torch.float64) * 2 * math.pi / clouds
+    def ring(cls, components: int = 8, radius: float = 0.75, deviation: float = 0.05) -> GaussianMixture:
+        """Isotropic components of equal weight, evenly spaced on a circle in the plane."""
+        angle = torch.arange(components, dtype=torch.float64) * 2 * math.pi / components
         means = radius * torch.stack([angle.cos(), angle.sin()], 1)
-        return cls(torch.full((clouds,), 1 / clouds), means, deviation**2 * torch.eye(2).repeat(clouds, 1, 1))
+        covariances = deviation**2 * torch.eye(2).repeat(components, 1, 1)
+        return cls(torch.full((components,), 1 / components), means, covariances)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """N points (N, D) float32, and which cloud each came from (N,)."""
+        """N points (N, D) float32, and the index of each point's component (N,)."""
         label = torch.multinomial(self.weights.float(), n, replacement=True, generator=generator)
         values, vectors = torch.linalg.eigh(self.covariances.double())
         root = vectors * values.clamp(min=0).sqrt()[:, None]  # (K, D, D)
@@ -57,30 +58,30 @@ class GaussianMixture:
         return points.float(), label
 
     def clean_estimate(self, noisy: Tensor, signal, noise, label: Tensor | None = None) -> Tensor:
-        """The mean of all clean points that may lie behind each noisy one, (N, D): the best answer a network can give.
+        """The posterior mean of the clean point given each noisy one, (N, D): the estimate of least mean square error.
 
         noisy  (N, D)
-        label  (N,) the cloud that each point is known to come from; -1 where that is not known
+        label  (N,) the component of each point; -1 where it is not known
         """
-        joint, pull = self._clouds(noisy, signal, noise, label)
+        joint, pull = self._components(noisy, signal, noise, label)
         means = self.means.double() + _column(signal) * torch.einsum("kde,nke->nkd", self.covariances.double(), pull)
         return (joint.softmax(1)[..., None] * means).sum(1).to(noisy)
 
     def score(self, noisy: Tensor, signal, noise, label: Tensor | None = None) -> Tensor:
-        """The gradient of the noisy points' log density, (N, D): which way they become more likely."""
-        joint, pull = self._clouds(noisy, signal, noise, label)
+        """The gradient of the log density at noisy points, (N, D)."""
+        joint, pull = self._components(noisy, signal, noise, label)
         return -(joint.softmax(1)[..., None] * pull).sum(1).to(noisy)
 
     def log_density(self, noisy: Tensor, signal, noise, label: Tensor | None = None) -> Tensor:
-        """The log density of noisy points, (N,)."""
-        return self._clouds(noisy, signal, noise, label)[0].logsumexp(1).to(noisy)
+        """The log density at noisy points, (N,)."""
+        return self._components(noisy, signal, noise, label)[0].logsumexp(1).to(noisy)
 
     def responsibilities(self, noisy: Tensor, signal, noise) -> Tensor:
-        """How likely each noisy point is to come from each cloud, (N, K)."""
-        return self._clouds(noisy, signal, noise, None)[0].softmax(1).to(noisy)
+        """The posterior probability of each component given each noisy point, (N, K)."""
+        return self._components(noisy, signal, noise, None)[0].softmax(1).to(noisy)
 
     def denoiser(self, schedule: NoiseSchedule, label: Tensor | None = None) -> Denoise:
-        """The network that a sampler asks: `clean_estimate` by timestep."""
+        """`clean_estimate` as a denoiser for a sampler."""
 
         def denoise(noisy: Tensor, timestep: Tensor) -> Tensor:
             bar = schedule.alpha_bar[timestep]
@@ -88,25 +89,25 @@ class GaussianMixture:
 
         return denoise
 
-    def _clouds(self, noisy: Tensor, signal, noise, label: Tensor | None) -> tuple[Tensor, Tensor]:
-        """By point and cloud: joint log density (N, K), and offset over covariance, C⁻¹ (x − a μ), (N, K, D)."""
+    def _components(self, noisy: Tensor, signal, noise, label: Tensor | None) -> tuple[Tensor, Tensor]:
+        """By point and component: joint log density (N, K), and C⁻¹ (x − a μ) for its covariance C, (N, K, D)."""
         a, s = _column(signal), _column(noise)
         values, vectors = torch.linalg.eigh(self.covariances.double())  # (K, D), (K, D, D)
         offset = noisy.double()[:, None] - a * self.means.double()  # (N, K, D)
-        along = torch.einsum("nkd,kde->nke", offset, vectors)  # in each cloud's own axes
+        along = torch.einsum("nkd,kde->nke", offset, vectors)  # in the component's principal axes
         variance = a.square() * values + s.square()  # (N, K, D)
         density = -0.5 * (along.square() / variance + (2 * math.pi * variance).log()).sum(2)
-        return self._log_shares(label, len(noisy)) + density, torch.einsum("nke,kde->nkd", along / variance, vectors)
+        return self._log_weights(label, len(noisy)) + density, torch.einsum("nke,kde->nkd", along / variance, vectors)
 
-    def _log_shares(self, label: Tensor | None, n: int) -> Tensor:
-        """Log weight of each cloud for each point (N, K): all of it on the labelled cloud where there is one."""
-        shares = self.weights.double().repeat(n, 1)
+    def _log_weights(self, label: Tensor | None, n: int) -> Tensor:
+        """Log prior of each component for each point, (N, K); that of a labelled component is 0, of the others -inf."""
+        weights = self.weights.double().repeat(n, 1)
         if label is not None:
             known = label >= 0
-            shares[known] = one_hot(label[known], len(self.weights)).double()
-        return shares.log()
+            weights[known] = one_hot(label[known], len(self.weights)).double()
+        return weights.log()
 
 
 def _column(level) -> Tensor:
-    """A signal or a noise, one or (N,), shaped to multiply (N, K, D)."""
+    """A signal or noise, one number or (N,), in a shape that multiplies (N, K, D)."""
     return torch.as_tensor(level, dtype=torch.float64).reshape(-1, 1, 1)

@@ -1,4 +1,4 @@
-"""What the tests of diffusion share: a schedule, and points whose perfect denoiser is known."""
+"""Fixtures of the tests of diffusion: a schedule, and a mixture whose optimal denoiser is known."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def schedule():
 
 @pytest.fixture(scope="session")
 def mixture():
-    """Three clouds of unlike weight, place and shape, apart from each other."""
+    """Three well separated Gaussians of different weight, mean and covariance."""
     return GaussianMixture(
         weights=torch.tensor([0.2, 0.3, 0.5]),
         means=torch.tensor([[-0.6, -0.4], [0.7, -0.4], [0.0, 0.7]]),
@@ -26,5 +26,5 @@ def mixture():
 
 @pytest.fixture
 def normal():
-    """normal(seed, *shape): normal numbers that are the same every time."""
+    """normal(seed, *shape): reproducible normal numbers."""
     return lambda seed, *shape: torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Step by step, the samplers do what diffusers' schedulers do with the same network and the same noise."""
+"""With the same network and noise, the samplers equal diffusers' schedulers step by step."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultist
 
 from facekit.diffusion import PREDICTIONS, NoiseSchedule, Sampler
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of diffusers' making
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised by diffusers
 
 SHAPE = (2, 3, 4, 4)
 THEIR_NAME = {"noise": "epsilon", "clean": "sample", "velocity": "v_prediction"}
@@ -17,7 +17,7 @@ SCHEDULES = {"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}
 
 
 def network(noisy, timestep):
-    """Nothing sensible, but it depends on everything and is not linear."""
+    """An arbitrary nonlinear function of all its inputs."""
     return torch.tanh(1.3 * noisy + noisy.roll(1, -1) - 0.7 + timestep.view(-1, 1, 1, 1) / 700)
 
 
@@ -32,22 +32,25 @@ def theirs(kind, schedule, prediction, **settings):
     return kind(**given | settings)
 
 
-def their_way(scheduler, steps, start, **arguments):
-    """What the network saw at every step, and what came out in the end; steps is a number or a list of timesteps."""
+def their_trajectory(scheduler, steps, start, **arguments):
+    """The timesteps, and the input of the network at every step with the sample at the end.
+
+    steps  a number, or a list of timesteps
+    """
     scheduler.set_timesteps(**{"timesteps" if isinstance(steps, list) else "num_inference_steps": steps})
-    seen = [start]
+    inputs = [start]
     for timestep in scheduler.timesteps:
-        output = network(seen[-1], timestep.expand(len(start)))
-        seen.append(scheduler.step(output, timestep.item(), seen[-1], **arguments).prev_sample)
-    return scheduler.timesteps.tolist(), seen
+        output = network(inputs[-1], timestep.expand(len(start)))
+        inputs.append(scheduler.step(output, timestep.item(), inputs[-1], **arguments).prev_sample)
+    return scheduler.timesteps.tolist(), inputs
 
 
-def our_way(sampler, schedule, prediction, start, noise=None):
-    stages = list(sampler.walk(denoiser(schedule, prediction), start, schedule, noise=noise))
-    return [stage.timestep for stage in stages], [stage.noisy for stage in stages] + [stages[-1].clean]
+def our_trajectory(sampler, schedule, prediction, start, noise=None):
+    steps = list(sampler.trajectory(denoiser(schedule, prediction), start, schedule, noise=noise))
+    return [step.timestep for step in steps], [step.noisy for step in steps] + [steps[-1].clean]
 
 
-def assert_same_way(ours, others):
+def assert_same_trajectory(ours, others):
     assert ours[0] == others[0]
     for mine, other in zip(ours[1], others[1], strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
@@ -70,9 +73,9 @@ def start(normal):
 def test_ddpm(steps, prediction, clip, start):
     schedule = SCHEDULES["linear"]
     sampler = Sampler("ddpm", steps=steps, clip=clip, spacing="uniform")
-    ours = our_way(sampler, schedule, prediction, start, noise=draws(5))
+    ours = our_trajectory(sampler, schedule, prediction, start, noise=draws(5))
     scheduler = theirs(DDPMScheduler, schedule, prediction, clip_sample=clip)
-    assert_same_way(ours, their_way(scheduler, steps, start, generator=torch.Generator().manual_seed(5)))
+    assert_same_trajectory(ours, their_trajectory(scheduler, steps, start, generator=torch.Generator().manual_seed(5)))
 
 
 @pytest.mark.parametrize("clip", [True, False])
@@ -81,10 +84,10 @@ def test_ddpm(steps, prediction, clip, start):
 def test_ddim(eta, prediction, clip, start):
     schedule = SCHEDULES["linear"]
     sampler = Sampler("ddim", steps=25, eta=eta, clip=clip, spacing="uniform")
-    ours = our_way(sampler, schedule, prediction, start, noise=draws(5))
+    ours = our_trajectory(sampler, schedule, prediction, start, noise=draws(5))
     scheduler = theirs(DDIMScheduler, schedule, prediction, clip_sample=clip)
     arguments = {"eta": eta, "use_clipped_model_output": True, "generator": torch.Generator().manual_seed(5)}
-    assert_same_way(ours, their_way(scheduler, 25, start, **arguments))
+    assert_same_trajectory(ours, their_trajectory(scheduler, 25, start, **arguments))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -92,31 +95,35 @@ def test_ddim(eta, prediction, clip, start):
 @pytest.mark.parametrize("steps", [1, 2, 3, 20, 50])
 def test_dpm_solver(steps, prediction, name, start):
     schedule = SCHEDULES[name]
-    ours = our_way(Sampler("dpm++", steps=steps, clip=False, spacing="uniform"), schedule, prediction, start)
+    ours = our_trajectory(Sampler("dpm++", steps=steps, clip=False, spacing="uniform"), schedule, prediction, start)
     scheduler = theirs(DPMSolverMultistepScheduler, schedule, prediction)
-    assert_same_way(ours, their_way(scheduler, steps, start))
+    assert_same_trajectory(ours, their_trajectory(scheduler, steps, start))
 
 
 @pytest.mark.parametrize("steps", [2, 12, 40])
 def test_quadratic_spacing(steps, start):
     schedule = SCHEDULES["linear"]
     sampler = Sampler("dpm++", steps=steps, clip=False)
-    ours = our_way(sampler, schedule, "velocity", start)
-    assert_same_way(ours, their_way(theirs(DPMSolverMultistepScheduler, schedule, "velocity"), ours[0], start))
-    ours = our_way(Sampler("ddpm", steps=steps), schedule, "velocity", start, noise=draws(5))
+    ours = our_trajectory(sampler, schedule, "velocity", start)
+    assert_same_trajectory(
+        ours, their_trajectory(theirs(DPMSolverMultistepScheduler, schedule, "velocity"), ours[0], start)
+    )
+    ours = our_trajectory(Sampler("ddpm", steps=steps), schedule, "velocity", start, noise=draws(5))
     scheduler = theirs(DDPMScheduler, schedule, "velocity")
-    assert_same_way(ours, their_way(scheduler, ours[0], start, generator=torch.Generator().manual_seed(5)))
+    assert_same_trajectory(
+        ours, their_trajectory(scheduler, ours[0], start, generator=torch.Generator().manual_seed(5))
+    )
 
 
 def test_a_single_step_of_inversion(start):
-    """Of several steps, ours foretell where they lead, and theirs do not: see test_sampler for what that is worth."""
+    """With several steps the two differ: see test_sampler for the more accurate prediction of ours."""
     schedule = SCHEDULES["linear"]
     found = Sampler("ddim", steps=1).invert(denoiser(schedule, "noise"), start, schedule)
-    _, seen = their_way(theirs(DDIMInverseScheduler, schedule, "noise", clip_sample=False), 1, start)
-    torch.testing.assert_close(found, seen[-1], rtol=1e-3, atol=1e-3)
+    _, inputs = their_trajectory(theirs(DDIMInverseScheduler, schedule, "noise", clip_sample=False), 1, start)
+    torch.testing.assert_close(found, inputs[-1], rtol=1e-3, atol=1e-3)
 
 
-def test_noise_is_added_as_theirs(start, normal):
+def test_added_noise_equals_that_of_diffusers(start, normal):
     schedule, timestep = SCHEDULES["cosine"], torch.tensor([3, 640])
     noise = normal(1, *SHAPE)
     expected = theirs(DDPMScheduler, schedule, "noise").add_noise(start, noise, timestep)

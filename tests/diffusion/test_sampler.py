@@ -7,16 +7,16 @@ from diffusers.schedulers.scheduling_ddim_inverse import DDIMInverseScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facekit.diffusion import NoiseSchedule, Sampler, noise_of, noise_stream
+from facekit.diffusion import NoiseSchedule, Sampler, noise_stream, seeded_noise
 from facekit.diffusion.sampler import METHODS, SPACINGS
 
-SHORT = NoiseSchedule.linear(100, 1e-3, 0.2)  # ends as noisy as Ho's, in a tenth of the steps
+SHORT = NoiseSchedule.linear(100, 1e-3, 0.2)  # the final noise level of Ho's, in a tenth of the steps
 
-# ------------------------------------------------------------------------------------------------ on known points
+# ---------------------------------------------------------------------------------------------- on a known distribution
 
 
 def assert_of_the_mixture(points, mixture):
-    """Weights, means and covariances of the clouds that the points fall into, within about three deviations."""
+    """The points have the mixture's weights, means and covariances within about three standard deviations."""
     own = mixture.responsibilities(points, 1.0, 0.0).argmax(1)
     for k in range(3):
         mine = points[own == k]
@@ -35,7 +35,7 @@ def assert_of_the_mixture(points, mixture):
     ],
     ids=lambda sampler: f"{sampler.method} {sampler.eta}",
 )
-def test_samples_are_of_the_distribution_that_the_network_knows(sampler, mixture, normal):
+def test_samples_follow_the_distribution_of_the_denoiser(sampler, mixture, normal):
     schedule = NoiseSchedule.linear(400, 2.5e-4, 0.05)
     noise = (normal(seed, 2500, 2) for seed in itertools.count(1))
     points = sampler.sample(mixture.denoiser(schedule), normal(0, 2500, 2), schedule, noise=noise)
@@ -44,8 +44,8 @@ def test_samples_are_of_the_distribution_that_the_network_knows(sampler, mixture
 
 @pytest.fixture(scope="module")
 def exact(mixture):
-    """Where the path without noise leads from some noise, by many steps of it, and the noise."""
-    schedule, start = NoiseSchedule.cosine(), noise_of(range(100), (100, 2))
+    """A schedule, noise, and the samples of the deterministic trajectory in many steps."""
+    schedule, start = NoiseSchedule.cosine(), seeded_noise(range(100), (100, 2))
     sampler = Sampler("dpm++", steps=200, clip=False)
     return schedule, start, sampler.sample(mixture.denoiser(schedule), start, schedule)
 
@@ -64,13 +64,13 @@ def test_few_steps_of_dpm_beat_ddim_and_quadratic_beats_uniform(mixture, exact):
     assert error["dpm++", "quadratic"] < 0.3 * error["dpm++", "uniform"]
 
 
-def test_twice_the_steps_leave_a_third_of_dpms_error_and_half_of_ddims(mixture, exact):
-    for method, share in (("dpm++", 0.45), ("ddim", 0.65)):
+def test_twice_the_steps_reduce_the_error_as_the_order_of_the_method_predicts(mixture, exact):
+    for method, factor in (("dpm++", 0.45), ("ddim", 0.65)):
         few, many = (median_error(Sampler(method, steps=k, clip=False), mixture, exact) for k in (15, 30))
-        assert few * 0.1 < many < few * share
+        assert few * 0.1 < many < few * factor
 
 
-# ---------------------------------------------------------------------------------------------------- inversion
+# ------------------------------------------------------------------------------------------------------------ inversion
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine"])
@@ -81,10 +81,10 @@ def test_decoding_an_inversion_returns_the_input(method, most, beyond, name, mix
     denoise, sampler = mixture.denoiser(schedule), Sampler(method, steps=20, clip=False)
     code = sampler.invert(denoise, points, schedule)
     assert (sampler.sample(denoise, code, schedule) - points).norm(dim=1).median() < most
-    assert code.std().item() == pytest.approx(1, abs=beyond)  # a code is noise
+    assert code.std().item() == pytest.approx(1, abs=beyond)  # a code is distributed like noise
 
 
-def test_an_inversion_comes_nearer_than_one_that_does_not_look_ahead(mixture):
+def test_inversion_is_more_accurate_than_that_of_diffusers(mixture):
     schedule, sampler = NoiseSchedule.linear(), Sampler("ddim", steps=50, clip=False, spacing="uniform")
     points, _ = mixture.sample(100, torch.Generator().manual_seed(0))
     denoise = mixture.denoiser(schedule)
@@ -100,7 +100,7 @@ def test_an_inversion_comes_nearer_than_one_that_does_not_look_ahead(mixture):
     assert error[0] < 0.7 * error[1]
 
 
-def test_a_part_of_the_way_can_be_inverted_too(mixture, schedule):
+def test_inversion_may_stop_at_an_intermediate_noise_level(mixture, schedule):
     points, _ = mixture.sample(50, torch.Generator().manual_seed(0))
     denoise, sampler = mixture.denoiser(schedule), Sampler("ddim", steps=50, clip=False)
     code = sampler.invert(denoise, points, schedule, strength=0.3)
@@ -109,12 +109,12 @@ def test_a_part_of_the_way_can_be_inverted_too(mixture, schedule):
     assert not torch.allclose(code, sampler.invert(denoise, points, schedule), atol=0.1)
 
 
-# -------------------------------------------------------------------------------------------------- the way there
+# ------------------------------------------------------------------------------------------------------------ timesteps
 
 
 @given(steps=st.integers(1, 100), strength=st.floats(0.01, 1), spacing=st.sampled_from(SPACINGS))
 @settings(max_examples=60, deadline=None)
-def test_timesteps_fall_from_the_noisiest_to_the_cleanest(steps, strength, spacing):
+def test_timesteps_decrease(steps, strength, spacing):
     sampler = Sampler(steps=steps, spacing=spacing)
     whole, part = sampler.timesteps(SHORT), sampler.timesteps(SHORT, strength)
     assert len(whole) == steps
@@ -125,11 +125,11 @@ def test_timesteps_fall_from_the_noisiest_to_the_cleanest(steps, strength, spaci
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-def test_as_many_steps_as_timesteps_are_all_of_them(spacing):
+def test_as_many_steps_as_timesteps_use_all_of_them(spacing):
     assert Sampler(steps=100, spacing=spacing).timesteps(SHORT) == list(range(99, -1, -1))
 
 
-def test_quadratic_steps_are_shorter_the_cleaner_the_picture(schedule):
+def test_quadratic_steps_become_shorter_towards_the_clean_image(schedule):
     timesteps = Sampler(steps=20).timesteps(schedule)
     assert timesteps[0] == 999
     assert timesteps[-1] == 0
@@ -137,31 +137,31 @@ def test_quadratic_steps_are_shorter_the_cleaner_the_picture(schedule):
     assert all(longer > shorter for longer, shorter in pairwise(gaps))
 
 
-def test_a_walk_shows_every_stage(mixture):
-    start, sampler, asked = noise_of(1, (4, 2)), Sampler(steps=7), []
+def test_a_trajectory_yields_every_step(mixture):
+    start, sampler, evaluated = seeded_noise(1, (4, 2)), Sampler(steps=7), []
 
     def denoise(noisy, timestep):
         assert timestep.dtype == torch.int64
-        asked.append(timestep.tolist())
+        evaluated.append(timestep.tolist())
         return 3 * mixture.denoiser(SHORT)(noisy, timestep)
 
-    stages = list(sampler.walk(denoise, start, SHORT))
-    assert asked == [[timestep] * 4 for timestep in sampler.timesteps(SHORT)]
-    assert [stage.timestep for stage in stages] == sampler.timesteps(SHORT)
-    assert torch.equal(stages[0].noisy, start)
-    assert all(stage.clean.abs().max() <= 1 for stage in stages)
-    assert torch.equal(sampler.sample(denoise, start, SHORT), stages[-1].clean)
+    steps = list(sampler.trajectory(denoise, start, SHORT))
+    assert evaluated == [[timestep] * 4 for timestep in sampler.timesteps(SHORT)]
+    assert [step.timestep for step in steps] == sampler.timesteps(SHORT)
+    assert torch.equal(steps[0].noisy, start)
+    assert all(step.clean.abs().max() <= 1 for step in steps)
+    assert torch.equal(sampler.sample(denoise, start, SHORT), steps[-1].clean)
 
 
-def test_clipping_is_a_choice(mixture):
+def test_clipping_is_optional(mixture):
     far = lambda noisy, timestep: 3 * torch.ones_like(noisy)  # noqa: E731
-    start = noise_of(1, (2, 2))
+    start = seeded_noise(1, (2, 2))
     assert Sampler(clip=True).sample(far, start, SHORT).eq(1).all()
     assert Sampler(clip=False).sample(far, start, SHORT).eq(3).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_samples_result_does_not_depend_on_its_batch(method, mixture):
+def test_a_sample_does_not_depend_on_its_batch(method, mixture):
     sampler = Sampler(method, steps=12, eta=0.7 if method == "ddim" else 0.0)
 
     def sample(seeds):
@@ -173,9 +173,9 @@ def test_a_samples_result_does_not_depend_on_its_batch(method, mixture):
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
-def test_the_deeper_the_noise_the_less_of_the_input_is_left(mixture):
+def test_more_noise_preserves_less_of_the_input(mixture):
     points, _ = mixture.sample(60, torch.Generator().manual_seed(0))
-    sampler, noise, denoise = Sampler(steps=20, clip=False), noise_of(range(60), (60, 2)), mixture.denoiser(SHORT)
+    sampler, noise, denoise = Sampler(steps=20, clip=False), seeded_noise(range(60), (60, 2)), mixture.denoiser(SHORT)
 
     def change(strength):
         start = sampler.noised(points, noise, SHORT, strength)
@@ -185,18 +185,18 @@ def test_the_deeper_the_noise_the_less_of_the_input_is_left(mixture):
     assert slight < 0.15 < half < whole
     pure = sampler.sample(denoise, noise, SHORT)
     start = sampler.noised(points, noise, SHORT, 1.0)
-    assert (sampler.sample(denoise, start, SHORT) - pure).norm(dim=1).median() < 0.05  # nothing is left of the input
+    assert (sampler.sample(denoise, start, SHORT) - pure).norm(dim=1).median() < 0.05  # independent of the input
 
 
-def test_no_gradient_is_kept(mixture):
+def test_sampling_and_inversion_track_no_gradient(mixture):
     weight = torch.ones(1, requires_grad=True)
     denoise = lambda noisy, timestep: weight * noisy  # noqa: E731
-    start = noise_of(0, (2, 2))
+    start = seeded_noise(0, (2, 2))
     assert not Sampler(steps=3).sample(denoise, start, SHORT).requires_grad
     assert not Sampler(steps=3).invert(denoise, start, SHORT).requires_grad
 
 
-# ------------------------------------------------------------------------------------------------------- mistakes
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(
@@ -206,17 +206,17 @@ def test_no_gradient_is_kept(mixture):
         ({"spacing": "even"}, "'even' is no spacing"),
         ({"steps": 0}, "at least one step, not 0"),
         ({"method": "ddim", "eta": 1.5}, "eta is 1.5"),
-        ({"method": "dpm++", "eta": 0.5}, "eta is for 'ddim'"),
-        ({"method": "ddpm", "eta": 1.0}, "eta is for 'ddim'"),
+        ({"method": "dpm++", "eta": 0.5}, "eta is a setting of 'ddim'"),
+        ({"method": "ddpm", "eta": 1.0}, "eta is a setting of 'ddim'"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong, message):
+def test_invalid_settings_raise(wrong, message):
     with pytest.raises(ValueError, match=message):
         Sampler(**wrong)
 
 
-def test_what_does_not_fit_the_schedule_is_refused(mixture):
-    start = noise_of(0, (2, 2))
+def test_arguments_that_do_not_fit_the_schedule_raise(mixture):
+    start = seeded_noise(0, (2, 2))
     with pytest.raises(ValueError, match="101 steps are more than the 100 timesteps"):
         Sampler(steps=101).timesteps(SHORT)
     for strength in (0.0, 1.1):

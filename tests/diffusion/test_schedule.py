@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from facekit.diffusion import PREDICTIONS, NoiseSchedule
 
 
-def test_linear_is_hos():
+def test_linear_schedule_equals_that_of_ho():
     schedule = NoiseSchedule.linear()
     assert len(schedule) == 1000
     assert schedule.alpha_bar[0].item() == pytest.approx(1 - 1e-4)
-    assert schedule.alpha_bar[-1].item() == pytest.approx(4.036e-5, rel=1e-3)  # Ho 2020, §4: almost nothing is left
+    assert schedule.alpha_bar[-1].item() == pytest.approx(4.036e-5, rel=1e-3)  # Ho 2020, §4: almost no signal remains
     ratio = schedule.alpha_bar[1:] / schedule.alpha_bar[:-1]
     torch.testing.assert_close((1 - ratio).diff(), torch.full((998,), (0.02 - 1e-4) / 999).double())
 
 
-def test_cosine_is_nichols():
+def test_cosine_schedule_equals_that_of_nichol():
     schedule = NoiseSchedule.cosine(1000)
-    angle = lambda share: math.cos((share + 0.008) / 1.008 * math.pi / 2) ** 2  # noqa: E731
+    angle = lambda fraction: math.cos((fraction + 0.008) / 1.008 * math.pi / 2) ** 2  # noqa: E731
     for timestep in (0, 300, 499, 900):
         expected = angle((timestep + 1) / 1000) / angle(0)
         assert schedule.alpha_bar[timestep].item() == pytest.approx(expected, rel=1e-9)
@@ -36,12 +36,12 @@ def test_cosine_is_nichols():
         (torch.tensor([[0.9, 0.5]]).double(), "shape"),
     ],
 )
-def test_schedules_that_are_none_are_refused(bar, message):
+def test_invalid_schedules_raise(bar, message):
     with pytest.raises(ValueError, match=message):
         NoiseSchedule(bar)
 
 
-def test_noise_is_added_by_its_own_timestep_to_each_picture(schedule, normal):
+def test_each_image_gets_the_noise_level_of_its_timestep(schedule, normal):
     clean, noise, timestep = normal(0, 3, 1, 4, 4), normal(1, 3, 1, 4, 4), torch.tensor([0, 500, 999])
     noisy = schedule.add_noise(clean, noise, timestep)
     assert noisy.dtype == torch.float32
@@ -54,7 +54,7 @@ def test_noise_is_added_by_its_own_timestep_to_each_picture(schedule, normal):
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @given(timestep=st.integers(0, 999), seed=st.integers(0, 100))
 @settings(max_examples=20, deadline=None)
-def test_every_prediction_tells_clean_picture_and_noise(prediction, timestep, seed):
+def test_every_prediction_determines_clean_image_and_noise(prediction, timestep, seed):
     schedule = NoiseSchedule.linear()
     clean, noise = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     timestep = torch.tensor([timestep, 999 - timestep])
@@ -65,7 +65,7 @@ def test_every_prediction_tells_clean_picture_and_noise(prediction, timestep, se
     torch.testing.assert_close(schedule.to_noise(clean, noisy, timestep), noise, rtol=1e-3, atol=1e-4)
 
 
-def test_velocity_is_salimans(schedule, normal):
+def test_velocity_equals_that_of_salimans(schedule, normal):
     clean, noise, timestep = normal(0, 1, 6), normal(1, 1, 6), torch.tensor([321])
     bar = schedule.alpha_bar[321].item()
     expected = math.sqrt(bar) * noise - math.sqrt(1 - bar) * clean
@@ -73,10 +73,10 @@ def test_velocity_is_salimans(schedule, normal):
 
 
 @pytest.mark.parametrize("method", ["target", "to_clean"])
-def test_an_unknown_prediction_is_named(schedule, normal, method):
-    picture = normal(0, 1, 4)
+def test_an_unknown_prediction_raises(schedule, normal, method):
+    image = normal(0, 1, 4)
     with pytest.raises(ValueError, match="'epsilon' is no kind of prediction; known are noise, clean, velocity"):
-        getattr(schedule, method)(picture, picture, torch.tensor([3]), "epsilon")
+        getattr(schedule, method)(image, image, torch.tensor([3]), "epsilon")
 
 
 def test_snr_and_level_agree(schedule):
@@ -87,18 +87,18 @@ def test_snr_and_level_agree(schedule):
 
 
 @pytest.mark.parametrize(("density", "middle"), [("uniform", 0.462), ("logit_normal", 0.683)])
-def test_timesteps_are_drawn_as_often_as_the_density_says(schedule, density, middle):
+def test_timesteps_follow_their_density(schedule, density, middle):
     torch.manual_seed(0)
-    drawn = schedule.draw(20_000, density)
+    drawn = schedule.sample_timesteps(20_000, density)
     assert drawn.dtype == torch.int64
     assert drawn.min() >= 0
     assert drawn.max() < len(schedule)
-    # Within one deviation of the normal number the sigmoid lies between 0.269 and 0.731.
-    share = ((drawn >= 269) & (drawn < 731)).float().mean().item()
-    assert share == pytest.approx(middle, abs=0.015)
+    # Within one standard deviation of the normal number its sigmoid is between 0.269 and 0.731.
+    fraction = ((drawn >= 269) & (drawn < 731)).float().mean().item()
+    assert fraction == pytest.approx(middle, abs=0.015)
     assert drawn.float().mean().item() == pytest.approx(500, abs=10)
 
 
-def test_an_unknown_density_is_named(schedule):
+def test_an_unknown_density_raises(schedule):
     with pytest.raises(ValueError, match="'middle' is no density of timesteps; known are uniform, logit_normal"):
-        schedule.draw(3, "middle")
+        schedule.sample_timesteps(3, "middle")

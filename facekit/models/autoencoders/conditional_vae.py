@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.diffusion.noise import Seeds, noise_of
+from facekit.diffusion.noise import Seeds, seeded_noise
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
@@ -210,7 +210,7 @@ class ConditionalVAE(VAE, Generator):
         seed  one integer, which gives one person with every expression; or one a row
         """
         expression.require(self.understands, self.name)
-        return self.decode(noise_of(seed, (len(expression), self.preset.latent), self.device), expression)
+        return self.decode(seeded_noise(seed, (len(expression), self.preset.latent), self.device), expression)
 
     def interpolate(self, images: Tensor, others: Tensor, frames: int, expression: Expression) -> Tensor:
         """The straight way from the people in pictures to those in others, all with one expression, or one a

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from facekit.diffusion.noise import Seeds, noise_of
+from facekit.diffusion.noise import Seeds, seeded_noise
 from facekit.faces.faces import Faces
 from facekit.layers.residual import PixelUnshuffleStem, ResidualBlock
 from facekit.losses.variational import gaussian_divergence, reparameterise, variational_loss
@@ -127,7 +127,7 @@ class VAE(System):
     def sample(self, seed: Seeds) -> Tensor:
         """People that nobody drew, from codes drawn from N(0, 1): one picture, or one for each of N seeds."""
         rows = 1 if isinstance(seed, int) else len(seed)
-        return self.decode(noise_of(seed, (rows, self.preset.latent), self.device))
+        return self.decode(seeded_noise(seed, (rows, self.preset.latent), self.device))
 
     def interpolate(self, images: Tensor, others: Tensor, frames: int) -> Tensor:
         """The straight way from the codes of pictures to those of others, as (N, frames, C, H, W)."""

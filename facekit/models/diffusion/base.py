@@ -111,7 +111,7 @@ class DiffusionGenerator(Generator):
         label, known = face_labels(batch, preset.emotions)
         code = self._training_code(images, label, known)
         keep_label, keep_face = drop_conditions(n, preset.drop_label, preset.drop_face, device=device)
-        timestep = self.noise_schedule.draw(n, preset.timestep_density, device)
+        timestep = self.noise_schedule.sample_timesteps(n, preset.timestep_density, device)
         noise = torch.randn_like(images)
         noisy = self.noise_schedule.add_noise(images, noise, timestep)
         output = self.denoiser(noisy, timestep, keep_label & known, keep_face, label, code)
@@ -157,8 +157,8 @@ class DiffusionGenerator(Generator):
             code,
             label=preset.label_guidance,
             face=preset.face_guidance,
-            alone=preset.label_only_guidance,
-            shown=shown,
+            label_only=preset.label_only_guidance,
+            source_label=shown,
         )
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
