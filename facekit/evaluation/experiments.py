@@ -18,7 +18,7 @@ from facekit.evaluation.benchmark.table import benchmark_for
 from facekit.faces.parts import DOMAINS
 from facekit.models.gans.adversarial import Collapsed
 from facekit.models.gans.mma_gan import ABLATION
-from facekit.models.gans.stargan import JOINT, VARIANTS
+from facekit.models.gans.stargan_variants import JOINT, VARIANTS
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.training.run import train
@@ -67,6 +67,7 @@ def run_experiment(
     profile: str = "laptop",
     data: str = "synthetic",
     seeds: Sequence[int] = (0, 1, 2),
+    variants: Collection[str] | None = None,
     faces: int | None = None,
     overrides: Mapping[str, object] | None = None,
     sheet: Callable[[Mapping[str, Generator], Sequence[Benchmark]], Image.Image] | None = None,
@@ -78,6 +79,7 @@ def run_experiment(
     name       key in `EXPERIMENTS`
     out        folder: each run in `VARIANT-SEED`, the evaluations in `evaluation`, and the tables
     panel      judges of such faces
+    variants   names of the variants to train; None: all
     faces      number of faces of each benchmark, as for `facekit.evaluation.benchmark.evaluate_weights`
     overrides  of all variants alike, as for `facekit.training.train`
     sheet      draws the contact sheet of the first seed's generators (by variant) and their benchmarks, such as
@@ -88,12 +90,12 @@ def run_experiment(
     `COMPARED`. Writes `runs.csv` with one row per run and benchmark and confidence intervals over identities,
     `table.csv` with the returned table, and `sheet.png`.
 
-    Raises `ValueError` for an unknown name and for overrides of fields in which the variants differ, and what `train`
-    raises except `Collapsed`.
+    Raises `ValueError` for an unknown experiment or variant and for overrides of fields in which the variants differ,
+    and what `train` raises except `Collapsed`.
     """
     overrides = _common_overrides(name, data, overrides or {})
     rows, first_seed, benchmarks = [], {}, {}
-    for variant, seed in product(EXPERIMENTS[name].variants, seeds):
+    for variant, seed in product(_chosen_variants(name, variants), seeds):
         run = f"{variant.replace(' ', '-')}-{seed}"
         row = {"variant": variant, "seed": seed, "collapsed": False}
         generator = _train_variant(
@@ -128,6 +130,14 @@ def _common_overrides(name: str, data: str, overrides: Mapping[str, object]) -> 
     if taken := experiment.fields & set(common):
         raise ValueError(f"the variants of {name} differ in {', '.join(sorted(taken))}: it cannot be set for all")
     return common
+
+
+def _chosen_variants(name: str, variants: Collection[str] | None) -> list[str]:
+    """The variants to train, in the paper's order; raises `ValueError` for an unknown one."""
+    known = EXPERIMENTS[name].variants
+    if unknown := set(variants or ()) - set(known):
+        raise ValueError(f"{name} has no variant {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    return [variant for variant in known if variants is None or variant in variants]
 
 
 def _train_variant(

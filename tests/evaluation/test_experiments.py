@@ -14,7 +14,7 @@ from facekit.faces.expression import UnsupportedExpression
 from facekit.faces.faces import Faces
 from facekit.faces.parts import DOMAINS
 from facekit.models.gans.adversarial import Collapsed
-from facekit.models.gans.stargan import JOINT
+from facekit.models.gans.stargan_variants import JOINT
 from facekit.models.system import system_class
 from facekit.show.experiments import sheet
 from facekit.training.overrides import overridden
@@ -53,6 +53,14 @@ def test_every_variant_is_trained_with_every_seed_and_the_same_budget(trained, t
     variants = EXPERIMENTS["table2"].variants
     assert all(run["overrides"]["skips"] == variants[run["out"].name[:-2]]["skips"] for run in trained)
     assert table.variant.tolist() == list(variants)
+
+
+def test_some_of_the_variants_can_be_chosen(trained, tmp_path):
+    table = run_experiment("table2", tmp_path, panel=None, seeds=(0,), variants=("features_skips", "stargan"))
+    assert table.variant.tolist() == ["stargan", "features_skips"]
+    with pytest.raises(ValueError, match="table2 has no variant momentum; known are stargan, features"):
+        run_experiment("table2", tmp_path, panel=None, variants=("momentum",))
+    assert len(trained) == 2
 
 
 def test_fields_in_which_variants_differ_cannot_be_set_for_all(trained, tmp_path, capsys):

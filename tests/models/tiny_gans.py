@@ -1,4 +1,4 @@
-"""What the tests of adversarial systems share."""
+"""A helper of the tests of GANs."""
 
 import torch
 from torch import nn
@@ -6,8 +6,8 @@ from torch import nn
 from facekit.layers.adaptive import AdaptiveGroupNorm
 
 
-def awake(system):
-    """A system whose every weight does something, the label's in the adaptive norms included."""
+def randomised(system):
+    """The system with random values in the layers that are initialised to 0, so that every weight has an effect."""
     torch.manual_seed(1)
     nn.init.normal_(system.generator.last.weight, std=0.05)
     for layer in system.modules():

@@ -1,5 +1,5 @@
-"""What systems of a generator and discriminators have in common: losses, penalties, what a discriminator gets to see,
-and when to give up."""
+"""Adversarial training that all GANs share: optimisers, discriminator augmentation, gradient penalties, and the
+detection of collapse."""
 
 from __future__ import annotations
 
@@ -18,37 +18,35 @@ from facekit.models.system import Clock, Generator, Preset, check_choices
 
 @dataclass(frozen=True)
 class AdversarialPreset(Preset):
-    """How two networks are trained against each other."""
+    """How a generator and discriminators are trained against each other."""
 
-    learning_rate: float = 1e-3
-    discriminator_rate: float | None = None  # None: the same; another one balances the two (Heusel 2017)
+    learning_rate: float = 1e-3  # of the generator
+    discriminator_rate: float | None = None  # learning rate of discriminators (Heusel 2017); None: the generator's
     optimiser: str = "adam"  # or "muon" (Jordan 2024; see `facekit.models.optimisers`)
-    betas: tuple[float, float] = (0.5, 0.99)  # of Adam; the first is Muon's momentum too
+    betas: tuple[float, float] = (0.5, 0.99)  # of Adam; the first is also Muon's momentum
     schedule: str = "linear"
     ema: float | None = 0.999
-    adversarial: str = "logistic"  # one of `facekit.losses.adversarial.ADVERSARIAL`
-    gradient_penalty: float = 0.0  # weight of Gulrajani 2017's, at every step of the discriminator
-    r1: float = 0.0  # γ of R1 (Mescheder 2018). Too much of it blinds a discriminator to fine noise
-    r1_every: int = 16  # steps of the system from one computation of R1 to the next (Karras 2020, appendix B)
-    discriminator_augment: str = (
-        "none"  # augmentation in `facekit.faces.augment` through which a discriminator sees real and made
-    )
-    initialisation: str = "he"  # see `initialise_convolutions`
+    adversarial: str = "logistic"  # adversarial loss, one of `facekit.losses.adversarial.ADVERSARIAL`
+    gradient_penalty: float = 0.0  # weight of the gradient penalty (Gulrajani 2017), in every discriminator step
+    r1: float = 0.0  # γ of R1 (Mescheder 2018). Large values keep a discriminator from learning fine noise
+    r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
+    discriminator_augment: str = "none"  # augmentation of `facekit.faces.augment` for the discriminator's input
+    initialisation: str = "he"  # scheme of `initialise_convolutions`
 
 
 class Collapsed(RuntimeError):
-    """Training has nothing left to learn from: one of two networks answers the same to everything."""
+    """Training cannot continue: the generator or a discriminator gives the same output for every input."""
 
 
 class AdversarialGenerator(Generator):
-    """A generator that learns against discriminators."""
+    """A generator that is trained against discriminators."""
 
     def __init__(self, preset: AdversarialPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         check_choices(preset, adversarial=ADVERSARIAL, discriminator_augment=tuple(RECIPES), optimiser=("adam", "muon"))
 
     def optimiser(self, networks: Iterable[nn.Module], rate: float | None = None) -> torch.optim.Optimizer:
-        """The preset's optimiser of all parameters of some networks, by default at its learning rate."""
+        """The preset's optimiser for all parameters of the networks; `rate` replaces the preset's learning rate."""
         parameters = [parameter for network in networks for parameter in network.parameters()]
         rate, betas = rate or self.preset.learning_rate, self.preset.betas
         if self.preset.optimiser == "muon":
@@ -56,69 +54,80 @@ class AdversarialGenerator(Generator):
         return torch.optim.Adam(parameters, rate, betas=betas)
 
     def augmented(self, images: Tensor) -> Tensor:
-        """Pictures as a discriminator sees them, real and made ones alike, so that it cannot learn the few training
-        faces by heart, and the generator does not learn the augmentation (Zhao 2020; Karras 2020). Gradients pass."""
+        """Differentiable augmentation of a discriminator's input images, real and generated (Zhao 2020; Karras 2020).
+
+        It keeps the discriminator from memorising a small training set. Since both kinds of images are augmented, the
+        generator does not learn the augmentation. Random numbers come from the global generator.
+        """
         if self.preset.discriminator_augment == "none":
             return images
         return augment(Faces(images), torch.default_generator, RECIPES[self.preset.discriminator_augment]).images
 
-    def slope_penalty(self, scores: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, clock: Clock) -> Tensor:
-        """The preset's penalties on a discriminator's slopes, at pictures as it sees them.
+    def gradient_penalties(
+        self, scores: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, clock: Clock
+    ) -> Tensor:
+        """The preset's penalties on a discriminator's gradients; 0 if it has none, or if R1 is not due in this step.
 
-        scores  its method `scores`; a call of the network would compute in half precision
+        scores           the discriminator's method `scores`, which computes in single precision; calling the network
+                         itself would use the profile's precision
+        real, generated  (N, C, H, W), as the discriminator receives them
         """
         preset, penalty = self.preset, real.new_zeros(())
         if preset.gradient_penalty:
-            penalty = penalty + preset.gradient_penalty * gradient_penalty(scores, real, made)
+            penalty = penalty + preset.gradient_penalty * gradient_penalty(scores, real, generated)
         if preset.r1 and clock.step % preset.r1_every == 0:
             penalty = penalty + preset.r1 / 2 * preset.r1_every * r1_penalty(scores, real)
         return penalty
 
-    def discriminator_loss(self, real: Tensor, made: Tensor) -> Tensor:
-        """The preset's loss of a discriminator's scores of real and made pictures."""
-        return discriminator_loss(real, made, self.preset.adversarial)
+    def discriminator_loss(self, real: Tensor, generated: Tensor) -> Tensor:
+        """The preset's adversarial loss of a discriminator, given its scores of real and of generated images."""
+        return discriminator_loss(real, generated, self.preset.adversarial)
 
 
 class CollapseWatch(nn.Module):
-    """Watches two numbers, averaged over the last hundred steps or so, and stops the training when one is lost.
+    """Detects collapse from two running averages over about a hundred steps, and then stops the training.
 
-    variety  how much the made pictures of a batch differ from each other, as a share of how much the real ones do.
-             Below a twentieth, every face is given the same picture: the generator has collapsed
-    spread   deviation of the discriminator's scores over real and made pictures. Below a thousandth, they no longer
-             depend on the picture: the discriminator has collapsed, and the generator learns nothing from it
+    diversity  standard deviation over the generated images of a batch, relative to that of the real ones. Below
+               `MIN_DIVERSITY` the generator gives almost the same image for every face: mode collapse
+    score_std  standard deviation of the discriminator's scores over real and generated images. Below `MIN_SCORE_STD`
+               the scores no longer depend on the image, so that the generator gets no signal
 
-    The averages start at 1 and are part of the state, so that a resumed run goes on with them.
+    Both averages start at 1. They are buffers, so that a resumed run continues with them.
     """
 
     MOMENTUM = 0.02
-    LEAST_VARIETY, LEAST_SPREAD = 0.05, 1e-3
+    MIN_DIVERSITY, MIN_SCORE_STD = 0.05, 1e-3
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("variety", torch.ones(()))
-        self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("diversity", torch.ones(()))
+        self.register_buffer("score_std", torch.ones(()))
 
     @torch.no_grad()
-    def observe(self, real: Tensor, made: Tensor, scores: Tensor, clock: Clock, who: str) -> None:
-        """Take note of a step: pictures (N, C, H, W), and scores of both. Raises `Collapsed`."""
-        if min(len(real), len(made)) < 2:
+    def observe(self, real: Tensor, generated: Tensor, scores: Tensor, clock: Clock, name: str) -> None:
+        """Update the averages with a step's images (N, C, H, W) and the scores of both kinds.
+
+        Raises `Collapsed`, with the step and the system's name. A batch of fewer than two images is ignored.
+        """
+        if min(len(real), len(generated)) < 2:
             return
-        self.variety.lerp_(_variety(made) / _variety(real).clamp(min=1e-6), self.MOMENTUM)
-        self.spread.lerp_(scores.float().std(), self.MOMENTUM)
-        variety, spread = self.variety.item(), self.spread.item()
-        where = f"step {clock.step + 1} of {who}: "
-        if variety < self.LEAST_VARIETY:
+        self.diversity.lerp_(_diversity(generated) / _diversity(real).clamp(min=1e-6), self.MOMENTUM)
+        self.score_std.lerp_(scores.float().std(), self.MOMENTUM)
+        diversity, score_std = self.diversity.item(), self.score_std.item()
+        where = f"step {clock.step + 1} of {name}: "
+        if diversity < self.MIN_DIVERSITY:
             raise Collapsed(
-                f"{where}the generator has collapsed. Its pictures of different faces differ by {variety:.1%} of what "
-                "the faces do: lower its learning rate, or weigh reconstruction more"
+                f"{where}the generator has collapsed. Images generated from different faces differ by only "
+                f"{diversity:.1%} of the difference between the faces: lower its learning rate, or give the "
+                "reconstruction loss more weight"
             )
-        if spread < self.LEAST_SPREAD:
+        if score_std < self.MIN_SCORE_STD:
             raise Collapsed(
-                f"{where}the discriminator has collapsed. Its scores of all pictures, real and made, lie within "
-                f"{spread:.2g} of each other: lower its learning rate, or the penalty on its slopes (r1, "
-                "gradient_penalty), or begin with larger weights (initialisation)"
+                f"{where}the discriminator has collapsed. Its scores of real and generated images have a standard "
+                f"deviation of only {score_std:.2g}: lower its learning rate or the penalty on its gradients (r1, "
+                "gradient_penalty), or use a scheme of initialisation with larger weights"
             )
 
 
-def _variety(images: Tensor) -> Tensor:
+def _diversity(images: Tensor) -> Tensor:
     return images.float().std(0).mean()

@@ -1,6 +1,7 @@
-"""G8: CycleGAN (Zhu 2017), P3's baseline: for each pair of emotions, a generator and a discriminator each way.
+"""G8: CycleGAN (Zhu 2017), the baseline of P3: unconditional generators for each pair of neutral and an emotion.
 
-What StarGAN does with one generator takes two for every pair here; none of them is told anything.
+Each pair has two generators, from neutral to the emotion and from the emotion to neutral, each with a discriminator of
+its own. StarGAN replaces all of them by one conditional generator.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
-from facekit.models.gans.stargan import TranslatorPreset
-from facekit.models.label import NOTHING, label_weights
+from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.label import NEGLIGIBLE, label_weights
 from facekit.models.system import Clock, Step
 
 
@@ -28,19 +29,19 @@ from facekit.models.system import Clock, Step
 class CycleGANPreset(TranslatorPreset):
     """How CycleGAN is built and trained."""
 
-    pairs: tuple[str, ...] = ("happy", "sad", "surprise")  # each with neutral
-    per_side: int | None = None  # faces of each side of a pair in a step; None: all that a batch holds
-    intensity: float = 0.6  # faces with an emotion weaker than this, where that is known, show neither side of a pair
-    reconstruction: float = 10.0  # λ of the cycle
-    identity: float = 0.5  # of faces that show the emotion already, as a share of λ
-    pool: int = 50  # made pictures that are kept to be shown to a discriminator again (Shrivastava 2017, §2.3)
-    norm: bool = False  # in the discriminators
+    pairs: tuple[str, ...] = ("happy", "sad", "surprise")  # emotions, each paired with neutral
+    per_side: int | None = None  # faces of each side of a pair per step; None: all faces of the batch
+    min_intensity: float = 0.6  # faces with a weaker emotion, where intensities are labelled, are not used
+    reconstruction: float = 10.0  # λ, weight of the cycle consistency loss
+    identity: float = 0.5  # weight of the identity loss, relative to λ
+    pool: int = 50  # size of the pool of generated images of each discriminator (Shrivastava 2017, §2.3)
+    norm: bool = False  # instance norm in the discriminators
 
 
-# Zhu 2017, §4 and §7.1, for 128 pixels, P3's size: one face of each side, least squares, λ 10, 200 epochs, the rate
-# falling in the second half; one pair at a time. An epoch is taken to be of 1,000 faces of each side. Not to the
-# letter: the layers that halve and double have kernels of 4 instead of 3, the borders are padded with zeros instead of
-# mirrored, and the norms have a scale and shift, all as in StarGAN's generator.
+# Zhu 2017, §4 and §7.1, for 128 pixels, P3's size: one face of each side, least squares, λ 10, 200 epochs with the
+# learning rate decaying in the second half, one pair at a time. An epoch is taken as 1,000 faces of each side. Three
+# details differ, as in StarGAN's generator: kernels of 4 instead of 3 where the size changes, zero padding instead of
+# reflection padding, and norms with a scale and a shift.
 PAPER = {
     "size": 128, "batch": 28, "per_side": 1, "steps": 200_000, "learning_rate": 2e-4, "betas": (0.5, 0.999),
     "ema": None, "augment": "flip", "balanced": True, "adversarial": "least_squares", "initialisation": "normal",
@@ -60,18 +61,24 @@ SMOKE = OURS | {
     "pool": 8,
 }  # fmt: skip
 
-DIRECTIONS = ("there", "back")
-"""From neutral to the emotion of a pair, and back."""
+MAX_BATCHES_WITHOUT_PAIRS = 50
+"""Training stops after this many consecutive batches in which no pair has faces of both sides."""
 
-IDLE = 50
-"""Batches in a row without a pair after which the training stops."""
+
+def directions(emotion: str) -> tuple[str, str]:
+    """Names of a pair's two generators: from neutral to the emotion, and back.
+
+    >>> directions("happy")
+    ('neutral_to_happy', 'happy_to_neutral')
+    """
+    return f"neutral_to_{emotion}", f"{emotion}_to_neutral"
 
 
 class CycleGAN(AdversarialGenerator):
-    """Faces at rest to faces with an emotion, and back.
+    """Neutral faces to faces with an emotion, and back.
 
-    An edit needs to know which way to go: `source` says what the faces show. Between two emotions other than neutral
-    the way leads through neutral.
+    An edit needs `source`, the expression of the input faces, to choose the generator. An edit between two emotions
+    other than neutral applies two generators, by way of neutral.
     """
 
     name = "cyclegan"
@@ -87,18 +94,14 @@ class CycleGAN(AdversarialGenerator):
     def __init__(self, preset: CycleGANPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         _check(preset)
+        names = [direction for emotion in preset.pairs for direction in directions(emotion)]
         self.generators, self.discriminators, self.pools = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
-        for way in self.ways:
-            self.generators[way] = preset.translator(channels)
-            self.discriminators[way] = preset.discriminator(channels, norm=preset.norm)
-            self.pools[way] = PicturePool(preset.pool, channels, preset.size)
-        self.watches = nn.ModuleDict({way: CollapseWatch() for way in self.ways})
-        self.register_buffer("idle", torch.zeros((), dtype=torch.long))
-
-    @property
-    def ways(self) -> list[str]:
-        """Names of the ways, two a pair: "happy_there", "happy_back"."""
-        return [f"{emotion}_{direction}" for emotion in self.preset.pairs for direction in DIRECTIONS]
+        for direction in names:
+            self.generators[direction] = preset.build_generator(channels)
+            self.discriminators[direction] = preset.build_discriminator(channels, norm=preset.norm)
+            self.pools[direction] = ImagePool(preset.pool, channels, preset.size)
+        self.watches = nn.ModuleDict({direction: CollapseWatch() for direction in names})
+        self.register_buffer("batches_without_pairs", torch.zeros((), dtype=torch.long))
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -110,145 +113,171 @@ class CycleGAN(AdversarialGenerator):
         }
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        """The generators first, as Zhu 2017's code has it. Pairs of which the batch does not hold both sides are left
-        out; where that is all of them, nothing is learned, and after `IDLE` such batches in a row, that is an error."""
-        sides = {emotion: self._sides(batch, emotion) for emotion in self.preset.pairs}
-        sides = {emotion: both for emotion, both in sides.items() if all(map(len, both))}
-        self.idle.copy_(0 if sides else self.idle + 1)
-        if self.idle >= IDLE:
-            raise ValueError(
-                f"{self.name} needs faces of both sides of a pair in a batch, and the last {IDLE} had neither neutral "
-                f"with {' nor with '.join(self.preset.pairs)}: take larger batches, and balanced ones"
-            )
-        if not sides:
+        """A step of all generators, then one of all discriminators, in the order of Zhu 2017's code.
+
+        A pair is skipped if the batch has no faces for one of its sides. A batch without a complete pair gives no step;
+        too many of them in a row raise `ValueError`.
+        """
+        pairs = self._complete_pairs(batch)
+        if not pairs:
             return
-        losses, told, made = [], {}, {}
-        for emotion, (neutral, shown) in sides.items():
-            loss, terms = self._cycle(emotion, neutral, shown, made)
-            losses.append(loss)
-            told |= terms
-        yield "generators", torch.stack(losses).sum(), told
-        losses, told = [], {}
-        for emotion, (neutral, shown) in sides.items():
-            for way, real in zip(self._both(emotion), (shown, neutral), strict=True):
-                loss = self._judged(way, real, made[way], clock)
-                told[f"discriminator/{way}"] = loss
+        losses, scalars, generated = [], {}, {}
+        for emotion, (neutral, emotional) in pairs.items():
+            for direction, inverse, inputs, real in _both_directions(emotion, neutral, emotional):
+                loss, terms, generated[direction] = self._generator_loss(direction, inverse, inputs, real)
                 losses.append(loss)
-        yield "discriminators", torch.stack(losses).sum(), told
+                scalars |= {f"generator/{name}_{direction}": value for name, value in terms.items()}
+        yield "generators", torch.stack(losses).sum(), scalars
+        losses, scalars = [], {}
+        for emotion, (neutral, emotional) in pairs.items():
+            for direction, _, _, real in _both_directions(emotion, neutral, emotional):
+                loss = self._discriminator_loss(direction, real, generated[direction], clock)
+                losses.append(loss)
+                scalars[f"discriminator/{direction}"] = loss
+        yield "discriminators", torch.stack(losses).sum(), scalars
+
+    def _complete_pairs(self, batch: Faces) -> dict[str, tuple[Tensor, Tensor]]:
+        """By emotion, the neutral images and those with the emotion, for the pairs that have both in the batch."""
+        sides = {emotion: self._sides(batch, emotion) for emotion in self.preset.pairs}
+        pairs = {emotion: both for emotion, both in sides.items() if all(map(len, both))}
+        self.batches_without_pairs.copy_(0 if pairs else self.batches_without_pairs + 1)
+        if self.batches_without_pairs >= MAX_BATCHES_WITHOUT_PAIRS:
+            raise ValueError(
+                f"{self.name} needs batches that contain neutral faces and faces that are "
+                f"{' or '.join(self.preset.pairs)}, but the last {MAX_BATCHES_WITHOUT_PAIRS} batches did not: use "
+                "larger or balanced batches"
+            )
+        return pairs
 
     def _sides(self, batch: Faces, emotion: str) -> tuple[Tensor, Tensor]:
-        """Pictures of faces at rest, and of faces that show an emotion clearly enough."""
+        """Images of neutral faces, and of faces that have the emotion with sufficient intensity."""
         if batch.emotion is None:
-            raise ValueError(f"{self.name} learns from labelled faces, and these have no labels")
-        clear = torch.ones_like(batch.emotion, dtype=torch.bool)
+            raise ValueError(f"{self.name} is trained on labelled faces, and these have no labels")
+        sufficient = torch.ones_like(batch.emotion, dtype=torch.bool)
         if batch.intensity is not None:
-            clear = batch.intensity >= self.preset.intensity
+            sufficient = batch.intensity >= self.preset.min_intensity
         neutral = batch.emotion == EMOTIONS.index("neutral")
-        shown = (batch.emotion == EMOTIONS.index(emotion)) & clear
-        few = slice(self.preset.per_side)
-        return batch.images[neutral][few], batch.images[shown][few]
+        emotional = (batch.emotion == EMOTIONS.index(emotion)) & sufficient
+        first = slice(self.preset.per_side)
+        return batch.images[neutral][first], batch.images[emotional][first]
 
-    def _both(self, emotion: str) -> tuple[str, str]:
-        return f"{emotion}_{DIRECTIONS[0]}", f"{emotion}_{DIRECTIONS[1]}"
+    def _generator_loss(
+        self, direction: str, inverse: str, inputs: Tensor, real: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Loss of one generator (Zhu 2017, eq. 3, and the identity loss of §5.2), its terms, and the generated images.
 
-    def _cycle(
-        self, emotion: str, neutral: Tensor, shown: Tensor, made: dict[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a pair's two generators (Zhu 2017, eq. 3, and its identity loss in §5.2) and its terms. What
-        they make goes into `made`."""
+        inputs  images that the generator translates
+        real    real images of its target emotion
+        """
         preset = self.preset
-        there, back = self._both(emotion)
-        loss = neutral.new_zeros(())
-        told = {}
-        for way, other, start, goal in ((there, back, neutral, shown), (back, there, shown, neutral)):
-            turned = self.generators[way](start)
-            made[way] = turned.detach()
-            adversarial = generator_loss(self.discriminators[way](self.augmented(turned))[0], preset.adversarial)
-            cycle = F.l1_loss(self.generators[other](turned), start)
-            loss = loss + adversarial + preset.reconstruction * cycle
-            told |= {f"generator/adversarial_{way}": adversarial, f"generator/reconstruction_{way}": cycle}
-            if preset.identity:
-                same = F.l1_loss(self.generators[way](goal), goal)
-                loss = loss + preset.identity * preset.reconstruction * same
-                told[f"generator/identity_{way}"] = same
-        return loss, told
+        generated = self.generators[direction](inputs)
+        scores, _ = self.discriminators[direction](self.augmented(generated))
+        adversarial = generator_loss(scores, preset.adversarial)
+        cycle = F.l1_loss(self.generators[inverse](generated), inputs)
+        loss, terms = adversarial + preset.reconstruction * cycle, {"adversarial": adversarial, "reconstruction": cycle}
+        if preset.identity:
+            terms["identity"] = F.l1_loss(self.generators[direction](real), real)
+            loss = loss + preset.identity * preset.reconstruction * terms["identity"]
+        return loss, terms, generated.detach()
 
-    def _judged(self, way: str, real: Tensor, made: Tensor, clock: Clock) -> Tensor:
-        """The loss of one discriminator, which also sees pictures that were made before."""
-        discriminator = self.discriminators[way]
-        real_seen, made_seen = self.augmented(real), self.augmented(self.pools[way].exchange(made))
-        of_real, of_made = discriminator(real_seen)[0], discriminator(made_seen)[0]
-        self.watches[way].observe(
-            real, made, torch.cat([of_real.flatten(), of_made.flatten()]), clock, f"{self.name}, {way}"
-        )
-        return self.discriminator_loss(of_real, of_made) + self.slope_penalty(
-            discriminator.scores, real_seen, made_seen, clock
-        )
+    def _discriminator_loss(self, direction: str, real: Tensor, generated: Tensor, clock: Clock) -> Tensor:
+        """Loss of one discriminator, which also receives images generated in earlier steps."""
+        discriminator = self.discriminators[direction]
+        real_input, generated_input = self.augmented(real), self.augmented(self.pools[direction].exchange(generated))
+        real_scores, generated_scores = discriminator(real_input)[0], discriminator(generated_input)[0]
+        scores = torch.cat([real_scores.flatten(), generated_scores.flatten()])
+        self.watches[direction].observe(real, generated, scores, clock, f"{self.name}, {direction}")
+        penalties = self.gradient_penalties(discriminator.scores, real_input, generated_input, clock)
+        return self.discriminator_loss(real_scores, generated_scores) + penalties
 
     # ---------------------------------------------------------------------------------------------- in use
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
-        """Nothing is drawn at random, so that `seed` changes nothing. A face that shows what is asked for, however
-        weakly, stays as it is."""
+        """Deterministic: `seed` is not used. A face that already has the target emotion, even weakly, is unchanged."""
         if source is None:
             raise ValueError(
-                f"{self.name} needs to know what the faces show, one of neutral, {', '.join(self.preset.pairs)}: give "
-                "source=Expression.of(...), or that of the faces' labels, source=faces.expression.only('emotion')"
+                f"{self.name} needs the expression of the input faces, one of neutral, {', '.join(self.preset.pairs)}: "
+                "pass source=Expression.of(...), or for labelled faces source=faces.expression.only('emotion')"
             )
         names = ("neutral", *self.preset.pairs)
-        shown, asked = (label_weights(each, names, self.name) for each in (source, expression))
-        moved = (shown - asked).abs().amax(1) > NOTHING
-        # A face may show an emotion weakly, in part neutral: it is what it is.
-        shown[:, 0] = shown[:, 0].where((shown[:, 1:] <= NOTHING).all(1), 0.0)
-        now, then = ([names[i] for i in weights.argmax(1)] for weights in (shown, asked))
-        if ((torch.stack([shown, asked]) > NOTHING).sum(2) > 1)[:, moved].any():
-            raise UnsupportedExpression(
-                f"{self.name} goes all the way from neutral to {', '.join(self.preset.pairs)} or back: a face shows "
-                "one of them, and is asked for one in full"
-            )
+        source_emotions, target_emotions, changed = self._emotions(source, expression, names)
         edited = faces.images.clone()
-        for direction, side, other in (("back", now, then), ("there", then, now)):
-            for emotion in self.preset.pairs:
-                rows = [i for i, m in enumerate(moved) if m and side[i] == emotion != other[i]]
-                if rows:
-                    edited[rows] = self.generators[f"{emotion}_{direction}"](edited[rows])
+        for emotion in self.preset.pairs:
+            rows = [i for i in changed if source_emotions[i] == emotion != target_emotions[i]]
+            if rows:
+                edited[rows] = self.generators[f"{emotion}_to_neutral"](edited[rows])
+        for emotion in self.preset.pairs:
+            rows = [i for i in changed if target_emotions[i] == emotion != source_emotions[i]]
+            if rows:
+                edited[rows] = self.generators[f"neutral_to_{emotion}"](edited[rows])
         return edited
 
+    def _emotions(
+        self, source: Expression, target: Expression, names: tuple[str, ...]
+    ) -> tuple[list[str], list[str], list[int]]:
+        """Names of the source and target emotions of all faces, and the rows of those to be edited.
 
-class PicturePool(nn.Module):
-    """Pictures that a generator made before, for its discriminator to be shown again (Shrivastava 2017, §2.3).
+        Raises `UnsupportedExpression` for blends, which the generators have not been trained for.
+        """
+        source_weights, target_weights = (label_weights(each, names, self.name) for each in (source, target))
+        changed = (source_weights - target_weights).abs().amax(1) > NEGLIGIBLE
+        # A weak source emotion is a blend with neutral; the neutral part is ignored.
+        has_emotion = (source_weights[:, 1:] > NEGLIGIBLE).any(1)
+        source_weights[:, 0] = source_weights[:, 0].where(~has_emotion, 0.0)
+        if ((torch.stack([source_weights, target_weights]) > NEGLIGIBLE).sum(2) > 1)[:, changed].any():
+            raise UnsupportedExpression(
+                f"{self.name} edits between neutral and one of {', '.join(self.preset.pairs)} at full intensity: "
+                "neither the source nor the target may be a blend of emotions"
+            )
+        emotions = ([names[i] for i in weights.argmax(1)] for weights in (source_weights, target_weights))
+        return *emotions, changed.nonzero()[:, 0].tolist()
 
-    They are kept in eight bits, as a part of the state, so that a resumed run goes on with them, and drawn from the
-    global generator. `size` 0 keeps none.
+
+class ImagePool(nn.Module):
+    """A pool of generated images from earlier steps, for the discriminator (Shrivastava 2017, §2.3).
+
+    Images are stored with 8 bits per channel, in a buffer, so that a resumed run continues with them. Random numbers
+    come from the global generator. A pool of size 0 stores none.
     """
 
     def __init__(self, size: int, channels: int, pixels: int) -> None:
         super().__init__()
-        self.register_buffer("pictures", torch.zeros(size, channels, pixels, pixels, dtype=torch.uint8))
+        self.register_buffer("images", torch.zeros(size, channels, pixels, pixels, dtype=torch.uint8))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
 
-    def exchange(self, made: Tensor) -> Tensor:
-        """Pictures (N, C, H, W): while there is room, each is kept and returned; then each is, with probability a
-        half, kept in place of an older one, which is returned in its stead."""
-        size = len(self.pictures)
+    def exchange(self, generated: Tensor) -> Tensor:
+        """Images (N, C, H, W) for the discriminator: new ones and, at random, earlier ones in place of new ones.
+
+        While the pool is not full, each new image is stored and returned. After that, with probability 1 / 2, a new
+        image replaces a random one of the pool, which is returned instead.
+        """
+        size = len(self.images)
         if not size:
-            return made
-        shown, filled = made.clone(), int(self.filled)
-        for i, swapped in enumerate(torch.rand(len(made)) < 0.5):
+            return generated
+        output, filled = generated.clone(), int(self.filled)
+        for i, exchanged in enumerate(torch.rand(len(generated)) < 0.5):
             if filled < size:
-                self.pictures[filled] = to_uint8(made[i])
+                self.images[filled] = to_uint8(generated[i])
                 filled += 1
-            elif swapped:
-                place = int(torch.randint(size, ()))
-                shown[i] = from_uint8(self.pictures[place])
-                self.pictures[place] = to_uint8(made[i])
+            elif exchanged:
+                index = int(torch.randint(size, ()))
+                output[i] = from_uint8(self.images[index])
+                self.images[index] = to_uint8(generated[i])
         self.filled.fill_(filled)
-        return shown
+        return output
+
+
+def _both_directions(
+    emotion: str, neutral: Tensor, emotional: Tensor
+) -> tuple[tuple[str, str, Tensor, Tensor], tuple[str, str, Tensor, Tensor]]:
+    """For each direction of a pair: its name, that of its inverse, its input images, and real images of its target."""
+    forward, backward = directions(emotion)
+    return (forward, backward, neutral, emotional), (backward, forward, emotional, neutral)
 
 
 def _check(preset: CycleGANPreset) -> None:
     unknown = [emotion for emotion in preset.pairs if emotion not in EMOTIONS or emotion == "neutral"]
     if unknown or not preset.pairs:
-        raise ValueError(f"the preset's pairs are {preset.pairs}; each is an emotion other than neutral")
+        raise ValueError(f"the preset's pairs are {preset.pairs}; each must be an emotion other than neutral")
     if preset.norm and (preset.gradient_penalty or preset.r1):
-        raise ValueError("a discriminator with norms cannot be penalised for its slopes: leave norm, or r1, out")
+        raise ValueError("the gradients of a discriminator with norms cannot be penalised: leave out norm or r1")

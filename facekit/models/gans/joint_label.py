@@ -1,7 +1,7 @@
-"""The label of networks that learn from several domains at once: c̃ = [c_1, ..., c_n, m] (Choi 2018, eq. 7; P0 eq. 5).
+"""Labels of networks that are trained on several domains: c̃ = [c_1, ..., c_n, m] (Choi 2018, eq. 7; P0 eq. 5).
 
-Photographs and cartoons may be labelled with different emotions. A label has a part for each domain, of which the one
-that the mask m points at counts, and the others are 0. With one domain there is no mask, and c̃ is its part.
+Photographs and cartoons may have different sets of emotion labels. The label c̃ has one part per domain, and the mask m
+selects the part that applies; the other parts are 0. With a single domain there is no mask, and c̃ is c_1.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.faces.expression import Expression, UnsupportedExpression
+from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
-from facekit.faces.parts import DOMAINS
-from facekit.models.label import NOTHING, drawn_levels, face_labels, label_weights, leveled
+from facekit.models.label import NEGLIGIBLE, random_intensities, face_labels, label_weights, soft_labels
 
 
 class JointLabels:
-    """Labels of faces of one domain or of both.
+    """Converts labels of faces and expressions to the vectors that networks receive, and draws target labels.
 
-    Inside, a label is a row of weights over all emotions that any domain has, `emotions`, and the index of a domain.
+    Internally a label is a pair: weights over all emotions of any domain (`emotions`), and the index of a domain.
 
-    by_domain  the emotions that each of `DOMAINS` is labelled with; with one domain alone, faces' domains count not
+    by_domain  the emotions that each of `DOMAINS` is labelled with. With one domain only, faces' domains are ignored
     """
 
     def __init__(self, by_domain: Sequence[Sequence[str]]) -> None:
@@ -34,19 +33,19 @@ class JointLabels:
 
     @property
     def width(self) -> int:
-        """Numbers of a label as a network is told it."""
+        """Length of the vector c̃."""
         return sum(map(len, self.by_domain)) + (self.domains if self.domains > 1 else 0)
 
     def vector(self, weights: Tensor, domain: Tensor) -> Tensor:
-        """Labels as a network is told them, c̃ (N, width), of weights (N, emotions) and domains (N,)."""
+        """The vectors c̃ (N, width) of weights (N, emotions) and domains (N,)."""
         if self.domains == 1:
             return weights
         mask = F.one_hot(domain, self.domains).to(weights)
         parts = [weights[:, columns] * mask[:, [i]] for i, columns in enumerate(self.columns)]
         return torch.cat([*parts, mask], dim=1)
 
-    def known(self, device: torch.device | str = "cpu") -> Tensor:
-        """Which emotions each domain is labelled with: (domains, emotions) bool."""
+    def emotion_mask(self, device: torch.device | str = "cpu") -> Tensor:
+        """The emotions that each domain is labelled with: (domains, emotions) bool."""
         table = torch.zeros(self.domains, len(self.emotions), dtype=torch.bool, device=device)
         for row, columns in zip(table, self.columns, strict=True):
             row[columns] = True
@@ -54,36 +53,39 @@ class JointLabels:
 
     # ------------------------------------------------------------------------------------ faces and expressions
 
-    def of_faces(self, faces: Faces) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights (N, emotions) and domains (N,) of faces, and which have a label that their domain knows (N,)."""
+    def from_faces(self, faces: Faces) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (N, emotions), domains (N,), and which faces have a label of their own domain, (N,) bool."""
         weights, labelled = face_labels(faces, self.emotions)
         domain = self._domain_of(faces)
-        strange = (weights > NOTHING) & ~self.known(weights.device)[domain]
-        return weights, domain, labelled & ~strange.any(1)
+        foreign = (weights > NEGLIGIBLE) & ~self.emotion_mask(weights.device)[domain]
+        return weights, domain, labelled & ~foreign.any(1)
 
-    def of_expression(self, expression: Expression, faces: Faces, who: str) -> tuple[Tensor, Tensor]:
-        """Weights (N, emotions) and domains (N,) that an expression asks of faces.
+    def from_expression(self, expression: Expression, faces: Faces, name: str) -> tuple[Tensor, Tensor]:
+        """Weights (N, emotions) and domains (N,) of the expressions to which faces are edited.
 
-        Where it names no domain, a face's own is meant, or, where that has not learned the emotion, one that has.
-        Raises `UnsupportedExpression`, in the name of `who`, for an emotion that the domain has not learned.
+        An expression without a domain means the face's own domain or, if that has no such label, the one that has.
+        Raises `UnsupportedExpression`, naming the system `name`, for an emotion that the domain has no label for.
         """
-        weights = label_weights(expression, self.emotions, who)
-        asked, known = weights > NOTHING, self.known(weights.device)
-        possible = (~asked[:, None] | known).all(2)  # (N, domains)
+        weights = label_weights(expression, self.emotions, name)
+        present, mask = weights > NEGLIGIBLE, self.emotion_mask(weights.device)
+        possible = (~present[:, None] | mask).all(2)  # (N, domains)
         if expression.domain is not None and self.domains > 1:
             domain = expression.domain.to(weights.device)
         else:
             own = self._domain_of(faces)
             domain = torch.where(possible.gather(1, own[:, None])[:, 0], own, possible.int().argmax(1))
-        answered = possible.gather(1, domain[:, None])[:, 0]
-        if not answered.all():
-            row = int((~answered).nonzero()[0])
-            name = DOMAINS[int(domain[row])]
-            raise UnsupportedExpression(
-                f"{who} has learned {', '.join(self.by_domain[int(domain[row])])} of {name} faces, and face {row} is "
-                f"asked for {', '.join(e for e, a in zip(self.emotions, asked[row].tolist(), strict=True) if a)}"
-            )
+        self._check_possible(possible, present, domain, name)
         return weights, domain
+
+    def _check_possible(self, possible: Tensor, present: Tensor, domain: Tensor, name: str) -> None:
+        impossible = ~possible.gather(1, domain[:, None])[:, 0]
+        if impossible.any():
+            row = int(impossible.nonzero()[0])
+            requested = (emotion for emotion, p in zip(self.emotions, present[row].tolist(), strict=True) if p)
+            raise UnsupportedExpression(
+                f"{name} was trained on {', '.join(self.by_domain[int(domain[row])])} for {DOMAINS[int(domain[row])]} "
+                f"faces, but the target of face {row} is {', '.join(requested)}"
+            )
 
     def _domain_of(self, faces: Faces) -> Tensor:
         if faces.domain is None or self.domains == 1:
@@ -92,9 +94,9 @@ class JointLabels:
 
     # ------------------------------------------------------------------------------------------------- training
 
-    def permuted(self, weights: Tensor, domain: Tensor, cross: bool = False) -> tuple[Tensor, Tensor]:
-        """The labels of other faces of the batch, as targets: StarGAN's way. Of the same domain, unless `cross`."""
-        if cross:
+    def permuted_targets(self, weights: Tensor, domain: Tensor, cross_domain: bool = False) -> tuple[Tensor, Tensor]:
+        """Labels of other faces of the batch as targets, as in StarGAN: of the same domain, unless `cross_domain`."""
+        if cross_domain:
             order = torch.randperm(len(weights), device=weights.device)
             return weights[order], domain[order]
         target = weights.clone()
@@ -103,35 +105,38 @@ class JointLabels:
             target[rows] = weights[rows[torch.randperm(len(rows), device=rows.device)]]
         return target, domain
 
-    def drawn(
-        self, domain: Tensor, partial: float, cross: bool = False, neutral: float | None = None
+    def random_targets(
+        self, domain: Tensor, partial: float, cross_domain: bool = False, neutral: float | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Any emotion of the domain, each as likely as the others, as targets for faces of domains (N,).
+        """Random emotions of the domain, all equally likely, as targets for faces of domains (N,).
 
-        partial  share of the targets at an intensity of 0.2 to 1, the rest being neutral; the others are full.
-                 Domains without neutral have no intensities
-        cross    any domain, instead of each face's own
-        neutral  share of the targets that are neutral; None: as large as any other's
+        partial       fraction of the targets with an intensity of 0.2 to 1 (blends with neutral); the others have
+                      intensity 1. Domains without neutral have no partial intensities
+        cross_domain  draw the domain too, instead of keeping each face's own
+        neutral       fraction of the targets that are neutral; None: as likely as any other emotion
         """
         device, n = domain.device, len(domain)
-        if cross:
+        if cross_domain:
             domain = torch.randint(self.domains, (n,), device=device)
-        chances = self.known(device)[domain].float()
+        probabilities = self.emotion_mask(device)[domain].float()
         if "neutral" not in self.emotions:
-            return F.one_hot(torch.multinomial(chances, 1)[:, 0], len(self.emotions)).float(), domain
-        rest = self.emotions.index("neutral")
+            kinds = torch.multinomial(probabilities, 1)[:, 0]
+            return F.one_hot(kinds, len(self.emotions)).float(), domain
+        neutral_index = self.emotions.index("neutral")
         if neutral is not None:
-            others = chances.sum(1) - chances[:, rest]
-            chances[:, rest] *= others * neutral / (1 - neutral)
-        kind = torch.multinomial(chances, 1)[:, 0]
-        level = drawn_levels(n, 1 - partial, device)
-        return leveled(kind, torch.where(self.known(device)[domain, rest], level, 1.0), self.emotions), domain
+            others = probabilities.sum(1) - probabilities[:, neutral_index]
+            probabilities[:, neutral_index] *= others * neutral / (1 - neutral)
+        kinds = torch.multinomial(probabilities, 1)[:, 0]
+        levels = random_intensities(n, 1 - partial, device)
+        return soft_labels(
+            kinds, torch.where(self.emotion_mask(device)[domain, neutral_index], levels, 1.0), self.emotions
+        ), domain
 
     def loss(self, logits: Tensor, weights: Tensor, domain: Tensor) -> Tensor:
-        """Cross-entropy of logits (N, emotions) against labels (N,): only emotions of the face's domain compete.
+        """Kullback-Leibler divergence between labels (N,) and the softmax of logits (N, emotions), averaged over faces.
 
-        Blended labels are met by probabilities in the same proportion; of their cross-entropy, the part that no
-        network could do without is taken off, so that 0 is the best that there is.
+        The softmax is over the emotions of the face's domain only. For unblended labels the divergence is the
+        cross-entropy. For blends, whose entropy is not 0, it differs from it by that entropy, so that the optimum is 0.
         """
-        log_chance = logits.float().masked_fill(~self.known(logits.device)[domain], -1e4).log_softmax(1)
-        return F.kl_div(log_chance, weights, reduction="batchmean")
+        masked = logits.float().masked_fill(~self.emotion_mask(logits.device)[domain], -1e4)
+        return F.kl_div(masked.log_softmax(1), weights, reduction="batchmean")

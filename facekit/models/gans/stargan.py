@@ -1,137 +1,78 @@
-"""G2 to G7: StarGAN (Choi 2018; P0 §3.2, P2 §3.1), its training on two domains at once, and P2's changes to it.
+"""G2: StarGAN (Choi 2018; P0 §3.2, P2 §3.1), one generator for all target expressions.
 
-One generator gives a face any expression. It learns without pairs: a discriminator has to take its pictures for real
-and for what was asked, and what it has changed it has to be able to change back.
+The training set contains no pairs of one person with two expressions. Instead, a discriminator scores whether an image
+is real and has its label, and a cycle consistency loss requires that the generator can restore the original face from
+the edited one. The variants G3 to G7 are settings of the preset: see `facekit.models.gans.stargan_variants`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from facekit.diffusion.noise import Seeds, face_generators
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.layers.initialise import initialise_convolutions
-from facekit.layers.patches import PatchDiscriminator
-from facekit.layers.translator import Translator
+from facekit.layers.dropout import seeded_dropout
+from facekit.layers.translator import DropoutFunction
 from facekit.losses.adversarial import generator_loss
 from facekit.losses.perceptual import feature_distance
-from facekit.models.gans.adversarial import AdversarialGenerator, AdversarialPreset, CollapseWatch
+from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.joint_label import JointLabels
-from facekit.models.label import label_expression
+from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.label import label_to_expression
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step, System, check_choices
 
 TARGETS = ("permuted", "drawn")
-"""What a face is turned into while training: what another face of its batch shows (Choi 2018); any expression, each as
-often as any other, also weaker than in full."""
+"""Target labels in training. "permuted": those of other faces of the batch (Choi 2018); "drawn": all emotions equally
+often, at full and at partial intensity."""
 
 Labels = tuple[Tensor, Tensor]
-"""Weights (N, emotions) and domains (N,); see `JointLabels`."""
+"""Emotion weights (N, emotions) and domains (N,) of faces; see `JointLabels`."""
 
-MAPS = 4
-"""Layers of the discriminator in whose features P2 measures reconstructions."""
-
-
-@dataclass(frozen=True)
-class TranslatorPreset(AdversarialPreset):
-    """A generator and a discriminator; the fields are those of `Translator` and `PatchDiscriminator`."""
-
-    width: int = 64
-    halvings: int = 1
-    blocks: int = 3
-    block: str = "residual"
-    scales: int = 3
-    factor: int = 2
-    condition: str = "adaptive"
-    groups: int | None = None
-    slope: float = 0.0
-    skips: str = "residual"
-    dropout: str = "none"
-    discriminator_width: int = 32
-    discriminator_layers: int = 4
-    discriminator_widest: int = 192
-    discriminator_slope: float = 0.2
-
-    def translator(self, channels: int, labels: int = 0) -> Translator:
-        """The generator that these fields describe, started; one that changes pictures starts by changing nothing."""
-        network = Translator(
-            channels,
-            labels,
-            width=self.width,
-            halvings=self.halvings,
-            blocks=self.blocks,
-            block=self.block,
-            scales=self.scales,
-            factor=self.factor,
-            condition=self.condition,
-            groups=self.groups,
-            slope=self.slope,
-            skips=self.skips,
-            dropout=self.dropout,
-        )
-        initialise_convolutions(network, self.initialisation)
-        if network.adds_input:
-            nn.init.zeros_(network.last.weight)
-        return network
-
-    def discriminator(
-        self, channels: int, classes: int = 0, *, norm: bool = False, labels: int = 0
-    ) -> PatchDiscriminator:
-        """The discriminator that these fields describe, started."""
-        network = PatchDiscriminator(
-            channels,
-            self.size,
-            classes,
-            width=self.discriminator_width,
-            layers=self.discriminator_layers,
-            widest=self.discriminator_widest,
-            slope=self.discriminator_slope,
-            norm=norm,
-            labels=labels,
-        )
-        initialise_convolutions(network, self.initialisation)
-        return network
+FEATURE_LAYERS = 4
+"""Number of layers of the discriminator whose features P2's reconstruction loss compares."""
 
 
 @dataclass(frozen=True)
 class StarGANPreset(TranslatorPreset):
-    """How StarGAN is built and trained."""
+    """How StarGAN is built and trained. The losses' λ are those of Choi 2018, eq. 5 and 6."""
 
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # that photographs are labelled with
-    cartoon_emotions: tuple[str, ...] = ()  # and cartoons; none: all faces are of one domain, without a mask (G3)
-    cross_domain: bool = False  # faces are also turned into the other domain, which the discriminator tells apart
-    discriminator_steps: int = 1  # of the discriminator for one of the generator, each on its own share of the batch
-    conditional: bool = False  # faces are judged together with their labels (Miyato & Koyama 2018), so that a made one
-    # has to look real as what was asked. A class head learns of real faces alone, and dots are enough to please it
-    classes: float = 1.0  # λ_cls
-    classes_in_generator: float | None = None  # the same for the generator; None: λ_cls
-    reconstruction: float = 10.0  # λ_rec
+    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # labels of photographs
+    cartoon_emotions: tuple[str, ...] = ()  # labels of cartoons; none: one domain, and labels without a mask
+    cross_domain: bool = False  # translate faces to the other domain too; the discriminator then classifies domains
+    discriminator_steps: int = 1  # discriminator steps per generator step, each on its own share of the batch
+    # Projection discriminator: scores depend on the label (Miyato & Koyama 2018), so that a generated face must look
+    # real for its target label. An auxiliary classifier learns from real faces only, and can be fooled by faint dots.
+    conditional: bool = False
+    classes: float = 1.0  # λ_cls, weight of the classification loss
+    classes_in_generator: float | None = None  # the same for the generator; None: as for the discriminator
+    reconstruction: float = 10.0  # λ_rec, weight of the cycle consistency loss
     residual: float = 0.0  # weight of the mean absolute change of a face (Shen & Liu 2017, eq. 3)
-    features_from: float | None = None  # share of the training after which reconstructions are compared in features of
-    # the discriminator instead of pixels (P2 §3.2); None: never
-    drop: float = 0.5  # share of features that dropout drops, in training and in use (P2 §3.4)
+    # Fraction of the training after which reconstructions are compared by features of the discriminator instead of
+    # pixels (P2 §3.2); None: never.
+    features_from: float | None = None
+    drop: float = 0.5  # dropout rate, in training and in use (P2 §3.4)
     targets: str = "drawn"  # one of `TARGETS`
-    partial: float = 0.5  # share of drawn targets that are weaker than in full
-    neutral: float | None = None  # share of drawn targets that are neutral: to take an expression away is the hardest
-    teacher: str | None = None  # name or path of the weights of another generator, whose edits it also learns to make
-    distillation: float = 400.0  # weight of the mean squared difference from its edits, where there is a teacher
-    classifier: str | None = (
-        None  # name or path of the weights of an emotion network (E1), which is to read edits as asked
-    )
-    classifier_weight: float = 1.0  # weight of what it reads
+    partial: float = 0.5  # fraction of drawn targets with partial intensity
+    neutral: float | None = None  # fraction of drawn targets that are neutral, the hardest target; None: as any other
+    teacher: str | None = None  # name or path of another generator's weights, for distillation
+    distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
+    classifier: str | None = None  # name or path of an emotion classifier's weights (E1), a further loss on edits
+    classifier_weight: float = 1.0  # weight of the classifier's cross-entropy
 
 
-# Choi 2018: §5.1, tables 4 and 5; the start and the halves of the schedule are of its code. 200,000 steps of the
-# discriminator are 40,000 batches of 5 x 16. P0 takes 224 pixels and CK+, which has contempt; P2's code 64, FER-2013.
+# Choi 2018, §5.1 and tables 4 and 5; initialisation and the decay in the second half follow its code. 200,000 steps of
+# the discriminator are 40,000 batches of 5 x 16. P0 uses 224 pixels and CK+, which has contempt; P2's code uses 64
+# pixels and FER-2013.
 PAPER = {
     "size": 64, "batch": 80, "steps": 40_000, "learning_rate": 1e-4, "betas": (0.5, 0.999), "schedule": "linear",
     "ema": None, "augment": "flip", "adversarial": "wasserstein", "gradient_penalty": 10.0, "discriminator_steps": 5,
@@ -146,57 +87,24 @@ OURS = {
     "discriminator_width": 64, "discriminator_widest": 256,
 }  # fmt: skip
 
-# Of a training several times as long. At the rate above, the discriminator wins in the end: after 3,000 steps of 32 at
-# 64 pixels, 82 % of the edits are as asked and of the same person, and at this rate 91 %.
+# For training several times as long. At OURS' learning rate the discriminator dominates in the end: after 3,000 steps
+# with batches of 32 at 64 pixels, the edit success rate is 82 %. At this one it is 91 %.
 LONG = {"learning_rate": 4e-3, "warmup": 100, "groups": None}
 
-# Of a training of minutes: two thirds more steps make up for smaller networks, and take no longer.
+# For training in minutes: smaller networks allow two thirds more steps in the same time, which makes up for their size.
 QUICK = {"width": 48, "blocks": 2, "discriminator_width": 48, "discriminator_widest": 192, "batch": 64, "steps": 900}
 
 SMOKE = {
-    "warmup": 0,
-    "learning_rate": 1e-2,
-    "width": 8,
-    "blocks": 1,
-    "discriminator_width": 8,
-    "batch": 16,
-    "steps": 40,
-}
-
-# In P2 the pixels are left after 40 epochs: of FER-2013's 28,709 faces, 0.36 of StarGAN's 200,000 steps of 16.
-_FEATURES = {"features_from": 0.36}
-_SKIPS = {"skips": "residual"}
-_LEAKY = {"slope": 0.01}
-
-VARIANTS: Mapping[str, Mapping[str, object]] = {
-    "stargan": {"skips": "none"},
-    "features": {"skips": "none", **_FEATURES},
-    "features_skips": {**_SKIPS, **_FEATURES},
-    "dropout": {"skips": "none", **_LEAKY, "dropout": "ends"},
-    "skips": {**_SKIPS},
-    "skips_dropout": {**_SKIPS, **_LEAKY, "dropout": "blocks"},
-}
-"""P2's table 2, rows (d) to (i): what each sets in a preset of StarGAN, all else being equal (G4 to G7)."""
-
-JOINT: Mapping[str, Mapping[str, object]] = {
-    "same labels": {"cartoon_emotions": PROTOCOL_EMOTIONS, "cross_domain": True},
-    "labels in parts": {
-        "emotions": ("happy", "sad", "surprise", "neutral"),
-        "cartoon_emotions": ("angry", "disgust", "fear", "neutral"),
-        "cross_domain": False,
-    },
-}
-"""G3, on photographs and cartoons at once: with the same labels in both, and faces that cross over (P2, figure 10);
-and with labels of which each domain has its part, where no face crosses over, but may be asked for what only the other
-domain is labelled with (Choi 2018, §3.3)."""
+    "warmup": 0, "learning_rate": 1e-2, "width": 8, "blocks": 1, "discriminator_width": 8, "batch": 16, "steps": 40,
+}  # fmt: skip
 
 
 class StarGAN(AdversarialGenerator):
-    """A face and the label that it should have to the same face with it.
+    """A face and a target label to the same face with that label.
 
-    A label is a row of weights over emotions, and intensity is said by blending: happy at 0.5 is half happy, half
-    neutral. With `cartoon_emotions` it has a part for each domain and a mask (G3): an edit's domain is then whose
-    label counts and, trained with `cross_domain`, how the answer is drawn.
+    A label is a row of emotion weights. Intensity is expressed as a blend with neutral: happy at 0.5 is half happy and
+    half neutral. With `cartoon_emotions`, a label has a part for each domain and a mask (G3). The domain of an edit
+    then selects the part and, after training with `cross_domain`, the style of the generated image.
     """
 
     name = "stargan"
@@ -209,7 +117,7 @@ class StarGAN(AdversarialGenerator):
         "laptop": StarGANPreset(**OURS | QUICK),
         "gpu": StarGANPreset(**OURS | LONG, size=64, batch=32, steps=3000),
         "paper": StarGANPreset(**PAPER),
-    }  # fmt: skip
+    }
 
     def __init__(self, preset: StarGANPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
@@ -219,34 +127,34 @@ class StarGAN(AdversarialGenerator):
         if cartoons:
             self.understands = self.understands | {"domain"}
         elif preset.cross_domain:
-            raise ValueError("cross_domain needs cartoon_emotions, without which there is one domain alone")
-        self.generator = preset.translator(channels, self.columns)
-        self.discriminator = preset.discriminator(
-            channels, self.heads, labels=self.columns if preset.conditional else 0
+            raise ValueError("cross_domain needs cartoon_emotions: without them there is only one domain")
+        self.generator = preset.build_generator(channels, self.condition_size)
+        self.discriminator = preset.build_discriminator(
+            channels, self.auxiliary_outputs, labels=self.condition_size if preset.conditional else 0
         )
         self.watch = CollapseWatch()
 
     @cached_property
     def guidance_networks(self) -> Sequence[System]:
-        """The teacher and the classifier, where there are any. In a list they are no part of this system."""
+        """The teacher and the classifier, if the preset names them. A list does not register them as child modules."""
         return [load_system(name).requires_grad_(False) for name in self.requires.values()]
 
-    def guidance_network(self, part: str) -> System:
-        """The one of `guidance_networks` that a field of the preset names."""
-        return self.guidance_networks[list(self.requires).index(part)]
+    def guidance_network(self, field: str) -> System:
+        """The guidance network whose weights a field of the preset names: "teacher" or "classifier"."""
+        return self.guidance_networks[list(self.requires).index(field)]
 
     @property
-    def columns(self) -> int:
-        """Numbers that the generator is told."""
+    def condition_size(self) -> int:
+        """Length of a label as the generator receives it."""
         return self.labels.width
 
     @property
-    def heads(self) -> int:
-        """Numbers that the discriminator says of a picture beside its scores: logits of emotions come first."""
+    def auxiliary_outputs(self) -> int:
+        """Number of outputs of the discriminator beside its scores: emotion logits first, then domain logits."""
         return len(self.labels.emotions) + (self.labels.domains if self.preset.cross_domain else 0)
 
-    def told(self, label: Labels) -> Tensor:
-        """A label as the generator is told it, (N, columns)."""
+    def condition_vector(self, label: Labels) -> Tensor:
+        """A label as the generator receives it, (N, condition_size)."""
         return self.labels.vector(*label)
 
     # ------------------------------------------------------------------------------------------- training
@@ -258,136 +166,150 @@ class StarGAN(AdversarialGenerator):
         }
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        weights, domain, known = self.labels.of_faces(batch)
-        if not known.any():
-            raise ValueError(f"{self.name} learns from labelled faces, and there is none among these")
-        parts = known.nonzero()[:, 0].chunk(self.preset.discriminator_steps)
-        for i, rows in enumerate(parts):
-            images, shown = batch.images[rows], (weights[rows], domain[rows])
-            target = self.target(shown)
-            with torch.set_grad_enabled(i == len(parts) - 1):  # the last share's are the generator's to learn from
-                made = self.translated(images, target)
-            yield self._discriminator_step(images, made.detach(), shown, target, clock)
-        yield self._generator_step(images, made, shown, target, clock)
+        """`discriminator_steps` steps of the discriminator, then one of the generator on the last share of the batch.
 
-    def target(self, shown: Labels) -> Labels:
-        """What faces that show something are to be turned into."""
+        Faces without a label are left out. Raises `ValueError` for a batch without labelled faces.
+        """
+        weights, domain, labelled = self.labels.from_faces(batch)
+        if not labelled.any():
+            raise ValueError(f"{self.name} is trained on labelled faces, and this batch contains none")
+        shares = labelled.nonzero()[:, 0].chunk(self.preset.discriminator_steps)
+        for i, rows in enumerate(shares):
+            images, source = batch.images[rows], (weights[rows], domain[rows])
+            target = self.draw_targets(source)
+            with torch.set_grad_enabled(i == len(shares) - 1):  # only the last share trains the generator
+                generated = self.translate(images, target)
+            yield self._discriminator_step(images, generated.detach(), source, target, clock)
+        yield self._generator_step(images, generated, source, target, clock)
+
+    def draw_targets(self, source: Labels) -> Labels:
+        """Random target labels for faces with given source labels."""
         preset = self.preset
         if preset.targets == "permuted":
-            return self.labels.permuted(*shown, preset.cross_domain)
-        return self.labels.drawn(shown[1], preset.partial, preset.cross_domain, preset.neutral)
+            return self.labels.permuted_targets(*source, preset.cross_domain)
+        return self.labels.random_targets(source[1], preset.partial, preset.cross_domain, preset.neutral)
 
-    def translated(self, images: Tensor, label: Labels, seed: Seeds | None = None) -> Tensor:
-        """Faces (N, C, H, W) with other labels. Dropout, where there is some, draws from the seed, one integer or
-        one a face; without one, from the global generator."""
-        return self.generator(images, self.told(label), self._dropping(seed, len(images)))
+    def translate(self, images: Tensor, label: Labels, seed: Seeds | None = None) -> Tensor:
+        """Faces (N, C, H, W) translated to target labels, (N, C, H, W).
 
-    def _dropping(self, seed: Seeds | None, n: int) -> Callable[[Tensor], Tensor] | None:
+        seed  of dropout, if there is any: one integer, or one per face; None uses the global random generator
+        """
+        return self.generator(images, self.condition_vector(label), self._dropout(seed, len(images)))
+
+    def _dropout(self, seed: Seeds | None, n: int) -> DropoutFunction | None:
         if self.preset.dropout == "none":
             return None
         if seed is None:
             return partial(F.dropout, p=self.preset.drop)
-        return partial(seeded_dropout, share=self.preset.drop, generators=face_generators(seed, n))
+        return partial(seeded_dropout, rate=self.preset.drop, generators=face_generators(seed, n))
 
-    def discriminator_terms(self, said: Tensor, shown: Labels, target: Labels) -> dict[str, Tensor]:
-        """Further losses of the discriminator, weighed, by name: of what it says, (2 N, heads), of N real faces and of
-        what was made of them."""
+    def discriminator_terms(self, outputs: Tensor, source: Labels, target: Labels) -> dict[str, Tensor]:
+        """Further weighted losses of the discriminator, by name, for subclasses.
+
+        outputs  (2 N, auxiliary_outputs) for N real faces, which have the source labels, and the N faces generated
+                 from them, which have the target labels
+        """
         return {}
 
-    def generator_terms(self, said: Tensor, target: Labels) -> dict[str, Tensor]:
-        """Further losses of the generator, weighed, by name: of what the discriminator says, (N, heads)."""
+    def generator_terms(self, outputs: Tensor, target: Labels) -> dict[str, Tensor]:
+        """Further weighted losses of the generator, by name, for subclasses.
+
+        outputs  (N, auxiliary_outputs) for N generated faces, which have the target labels
+        """
         return {}
 
-    def cycled(self, images: Tensor, made: Tensor, shown: Labels) -> Tensor:
-        """What was made of faces, given their own expression again: (N, C, H, W)."""
-        return self.translated(made, shown)
+    def cycled(self, images: Tensor, generated: Tensor, source: Labels) -> Tensor:
+        """Generated faces translated back to the source labels: (N, C, H, W)."""
+        return self.translate(generated, source)
 
-    def _discriminator_step(self, real: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
+    def _discriminator_step(
+        self, real: Tensor, generated: Tensor, source: Labels, target: Labels, clock: Clock
+    ) -> Step:
         n, preset = len(real), self.preset
-        real_seen, made_seen = self.augmented(real), self.augmented(made)
-        of_real, of_made = self._judged_with(shown), self._judged_with(target)
-        label = None if of_real is None else torch.cat([of_real, of_made])
-        scores, logits = self.discriminator(torch.cat([real_seen, made_seen]), label)
-        self.watch.observe(real, made, scores, clock, self.name)
+        real_input, generated_input = self.augmented(real), self.augmented(generated)
+        real_label, generated_label = self._discriminator_label(source), self._discriminator_label(target)
+        label = None if real_label is None else torch.cat([real_label, generated_label])
+        scores, outputs = self.discriminator(torch.cat([real_input, generated_input]), label)
+        self.watch.observe(real, generated, scores, clock, self.name)
         adversarial = self.discriminator_loss(scores[:n], scores[n:])
-        classes = self._class_loss(logits[:n], shown)
-        penalty = self.slope_penalty(partial(self.discriminator.scores, label=of_real), real_seen, made_seen, clock)
-        further = self.discriminator_terms(logits, shown, target)
-        told = {
+        classes = self._class_loss(outputs[:n], source)
+        conditional_scores = partial(self.discriminator.scores, label=real_label)
+        penalty = self.gradient_penalties(conditional_scores, real_input, generated_input, clock)
+        further = self.discriminator_terms(outputs, source, target)
+        scalars = {
             "discriminator/adversarial": adversarial,
             "discriminator/classes": classes,
             "discriminator/penalty": penalty,
             **{f"discriminator/{name}": value for name, value in further.items()},
         }
         loss = adversarial + preset.classes * classes + penalty
-        return "discriminator", sum(further.values(), loss), told
+        return "discriminator", sum(further.values(), loss), scalars
 
-    def _generator_step(self, images: Tensor, made: Tensor, shown: Labels, target: Labels, clock: Clock) -> Step:
+    def _generator_step(self, images: Tensor, generated: Tensor, source: Labels, target: Labels, clock: Clock) -> Step:
         preset = self.preset
-        scores, logits = self.discriminator(self.augmented(made), self._judged_with(target))
+        scores, outputs = self.discriminator(self.augmented(generated), self._discriminator_label(target))
         adversarial = generator_loss(scores, preset.adversarial)
-        classes = self._class_loss(logits, target)
-        pixels, distance = self._reconstruction(images, self.cycled(images, made, shown), clock)
-        change = F.l1_loss(made, images)
-        further = self.generator_terms(logits, target)
-        if preset.teacher is not None:
-            further |= {"imitation": preset.distillation * F.mse_loss(made, self.taught(images, target))}
-        if preset.classifier is not None:
-            asked = label_expression(target[0], self.labels.emotions)
-            further |= {
-                "classifier_weight": preset.classifier_weight
-                * self.guidance_network("classifier").classification_loss(made, asked)
-            }
+        classes = self._class_loss(outputs, target)
+        pixels, reconstruction = self._reconstruction(images, self.cycled(images, generated, source), clock)
+        change = F.l1_loss(generated, images)
+        further = self.generator_terms(outputs, target) | self._guidance_terms(images, generated, target)
         weight = preset.classes if preset.classes_in_generator is None else preset.classes_in_generator
-        loss = adversarial + weight * classes + preset.reconstruction * distance + preset.residual * change
-        told = {
+        loss = adversarial + weight * classes + preset.reconstruction * reconstruction + preset.residual * change
+        scalars = {
             "generator/adversarial": adversarial,
             "generator/classes": classes,
             "generator/pixels": pixels,
-            "generator/reconstruction": distance,
+            "generator/reconstruction": reconstruction,
             "generator/change": change,
             **{f"generator/{name}": value for name, value in further.items()},
         }
-        return "generator", sum(further.values(), loss), told
+        return "generator", sum(further.values(), loss), scalars
 
-    def taught(self, images: Tensor, target: Labels) -> Tensor:
-        """The teacher's edits of faces (N, C, H, W), which it is shown in the size and colour that it knows."""
-        teacher = self.guidance_network("teacher")
-        known = Faces(images).fitted(teacher.preset.size, teacher.channels)
-        seeds = torch.randint(2**31, (len(images),)).tolist()
-        edited = teacher.edit(known, label_expression(target[0], self.labels.emotions), seed=seeds)
-        return Faces(edited).fitted(self.preset.size, self.channels).images
+    def _discriminator_label(self, label: Labels) -> Tensor | None:
+        """The label as a conditional discriminator receives it, (N, condition_size); None for an unconditional one."""
+        return self.condition_vector(label) if self.preset.conditional else None
 
-    def _judged_with(self, label: Labels) -> Tensor | None:
-        """A label as the discriminator is told it: (N, columns), or None where it judges faces by themselves."""
-        return self.told(label) if self.preset.conditional else None
+    def _class_loss(self, outputs: Tensor, label: Labels) -> Tensor:
+        """Classification loss of the discriminator: the emotion and, with `cross_domain`, the domain."""
+        emotions = len(self.labels.emotions)
+        loss = self.labels.loss(outputs[:, :emotions], *label)
+        return loss + F.cross_entropy(outputs[:, emotions:], label[1]) if self.preset.cross_domain else loss
 
-    def _reconstruction(self, images: Tensor, back: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
-        """Mean absolute error of faces on their way there and back, and what is minimised of it: that, or the distance
-        in features (P2's eq. 5; its sentence on the switch says pixel and feature the wrong way round)."""
-        pixels = F.l1_loss(back, images)
+    def _reconstruction(self, images: Tensor, cycled: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
+        """Cycle consistency: the mean absolute error in pixels, and the loss that is minimised.
+
+        The loss is the error itself or, from `features_from` on, the distance in features (P2, eq. 5). P2's sentence
+        on the switch has "pixel" and "feature" interchanged.
+        """
+        pixels = F.l1_loss(cycled, images)
         if self.preset.features_from is None or clock.progress < self.preset.features_from:
             return pixels, pixels
         with torch.no_grad():
-            maps = self.discriminator.maps(images, MAPS)
-        return pixels, feature_distance(self.discriminator.maps(back, MAPS), maps)
+            features = self.discriminator.maps(images, FEATURE_LAYERS)
+        return pixels, feature_distance(self.discriminator.maps(cycled, FEATURE_LAYERS), features)
 
-    def _class_loss(self, logits: Tensor, label: Labels) -> Tensor:
-        """How far the discriminator is from telling the emotion and, where it should, the domain."""
-        emotions = len(self.labels.emotions)
-        loss = self.labels.loss(logits[:, :emotions], *label)
-        return loss + F.cross_entropy(logits[:, emotions:], label[1]) if self.preset.cross_domain else loss
+    def _guidance_terms(self, images: Tensor, generated: Tensor, target: Labels) -> dict[str, Tensor]:
+        """Weighted losses by the guidance networks: distillation from the teacher, cross-entropy of the classifier."""
+        terms, preset = {}, self.preset
+        if preset.teacher is not None:
+            difference = F.mse_loss(generated, self.teacher_edits(images, target))
+            terms["distillation"] = preset.distillation * difference
+        if preset.classifier is not None:
+            expression = label_to_expression(target[0], self.labels.emotions)
+            loss = self.guidance_network("classifier").classification_loss(generated, expression)
+            terms["classifier"] = preset.classifier_weight * loss
+        return terms
+
+    def teacher_edits(self, images: Tensor, target: Labels) -> Tensor:
+        """The teacher's edits of faces (N, C, H, W), resized to the teacher's size and channels and back."""
+        teacher = self.guidance_network("teacher")
+        faces = Faces(images).fitted(teacher.preset.size, teacher.channels)
+        seeds = torch.randint(2**31, (len(images),)).tolist()
+        edited = teacher.edit(faces, label_to_expression(target[0], self.labels.emotions), seed=seeds)
+        return Faces(edited).fitted(self.preset.size, self.channels).images
 
     # ---------------------------------------------------------------------------------------------- in use
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
-        """What the faces show now is not needed; `seed` counts where there is dropout."""
-        return self.translated(faces.images, self.labels.of_expression(expression, faces, self.name), seed)
-
-
-def seeded_dropout(x: Tensor, share: float, generators: list[torch.Generator]) -> Tensor:
-    """Dropout of maps (N, C, H, W) that is drawn for each face from its own generator, or from one for all."""
-    kept = torch.empty(len(generators), *x.shape[1:])
-    for row, generator in zip(kept, generators, strict=True):
-        row.uniform_(generator=generator)
-    return x * ((kept >= share) / (1 - share)).to(x)
+        """`source` is not used; `seed` is that of dropout, if there is any."""
+        return self.translate(faces.images, self.labels.from_expression(expression, faces, self.name), seed)

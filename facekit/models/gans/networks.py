@@ -1,0 +1,76 @@
+"""The generator and the discriminator that all GANs here are built from, as fields of a preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from facekit.layers.initialise import initialise_convolutions
+from facekit.layers.patches import PatchDiscriminator
+from facekit.layers.translator import Translator
+from facekit.models.gans.adversarial import AdversarialPreset
+
+
+@dataclass(frozen=True)
+class TranslatorPreset(AdversarialPreset):
+    """An image-to-image generator and a patch discriminator.
+
+    The fields are the arguments of `Translator` and, with the prefix `discriminator_`, of `PatchDiscriminator`.
+    """
+
+    width: int = 64
+    halvings: int = 1
+    blocks: int = 3
+    block: str = "residual"
+    scales: int = 3
+    factor: int = 2
+    condition: str = "adaptive"
+    groups: int | None = None
+    slope: float = 0.0
+    skips: str = "residual"
+    dropout: str = "none"
+    discriminator_width: int = 32
+    discriminator_layers: int = 4
+    discriminator_widest: int = 192
+    discriminator_slope: float = 0.2
+
+    def build_generator(self, channels: int, labels: int = 0) -> Translator:
+        """The initialised generator. One that adds its input to its output starts as the identity."""
+        network = Translator(
+            channels,
+            labels,
+            width=self.width,
+            halvings=self.halvings,
+            blocks=self.blocks,
+            block=self.block,
+            scales=self.scales,
+            factor=self.factor,
+            condition=self.condition,
+            groups=self.groups,
+            slope=self.slope,
+            skips=self.skips,
+            dropout=self.dropout,
+        )
+        initialise_convolutions(network, self.initialisation)
+        if network.adds_input:
+            nn.init.zeros_(network.last.weight)
+        return network
+
+    def build_discriminator(
+        self, channels: int, classes: int = 0, *, norm: bool = False, labels: int = 0
+    ) -> PatchDiscriminator:
+        """The initialised discriminator; the arguments are those of `PatchDiscriminator`."""
+        network = PatchDiscriminator(
+            channels,
+            self.size,
+            classes,
+            width=self.discriminator_width,
+            layers=self.discriminator_layers,
+            widest=self.discriminator_widest,
+            slope=self.discriminator_slope,
+            norm=norm,
+            labels=labels,
+        )
+        initialise_convolutions(network, self.initialisation)
+        return network
