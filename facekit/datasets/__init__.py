@@ -1,4 +1,34 @@
-"""Datasets of faces, one file each; all give `Faces`."""
+"""Datasets of faces. `open_dataset(name, split)` opens one by name; all of them return `Faces`.
+
+Datasets, one file each:
+
+    synthetic   `SyntheticFaces`, the embedded dataset, and `SyntheticPairs` (a package of its own)
+    fer2013     FER-2013: greyscale faces from a web search, noisy labels of seven emotions
+    ckplus      CK+: sequences from neutral to the peak, coded in FACS
+    ferg        FERG-DB: six cartoon characters with seven expressions
+    affectnet   AffectNet: faces from the web with emotion, valence, arousal and landmarks
+    rafd        RaFD: eight expressions, three directions of gaze, five cameras
+    pairs       people with a neutral and a happy photograph each
+    folder      any folder of images, sorted by emotion or listed in a CSV file
+    joint       a dataset of photographs and one of cartoons together
+
+What they have in common:
+
+    base        `FaceDataset`, `open_dataset`, `loader`
+    stored      base class of datasets whose images are stored as one array
+    records     image files with annotations: splits by person, reading into a table
+    sources     origin and layout of a dataset; collecting unusable files
+    cache       arrays that are computed once and kept on disk
+    sampling    class weights and balanced sampling
+    check       a report on all datasets that are present
+
+Images:
+
+    pictures    reading and checking image files
+    detection   finding faces, eyes and landmarks in a photograph
+    alignment   the similarity transform that puts the eyes at fixed positions
+    prepare     detection, alignment and cropping of single photographs and whole folders
+"""
 
 from facekit.datasets.base import DATASETS, DatasetMissing, FaceDataset, Problem, loader, open_dataset
 

@@ -1,7 +1,7 @@
-"""Where a face lies in its picture: the eyes level and always at the same place.
+"""Alignment of faces by a similarity transform that puts the eyes at fixed positions on a horizontal line.
 
-Coordinates here are (x, y) in pixels, x to the right and y down, with (0, 0) the corner of the first pixel and
-(0.5, 0.5) its middle.
+Coordinates are (x, y) in pixels, x to the right and y down; (0, 0) is the corner of the first pixel and (0.5, 0.5) its
+centre.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import numpy as np
 
 from facekit.faces.landmarks import LEFT_EYE, RIGHT_EYE
 
-# The medians in FER-2013 (600 faces of PublicTest, by a 68-point network), so that faces prepared here are framed
-# as those that most classifiers were trained on.
+# Medians of FER-2013 (600 faces of PublicTest, landmarks by a 68-point network), so that aligned faces are cropped like
+# the training data of most classifiers.
 EYE_HEIGHT = 0.37
-"""Height of the eyes in an aligned picture, from its top, as a share of its side."""
+"""Distance of the eyes from the top of an aligned image, as a share of its side."""
 
 EYE_DISTANCE = 0.37
-"""Distance between the middles of the eyes in an aligned picture, as a share of its side."""
+"""Interocular distance in an aligned image, as a share of its side."""
 
 
 def eyes_of(landmarks: np.ndarray) -> np.ndarray:
-    """The middles of the eyes, (2, 2), the one on the left of the picture first, of landmarks (68, 2)."""
+    """The centres of the eyes (2, 2) from landmarks (68, 2), the eye at the left of the image first."""
     return np.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0)])
 
 
 def alignment(eyes: np.ndarray, size: int) -> np.ndarray:
-    """The similarity (2, 3) that takes a picture's eyes (2, 2) to their place in a picture of size x size.
+    """The similarity transform (2, 3) from an image with eyes (2, 2) to an aligned image of size x size pixels.
 
-    Raises `ValueError` where the eyes are not two places.
+    Raises `ValueError` if the eyes are not finite or coincide.
     """
     across = complex(*(eyes[1] - eyes[0]))
     if not np.isfinite(eyes).all() or abs(across) < 1e-6:
-        raise ValueError(f"these are not the places of two eyes: {eyes.tolist()}")
-    # A similarity is a complex number: it turns and scales at once.
+        raise ValueError(f"these are not the positions of two eyes: {eyes.tolist()}")
+    # Multiplication by a complex number rotates and scales.
     turn = EYE_DISTANCE * size / across
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     middle = np.array([0.5, EYE_HEIGHT]) * size
@@ -41,21 +41,21 @@ def alignment(eyes: np.ndarray, size: int) -> np.ndarray:
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """A picture (H, W) or (H, W, 3) uint8, seen through a similarity (2, 3), as size x size pixels.
+    """Apply a similarity transform (2, 3) to an image (H, W) or (H, W, 3) uint8; the result has size x size pixels.
 
-    Sampled as finely as the picture itself and then averaged, so that nothing aliases. What lies outside of the
-    picture is its border, continued.
+    The image is sampled at its own resolution and then averaged, to avoid aliasing. Outside the image, its border is
+    replicated.
     """
     finer = max(1, round(1 / np.linalg.norm(matrix[:, 0])))
     fine = matrix * finer
-    # OpenCV counts from the middle of the first pixel.
+    # The origin of OpenCV is the centre of the first pixel.
     fine[:, 2] += fine[:, :2] @ (0.5, 0.5) - 0.5
     side = size * finer
-    drawn = cv2.warpAffine(image, fine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return drawn if finer == 1 else cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
+    warped = cv2.warpAffine(image, fine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped if finer == 1 else cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def to_relative(points: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Points (..., 2) of a picture where a similarity takes them in one of size x size, from -1 to 1 across it."""
+    """Transform points (..., 2) into an image of size x size pixels; the results range from -1 to 1 across it."""
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     return moved * (2 / size) - 1

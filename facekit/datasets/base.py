@@ -1,4 +1,4 @@
-"""What every dataset of faces has in common, and how one is opened by name."""
+"""The base class of all datasets, and opening a dataset by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facekit.faces.faces import Faces
 
 SPLITS = ("train", "valid", "test")
 
-# name -> "module:class"; a module is imported only when its dataset is opened.
+# name -> "module:class"; the module is imported when the dataset is opened.
 DATASETS: dict[str, str] = {
     "synthetic": "facekit.datasets.synthetic:SyntheticFaces",
     "fer2013": "facekit.datasets.fer2013:FER2013",
@@ -31,12 +31,12 @@ DATASETS: dict[str, str] = {
 
 
 class DatasetMissing(FileNotFoundError):
-    """A dataset's files are not where they are looked for. The message says where to get and where to put them."""
+    """The files of a dataset are not found. The message explains where to obtain them and where to put them."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One picture or row that could not be used: where it is and what is wrong with it."""
+    """A file or row that cannot be used: its location (`where`) and the reason (`what`)."""
 
     where: str
     what: str
@@ -46,17 +46,17 @@ class Problem:
 
 
 class FaceDataset(Dataset):
-    """Pictures of faces by index; the i-th is the same however it is fetched.
+    """Images of faces by index. A face does not depend on the batch in which it is fetched.
 
-    A subclass sets the attributes below and implements `faces`.
+    A subclass sets these attributes and implements `faces`.
 
     name      key in `DATASETS`
     split     one of `SPLITS`
     size      height and width in pixels
     channels  1 or 3
-    labels    (len,) int64 indices into `EMOTIONS`, known without loading a picture; -1 where unlabelled
-    persons   (len,) int64, or None where people are not told apart
-    problems  what was found unusable and left out
+    labels    (len,) int64 indices into `EMOTIONS`, available without loading an image; -1 where unlabelled
+    persons   (len,) int64, or None where identities are unknown
+    problems  unusable files or rows that were left out
     """
 
     name: str
@@ -68,7 +68,7 @@ class FaceDataset(Dataset):
     problems: Sequence[Problem] = ()
 
     def faces(self, indices: Sequence[int] | Tensor) -> Faces:
-        """The faces at these indices, in this order."""
+        """The faces at these indices, in the given order."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -78,38 +78,38 @@ class FaceDataset(Dataset):
         return self.faces([range(len(self))[index]])
 
     def __getitems__(self, indices: list[int]) -> Faces:
-        # The DataLoader fetches a whole batch through this one call.
+        # The DataLoader fetches a whole batch with this call.
         return self.faces(indices)
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that occur, in the suite's order."""
+        """The emotions that occur, in the order of `EMOTIONS`."""
         present = set(self.labels.tolist())
         return tuple(name for i, name in enumerate(EMOTIONS) if i in present)
 
     def class_counts(self) -> dict[str, int]:
-        """Pictures by emotion, of those that occur."""
+        """Number of images of each emotion that occurs."""
         counts = torch.bincount(self.labels[self.labels >= 0], minlength=len(EMOTIONS)).tolist()
         return {name: count for name, count in zip(EMOTIONS, counts, strict=True) if count}
 
 
 def dataset_class(name: str) -> type[FaceDataset]:
-    """The class of a dataset by name; raises `ValueError` for one that does not exist."""
+    """The class of a dataset by name; raises `ValueError` for an unknown name."""
     if name not in DATASETS:
-        raise ValueError(f"{name!r} is no dataset; known are {', '.join(DATASETS)}")
+        raise ValueError(f"{name!r} is not a dataset; use one of {', '.join(DATASETS)}")
     module, _, cls = DATASETS[name].partition(":")
     return getattr(importlib.import_module(module), cls)
 
 
 def open_dataset(name: str, split: str = "train", **options) -> FaceDataset:
-    """A dataset by name: `open_dataset("fer2013", "test", size=48)`.
+    """Open a dataset by name: `open_dataset("fer2013", "test", size=48)`.
 
-    Options are those of the dataset's class. Raises `ValueError` for an unknown name or split, and
-    `DatasetMissing` where the files are not there.
+    Options are the arguments of the dataset's class. Raises `ValueError` for an unknown name or split, and
+    `DatasetMissing` if its files are not found.
     """
     kind = dataset_class(name)
     if split not in SPLITS:
-        raise ValueError(f"{split!r} is no split; use one of {', '.join(SPLITS)}")
+        raise ValueError(f"{split!r} is not a split; use one of {', '.join(SPLITS)}")
     return kind(split=split, **options)
 
 
@@ -123,7 +123,7 @@ def loader(
     seed: int = 0,
     workers: int = 0,
 ) -> DataLoader:
-    """A DataLoader that gives `Faces`. With the same seed it shuffles the same way."""
+    """A DataLoader whose batches are `Faces`. Its shuffling depends on the seed alone."""
     return DataLoader(
         dataset,
         batch_size,

@@ -1,4 +1,4 @@
-"""Arrays that took long to make, kept on disk: made once, checked when opened, made again where damaged."""
+"""A cache on disk for arrays that take long to compute: verified when opened, and computed again if damaged."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _CHUNK = 1 << 24
 
 
 def cache_home() -> Path:
-    """The folder of the caches: `FACEKIT_CACHE`, or `cache` in `data_home()`. All in it may be deleted at any time."""
+    """The folder of all caches: `FACEKIT_CACHE`, or `cache` in `data_home()`. Its content may be deleted at any time."""
     return Path(os.environ.get("FACEKIT_CACHE") or data_home() / "cache").expanduser()
 
 
 def cached_arrays(
     name: str, key: object, make: Callable[[Path], None], home: Path | None = None
 ) -> dict[str, np.ndarray]:
-    """The arrays that `make(folder)` writes as `.npy` files, mapped into memory, by file name without its ending.
+    """The arrays that `make(folder)` writes as `.npy` files, mapped into memory, by file name without suffix.
 
-    name    a word that starts the name of the cache's folder, for people
-    key     all that the arrays depend on, as JSON; another key is another cache
-    home    the folder of caches, where it is not `cache_home()`
-    make    called only where no whole and undamaged cache is there; a damaged one is replaced, with a notice
+    name    the start of the name of the cache's folder
+    key     everything that the arrays depend on, as JSON; another key is another cache
+    make    called only if there is no complete and undamaged cache; a damaged one is replaced, with a warning
+    home    the folder of all caches; by default `cache_home()`
 
-    Where the cache cannot be written, the arrays are read into memory instead, with a notice.
+    If the cache cannot be written, the arrays are loaded into memory, with a warning.
     """
     folder = (home or cache_home()) / f"{name}-{_digest(key)}"
     if folder.exists():
         if (fault := _fault(folder)) is None:
             return _open(folder)
-        logger.warning("the cache %s is damaged (%s) and is made again", folder, fault)
+        logger.warning("the cache %s is damaged (%s) and is computed again", folder, fault)
         remove(folder)
     if fault := _not_writable(folder.parent):
-        logger.warning("no cache can be kept in %s (%s); its arrays are made each time", folder.parent, fault)
+        logger.warning("no cache can be written to %s (%s); its arrays are computed each time", folder.parent, fault)
         with tempfile.TemporaryDirectory() as scratch:
             make(Path(scratch))
             return {array: np.array(values) for array, values in _open(Path(scratch)).items()}
@@ -56,19 +56,19 @@ def cached_arrays(
             make(draft)
             write_json(draft / _SUMS, {file.name: _checksum(file) for file in draft.glob("*.npy")})
     except OSError:
-        if not folder.exists():  # else another process was faster, with the same arrays
+        if not folder.exists():  # otherwise another process has just written the same arrays
             raise
     return _open(folder)
 
 
 def file_stamp(path: Path) -> list:
-    """Path, size and time of change of a file: with these in its key, a cache is not used for a changed file."""
+    """Path, size and modification time of a file, for the key of a cache that depends on it."""
     stat = path.stat()
     return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
 
 
 def folder_stamp(folder: Path) -> list:
-    """The same for all the files directly in a folder, a million of them in some seconds."""
+    """The same for all files directly in a folder; a million files take some seconds."""
     digest = hashlib.sha256()
     for file in sorted(os.scandir(folder), key=lambda file: file.name):
         stat = file.stat()
@@ -94,12 +94,12 @@ def _not_writable(folder: Path) -> str | None:
 
 
 def _fault(folder: Path) -> str | None:
-    """What is wrong with a cache, or None."""
+    """The defect of a cache, or None."""
     try:
-        damaged = [name for name, kept in read_json(folder / _SUMS).items() if _checksum(folder / name) != kept]
+        damaged = [name for name, sum_ in read_json(folder / _SUMS).items() if _checksum(folder / name) != sum_]
     except (OSError, ValueError, AttributeError) as error:
         return str(error)
-    return f"the checksum of {', '.join(damaged)} is another" if damaged else None
+    return f"the checksum of {', '.join(damaged)} differs" if damaged else None
 
 
 def _checksum(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""Which datasets are there, what is in them, and where to ask for those that are not."""
+"""A report on all datasets: which are present, what they contain, and where to obtain the others."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from facekit.datasets.stored import StoredFaces
 from facekit.faces.emotions import EMOTIONS
 from facekit.workspace.folders import data_home
 
-_DRAWN = ("synthetic", "synthetic_pairs")  # need no file
-_OF_OTHERS = ("joint",)  # whose files are those of datasets that are looked at themselves
-_MOST_SHOWN = 10  # problems of one dataset in the printed text
+_RENDERED = ("synthetic", "synthetic_pairs")  # without files
+_COMPOSED = ("joint",)  # made of other datasets, which are checked themselves
+_MAX_PROBLEMS = 10  # of one dataset in the printed text
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What was found of one dataset.
+    """The state of one dataset.
 
-    source      where it comes from; None for the one that is drawn
+    source      its origin; None for a rendered dataset
     root        where it was looked for
     missing     why it cannot be opened, or empty
-    counts      pictures by split and emotion; "unlabelled" counts those without one
-    persons     people by split, where they are told apart
-    repeated    for each pair of splits, how many pictures of the second are, byte for byte, in the first too
+    counts      number of images by split and emotion, or "unlabelled"
+    persons     number of people by split, where identities are known
+    repeated    for each pair of splits, the number of images of the second that are also in the first, byte for byte
     problems    files and rows that were left out
     """
 
@@ -54,7 +54,7 @@ class DatasetReport:
 
     def _lines(self) -> Iterator[str]:
         if self.source is None:
-            yield f"{self.name}: embedded; drawn when it is opened"
+            yield f"{self.name}: embedded; rendered when it is opened"
             return
         if not self.found:
             yield f"{self.name}: {self.missing}"
@@ -63,17 +63,17 @@ class DatasetReport:
         yield from _table(self.counts, self.persons)
         for (first, second), count in self.repeated.items():
             if count:
-                yield f"  {count} pictures of {second} are in {first} too"
+                yield f"  {count} images of {second} are also in {first}"
         if self.problems:
             yield f"  {len(self.problems)} left out as unusable:"
-            yield from (f"    {problem}" for problem in self.problems[:_MOST_SHOWN])
-            if len(self.problems) > _MOST_SHOWN:
-                yield f"    ... and {len(self.problems) - _MOST_SHOWN} more, in dataset.problems"
+            yield from (f"    {problem}" for problem in self.problems[:_MAX_PROBLEMS])
+            if len(self.problems) > _MAX_PROBLEMS:
+                yield f"    ... and {len(self.problems) - _MAX_PROBLEMS} more, in dataset.problems"
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was found of every dataset; `print` it."""
+    """The state of all datasets, to be printed."""
 
     home: Path
     datasets: tuple[DatasetReport, ...]
@@ -85,32 +85,32 @@ class DataReport:
         head = f"Datasets are looked for in {self.home} (set FACEKIT_DATA for another folder)."
         found = [str(report) for report in self.datasets if report.found]
         missing = [str(report) for report in self.datasets if not report.found]
-        return "\n\n".join([head, *found, *(["Not there:"] if missing else []), *missing])
+        return "\n\n".join([head, *found, *(["Not found:"] if missing else []), *missing])
 
 
 def check_data(home: str | os.PathLike | None = None) -> DataReport:
-    """Look at every dataset under `home` (by default `data_home()`): what is there, and what is wrong with it.
+    """Check every dataset under `home` (by default `data_home()`).
 
-    Every picture is read, as when the dataset is opened for the first time; a second check takes seconds.
+    Every image is read, as when the dataset is opened for the first time; a second check takes seconds.
     """
     home = data_home() if home is None else Path(home).expanduser()
-    return DataReport(home, tuple(check_dataset(name, home / name) for name in DATASETS if name not in _OF_OTHERS))
+    return DataReport(home, tuple(check_dataset(name, home / name) for name in DATASETS if name not in _COMPOSED))
 
 
 def check_dataset(name: str, root: str | os.PathLike) -> DatasetReport:
-    """Look at one dataset by its name in `DATASETS`, at this file or folder."""
-    if name in _DRAWN:
+    """Check the dataset with this name in `DATASETS`, in this file or folder."""
+    if name in _RENDERED:
         return DatasetReport(name, None)
     module, _, cls = DATASETS[name].partition(":")
     source = getattr(importlib.import_module(module), cls).source
-    splits, why = {}, ""
+    splits, reason = {}, ""
     for split in SPLITS:
         try:
             splits[split] = open_dataset(name, split, path=root)
         except (DatasetMissing, EmptySplit) as error:
-            why = str(error)
+            reason = str(error)
     if not splits:
-        return DatasetReport(name, source, Path(root), missing=why)
+        return DatasetReport(name, source, Path(root), missing=reason)
     pairs = [(a, b) for i, a in enumerate(splits) for b in list(splits)[i + 1 :]]
     content = {split: _digests(dataset) for split, dataset in splits.items()}
     return DatasetReport(
@@ -134,7 +134,7 @@ def _digests(dataset: StoredFaces) -> list[bytes]:
 
 
 def _table(counts: Mapping[str, Mapping[str, int]], persons: Mapping[str, int]) -> Iterator[str]:
-    """Splits across, emotions down, with each one's share of its split."""
+    """A table with a column for each split and a row for each emotion, with counts and shares."""
     present = [*(e for e in (*EMOTIONS, "unlabelled") if any(e in of for of in counts.values()))]
     totals = {split: sum(of.values()) for split, of in counts.items()}
     yield _row("", [f"{split:>9}" for split in counts])

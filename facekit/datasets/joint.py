@@ -1,4 +1,4 @@
-"""Photographs and cartoons as one dataset: what StarGAN's mask vector is for (Choi 2018, §3.3; P2 §4.3)."""
+"""Photographs and cartoons as one dataset, for joint training with the mask vector of StarGAN (Choi 2018, §3.3; P2 §4.3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from facekit.faces.parts import DOMAINS
 
 
 class JointFaces(FaceDataset):
-    """The faces of a dataset of photographs, then those of one of cartoons. Of a face its emotion and domain are known.
+    """The faces of a dataset of photographs, followed by those of a dataset of cartoons, with emotion and domain.
 
-    split           of both
+    split           split of both datasets
     size, channels  pixels, and 3 or 1
-    photo, cartoon  names of the datasets; "synthetic" draws faces of that domain
+    photo, cartoon  names of the datasets; "synthetic" renders faces of that domain
 
-    Drawn faces of both domains need no dataset of two: see `domain` of `SyntheticFaces`. Raises `ValueError` for names
-    that do not exist, and `DatasetMissing` where one of the two is not there.
+    For synthetic faces of both domains, use the option `domain="both"` of `SyntheticFaces` instead. Raises `ValueError`
+    for unknown names, and `DatasetMissing` if one of the two datasets is not found.
     """
 
     name = "joint"
@@ -33,20 +33,20 @@ class JointFaces(FaceDataset):
     ) -> None:
         self.split, self.size, self.channels = split, size, channels
         look = {"size": size, "channels": channels}
-        self.parts = [
+        self.datasets = [
             open_dataset(name, split, **look | ({"domain": domain, "cache": True} if name == "synthetic" else {}))
             for name, domain in zip((photo, cartoon), DOMAINS, strict=True)
         ]
-        self.labels = torch.cat([part.labels for part in self.parts])
-        self.problems = tuple(problem for part in self.parts for problem in part.problems)
+        self.labels = torch.cat([dataset.labels for dataset in self.datasets])
+        self.problems = tuple(problem for dataset in self.datasets for problem in dataset.problems)
 
     def faces(self, indices) -> Faces:
         index = torch.as_tensor(indices, dtype=torch.long) % len(self)
-        first = len(self.parts[0])
+        first = len(self.datasets[0])
         domain = (index >= first).long()
         images = torch.empty(len(index), self.channels, self.size, self.size)
-        for i, part in enumerate(self.parts):
+        for i, dataset in enumerate(self.datasets):
             rows = (domain == i).nonzero()[:, 0]
             if len(rows):
-                images[rows] = part.faces(index[rows] - i * first).images
+                images[rows] = dataset.faces(index[rows] - i * first).images
         return Faces(images, emotion=self.labels[index], domain=domain)

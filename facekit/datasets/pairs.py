@@ -1,4 +1,4 @@
-"""People who each look at rest in one picture and smile in another: real people with a true answer to one edit."""
+"""Pairs of a neutral and a happy photograph of the same person: real ground truth for one edit."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from facekit.faces.emotions import emotion_index
 from facekit.faces.parts import DOMAINS
 
 _SIDE = 64
-_SHOWN = ("neutral", "happy")
+_EMOTIONS = ("neutral", "happy")
 
 SOURCE = Source(
     name="pairs",
-    title="pairs of a person at rest and smiling",
-    address="https://github.com/muxspace/facial_expressions, of which the people who have both were taken; or you",
-    terms="Apache-2.0 there; your own as the people in them agreed to",
+    title="pairs of a neutral and a happy person",
+    address="https://github.com/muxspace/facial_expressions (the people with both expressions), or your own pictures",
+    terms="Apache-2.0; for your own pictures, the consent of the people in them",
     layout="pairs/<person>/neutral.png and happy.png (or .jpg, ...)\n"
     "pairs/*.zip, one archive with the folders of all people",
 )
 
 
 class NeutralHappyPairs(StoredFaces):
-    """Real people, each neutral and happy, in this order: faces 2 i and 2 i + 1 are of one person.
+    """Photographs of people, each neutral and happy, in this order: faces 2 i and 2 i + 1 show the same person.
 
-    split       "test": all people are in it, as they are there to measure with
-    path        the folder of the people's folders, or a zip archive of them; by default `data_home() / "pairs"`,
-                with the people's folders or one archive in it
-    size        height and width in pixels; the middle square of each picture is kept with 64
-    channels    1, or 3 for the same grey three times
-    strict      raise `UnusableData` at the first person who cannot be used, instead of listing it in `problems`
+    split       "test", which contains all people, because the dataset serves evaluation only
+    path        the folder that contains a folder for each person, or a zip archive of it; by default
+                `data_home() / "pairs"`, which contains these folders or one archive
+    size        height and width in pixels; the central square of each image is stored with 64 x 64 pixels
+    channels    1 for greyscale, or 3 for greyscale repeated
+    strict      raise `UnusableData` for the first person who cannot be used, instead of adding to `problems`
 
-    Raises `DatasetMissing` where there is no person with both pictures, and `EmptySplit` for another split.
+    Raises `DatasetMissing` if no person has both images, and `EmptySplit` for another split.
     """
 
     name = "pairs"
@@ -56,7 +56,7 @@ class NeutralHappyPairs(StoredFaces):
     ) -> None:
         root, problems = SOURCE.root(path), Problems(strict)
         if split != "test":
-            raise EmptySplit(f"{SOURCE.title} are for measuring: all are in split 'test', and none in {split!r}")
+            raise EmptySplit(f"{SOURCE.title} serve evaluation only: all are in split 'test', and none in {split!r}")
         people = dict(_people(_opened(root), problems))
         if not people:
             raise SOURCE.missing(
@@ -67,8 +67,8 @@ class NeutralHappyPairs(StoredFaces):
         table = Table(
             pixels=np.concatenate(list(people.values())),
             rows=np.arange(count),
-            labels=np.array([emotion_index(name) for name in _SHOWN] * len(people)),
-            names=[f"{person}/{shown}" for person in people for shown in _SHOWN],
+            labels=np.array([emotion_index(name) for name in _EMOTIONS] * len(people)),
+            names=[f"{person}/{emotion}" for person in people for emotion in _EMOTIONS],
             persons=np.arange(count) // 2,
             known={"domain": np.full(count, DOMAINS.index("photo"))},
         )
@@ -76,7 +76,7 @@ class NeutralHappyPairs(StoredFaces):
 
 
 def _opened(root: Path) -> Path | zipfile.Path:
-    """The folder of the people's folders, on the disk or in an archive."""
+    """The folder that contains a folder for each person, on disk or in an archive."""
     archives = sorted(root.glob("*.zip")) if root.is_dir() else [root]
     if not archives:
         return root
@@ -87,16 +87,16 @@ def _opened(root: Path) -> Path | zipfile.Path:
 
 
 def _people(root: Path | zipfile.Path, problems: Problems) -> Iterator[tuple[str, np.ndarray]]:
-    """Each person's name and pictures (2, 1, _SIDE, _SIDE), in the order of `_SHOWN`."""
+    """Name and images (2, 1, _SIDE, _SIDE) of each person, in the order of `_EMOTIONS`."""
     for folder in sorted(root.iterdir(), key=lambda path: path.name):
         if not folder.is_dir() or folder.name.startswith((".", "__")):  # macOS adds __MACOSX to archives
             continue
         files = {Path(f.name).stem.lower(): f for f in folder.iterdir() if _is_picture(f)}
-        if absent := [shown for shown in _SHOWN if shown not in files]:
+        if absent := [emotion for emotion in _EMOTIONS if emotion not in files]:
             problems.add(f"{folder.name}/", f"there is no picture named {' or '.join(absent)}")
             continue
         try:
-            yield folder.name, np.stack([_read(files[shown]) for shown in _SHOWN])
+            yield folder.name, np.stack([_read(files[emotion]) for emotion in _EMOTIONS])
         except BadPicture as error:
             problems.add(f"{folder.name}/", error)
 

@@ -1,4 +1,4 @@
-"""Picture files as 8-bit pictures: upright, grey or RGB, whole, and of a size that fits in memory."""
+"""Reading image files: complete, upright, 8-bit greyscale or RGB, and of a size that fits into memory."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
-"""Endings of the files that are looked at as pictures."""
+"""Suffixes of the files that are read as images."""
 
 MAX_PIXELS = 64_000_000
-"""Pictures of more pixels are refused: a small file may hold a picture that fills the memory when decoded."""
+"""Larger images are rejected, because a small file may decode to an image that fills the memory."""
 
-# Only formats that Pillow decodes by itself: EPS would start another program.
+# Only formats that Pillow decodes by itself; EPS would start another program.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 
-# Pillow warns of large pictures on its own account; here they are refused.
+# Pillow warns about large images; here they are rejected.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class BadPicture(ValueError):
-    """Something that cannot be used as a picture. The message says why, in one sentence."""
+    """A file or byte string that cannot be used as an image. The message gives the reason in one sentence."""
 
 
 def read_picture(source: str | os.PathLike | bytes | Image.Image, channels: int = 3) -> Image.Image:
-    """A picture, whole and upright, in Pillow's mode "L" (`channels` 1) or "RGB" (3).
+    """Read an image in Pillow's mode "L" (`channels` 1) or "RGB" (3).
 
-    It is turned as its EXIF orientation says; what is transparent becomes white; 16 bits become 8; of an animation
-    the first frame is taken.
+    It is rotated according to its EXIF orientation; transparency becomes white; 16 bits become 8; of an animation, the
+    first frame is taken.
 
-    source    a file's path, its bytes, or a picture that is open already
+    source    path of a file, its bytes, or an open image
 
-    Raises `BadPicture` for what is no picture, is truncated or damaged, or has more than `MAX_PIXELS`.
+    Raises `BadPicture` for data that is not an image, is truncated or damaged, or has more than `MAX_PIXELS` pixels.
     """
     try:
         image = _open(source)
         if image.width * image.height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
-            raise BadPicture(f"the picture has {image.width} x {image.height} pixels; at most {limit} million are read")
+            raise BadPicture(f"the picture has {image.width} x {image.height} pixels; at most {limit} million are supported")
         image.load()
         return _to_mode(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
     except FileNotFoundError:
         raise BadPicture("there is no such file") from None
     except UnidentifiedImageError:
-        raise BadPicture("the file is not a picture, or of a kind that is not read") from None
+        raise BadPicture("the file is not a picture, or its format is not supported") from None
     except Image.DecompressionBombError as error:
         raise BadPicture(f"the picture is too large ({error})") from None
     except BadPicture:
@@ -59,7 +59,7 @@ def read_picture(source: str | os.PathLike | bytes | Image.Image, channels: int 
 
 
 def list_pictures(folder: Path) -> Iterator[Path]:
-    """The picture files in a folder and the folders in it, in the order of their paths; hidden ones are skipped."""
+    """The image files in a folder and its subfolders, sorted by path; hidden files and folders are skipped."""
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
         if file.suffix.lower() in PICTURE_SUFFIXES and not hidden and file.is_file():
@@ -67,7 +67,7 @@ def list_pictures(folder: Path) -> Iterator[Path]:
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """A picture in mode "L" or "RGB" as (C, H, W) uint8."""
+    """Convert an image in mode "L" or "RGB" to an array (C, H, W) uint8."""
     pixels = np.array(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

@@ -1,4 +1,4 @@
-"""Pictures in files, with what is known of each, as a table of bytes: which split each belongs to, and reading them."""
+"""Image files with annotations: their assignment to splits, and reading them into a table of bytes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from facekit.datasets.sources import EmptySplit, Problems, Source, logger
 from facekit.datasets.stored import Table
 from facekit.faces.parts import DOMAINS
 
-_VERSION = 1  # of the cache: raise it when the same files come out as other bytes
+_VERSION = 1  # of the cache: increase it when the same files are read as different bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One picture, or one sequence of T, in files.
+    """An image, or a sequence of T images, in files.
 
-    files       the picture, or the frames in order
-    name        where it stands, for people
+    files       the image, or the frames in order
+    name        its origin, for messages
     label       index into `EMOTIONS`, or -1
-    person      who it is, or None where people are not told apart
-    split       the split that the dataset's owners put it in, or None
-    landmarks   (T, 68, 2) in pixels of the file, T 1 for a picture; the picture is then aligned by the eyes
+    person      identity, or None if unknown
+    split       the official split of the dataset, or None
+    landmarks   (T, 68, 2) in pixels of the file, T = 1 for an image; they are used for alignment by the eyes
     known       further fields of `Faces`, without N: intensity, action_units
-    attributes  further facts by name, without N
+    attributes  further annotations by name, without N
     """
 
     files: tuple[Path, ...]
@@ -59,10 +59,10 @@ def tabulate(
     sequences: bool = False,
     domain: str = "photo",
 ) -> Table:
-    """The records of a split as a table, read once into the cache; those that cannot be read become problems.
+    """Read the records of a split into a table, once, through the cache; unreadable ones are added to `problems`.
 
-    Pictures with landmarks are aligned by the eyes (a sequence as a whole, by its first frame, so that what moves
-    still moves); of others the middle square is taken. Raises `EmptySplit` for a split without one.
+    Images with landmarks are aligned by the eyes; a sequence is aligned by its first frame, so that head motion is
+    preserved. Other images are cropped to the central square. Raises `EmptySplit` if no image is usable.
     """
     chosen = in_split(records, split, source, problems)
     stored = cached_arrays(
@@ -75,13 +75,13 @@ def tabulate(
     kept = [chosen[i] for i in rows]
     if not kept:
         raise EmptySplit(
-            f"{source.title} has no usable picture in split {split!r}: of {len(records)} in all, {len(chosen)} fall to "
-            f"it, and {len(problems)} are unusable; with few pictures or people, lay them out in train, valid and test"
+            f"{source.title} has no usable picture in split {split!r}: of {len(records)} in total, {len(chosen)} belong "
+            f"to it, and {len(problems)} are unusable; with few pictures or people, make folders train, valid and test"
         )
     known = {name: np.stack([r.known[name] for r in kept]).astype(np.float32) for name in kept[0].known}
     if kept[0].landmarks is not None:
-        placed = np.stack([_placed(record, size) for record in kept]).astype(np.float32)
-        known["landmarks"] = placed if sequences else placed[:, 0]
+        aligned = np.stack([_aligned_landmarks(record, size) for record in kept]).astype(np.float32)
+        known["landmarks"] = aligned if sequences else aligned[:, 0]
     known["domain"] = np.full(len(kept), DOMAINS.index(domain))
     return Table(
         pixels=stored["pixels"],
@@ -98,8 +98,9 @@ def tabulate(
 
 
 def split_of(key: str) -> str:
-    """The split of a person (or, where people are not told apart, a file), the same on every machine: 8 of 10 to
-    train, 1 to valid, 1 to test.
+    """The split of a person, or of a file where identities are unknown: 80 % train, 10 % valid, 10 % test.
+
+    It is a hash of the key and thus the same on every machine.
 
     >>> split_of("ckplus/S004"), split_of("ckplus/S005")
     ('train', 'valid')
@@ -111,9 +112,9 @@ def split_of(key: str) -> str:
 def in_split(records: Sequence[Record], split: str, source: Source, problems: Problems) -> list[Record]:
     """The records of one split.
 
-    Where the owners made no splits, `split_of` decides by person, so that nobody is in two. Else theirs count: a
-    missing valid is taken out of their train by `split_of`, and a missing test is valid, with a notice in the log;
-    a record in none of their splits becomes a problem.
+    Without official splits, `split_of` assigns whole people, so that splits share no identity. Otherwise the official
+    splits are used: a missing valid split is taken out of train by `split_of`, and for a missing test split the valid
+    split is used, with a warning in the log. A record in none of the official splits is added to `problems`.
     """
     drawn = {id(record): split_of(f"{source.name}/{record.person or record.name}") for record in records}
     given = {record.split for record in records} - {None}
@@ -121,9 +122,9 @@ def in_split(records: Sequence[Record], split: str, source: Source, problems: Pr
         return [record for record in records if drawn[id(record)] == split]
     for record in records:
         if record.split is None:
-            problems.add(record.name, "it is in none of the splits, as others are")
+            problems.add(record.name, "it is in none of the splits, unlike other files")
     if split == "test" and "test" not in given:
-        logger.warning("%s has no test split, so test is its valid split", source.title)
+        logger.warning("%s has no test split; its valid split is used as test", source.title)
         split = "valid"
     if split == "test" or "valid" in given:
         return [record for record in records if record.split == split]
@@ -132,7 +133,7 @@ def in_split(records: Sequence[Record], split: str, source: Source, problems: Pr
 
 
 def split_named(folder: str) -> str | None:
-    """The split that a folder's name stands for, or None.
+    """The split named by a folder, or None.
 
     >>> split_named("Validation"), split_named("happy")
     ('valid', None)
@@ -145,16 +146,16 @@ def split_named(folder: str) -> str | None:
 
 
 def _read_all(records: Sequence[Record], size: int, channels: int, sequences: bool, folder: Path) -> None:
-    """Every picture of the records as bytes, which of the records could be read, and what was wrong with the others."""
+    """Write all images of the records as bytes, which records are usable, and the problems of the others."""
     frames = (len(records[0].files),) if records and sequences else ()
     shape = (len(records), *frames, channels, size, size)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8, shape)
     usable, problems = np.zeros(len(records), bool), Problems()
-    with ThreadPoolExecutor() as pool:  # Pillow and OpenCV let other threads run while they work
+    with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the global interpreter lock
         read = pool.map(partial(_read, size=size, channels=channels), records)
-        for i, (drawn, problem) in enumerate(tqdm(read, "reading pictures", len(records), disable=None)):
+        for i, (images, problem) in enumerate(tqdm(read, "reading pictures", len(records), disable=None)):
             if problem is None:
-                pixels[i], usable[i] = drawn if sequences else drawn[0], True
+                pixels[i], usable[i] = images if sequences else images[0], True
             else:
                 problems.add(*problem)
     pixels.flush()
@@ -163,41 +164,41 @@ def _read_all(records: Sequence[Record], size: int, channels: int, sequences: bo
 
 
 def _read(record: Record, size: int, channels: int) -> tuple[np.ndarray | None, tuple[str, str] | None]:
-    """The pictures of a record as (T, C, size, size), or where and what is wrong."""
+    """The images of a record (T, C, size, size), or its problem as (where, what)."""
     try:
         matrix = None if record.landmarks is None else _alignment(record, size)
-        return np.stack([_framed(file, matrix, size, channels) for file in record.files]), None
+        return np.stack([_read_image(file, matrix, size, channels) for file in record.files]), None
     except ValueError as error:
         return None, (record.name, str(error))
 
 
-def _framed(file: Path, matrix: np.ndarray | None, size: int, channels: int) -> np.ndarray:
+def _read_image(file: Path, matrix: np.ndarray | None, size: int, channels: int) -> np.ndarray:
     try:
         image = read_picture(file, channels)
     except BadPicture as error:
         raise BadPicture(f"{file.name}: {error}") from None
     if matrix is None:
         return to_array(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
-    drawn = warp(np.asarray(image), matrix, size)
-    return drawn[None] if channels == 1 else drawn.transpose(2, 0, 1)
+    warped = warp(np.asarray(image), matrix, size)
+    return warped[None] if channels == 1 else warped.transpose(2, 0, 1)
 
 
 def _alignment(record: Record, size: int) -> np.ndarray:
     return alignment(eyes_of(record.landmarks[0]), size)
 
 
-def _placed(record: Record, size: int) -> np.ndarray:
+def _aligned_landmarks(record: Record, size: int) -> np.ndarray:
     return to_relative(record.landmarks, _alignment(record, size), size)
 
 
 def _stamp(record: Record) -> list:
-    """All that the bytes of a record depend on."""
+    """Everything that the bytes of a record depend on, as JSON values."""
     eyes = None if record.landmarks is None else eyes_of(record.landmarks[0]).tolist()
     return [[file_stamp(file) if file.exists() else str(file) for file in record.files], eyes]
 
 
 def _numbered(records: Sequence[Record], kept: Sequence[Record]) -> np.ndarray | None:
-    """A number for each person, the same in every split, or None where nobody is known."""
+    """A number for each person, the same in every split, or None if all identities are unknown."""
     people = sorted({record.person for record in records if record.person is not None})
     if not people:
         return None

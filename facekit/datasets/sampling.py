@@ -1,4 +1,4 @@
-"""Datasets in which some emotions are rare: weights for the loss, and an order in which all are as frequent."""
+"""Class imbalance: class weights for the loss, and balanced sampling."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ from facekit.faces.emotions import EMOTIONS
 
 
 def class_weights(labels: Tensor, scheme: str = "inverse", beta: float = 0.999) -> Tensor:
-    """A weight for each emotion, (E,), larger for rarer ones; 0 for those that do not occur.
+    """Class weights (E,), larger for rarer emotions; 0 for emotions that do not occur.
 
-    labels    (N,) indices into `EMOTIONS`; -1 is not counted
-    scheme    "inverse": 1 / n of a class of n pictures. "effective": 1 / effective number, (1 - beta) / (1 - beta^n)
-              (Cui et al., *Class-balanced loss based on effective number of samples*, CVPR 2019, eq. 2), which is
-              gentler: the thousandth picture of a class tells less than the first
-    beta      of the effective number, in [0, 1): 0 weighs all alike, towards 1 it becomes "inverse"
+    labels    (N,) indices into `EMOTIONS`; -1 is ignored
+    scheme    "inverse": 1 / n for a class of n images. "effective": 1 / effective number, (1 - beta) / (1 - beta^n)
+              (Cui et al., *Class-balanced loss based on effective number of samples*, CVPR 2019, eq. 2), which is less
+              extreme, because further images of a class add less and less information
+    beta      of the effective number, in [0, 1): 0 gives equal weights, beta towards 1 approaches "inverse"
 
-    The mean weight of a picture is 1, so that a weighted loss keeps its scale. Raises `ValueError` for an unknown
-    scheme, or where nothing is labelled.
+    The mean weight over all images is 1, so that a weighted loss keeps its scale. Raises `ValueError` for an unknown
+    scheme, or if no image is labelled.
 
     >>> class_weights(torch.tensor([0, 0, 0, 3]))[[0, 3]].tolist()
     [0.6666666865348816, 2.0]
     """
     counts = torch.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).double()
     if not counts.sum():
-        raise ValueError("there is no labelled picture to weigh")
+        raise ValueError("class weights need at least one labelled image")
     if scheme == "inverse":
         effective = counts
     elif scheme == "effective":
         effective = (1 - beta**counts) / (1 - beta)
     else:
-        raise ValueError(f"{scheme!r} is no scheme of class weights; use 'inverse' or 'effective'")
+        raise ValueError(f"{scheme!r} is not a scheme of class weights; use 'inverse' or 'effective'")
     weights = torch.where(counts > 0, 1 / effective, 0.0)
     return (weights * counts.sum() / (weights * counts).sum()).float()
 
 
 class BalancedSampler(Sampler[int]):
-    """An order of indices in which every emotion that occurs comes as often: for `loader(..., sampler=...)`.
+    """A sampler that draws all emotions equally often, for `loader(..., sampler=...)`.
 
-    Within an emotion, each picture comes once before any comes again. The order depends on the seed and the epoch
-    alone: call `set_epoch` before each epoch, and a resumed run sees what an uninterrupted one would have.
+    Within an emotion, every image is drawn once before any is repeated. The order depends on seed and epoch alone: call
+    `set_epoch` before each epoch, so that a resumed run sees the same images as an uninterrupted one.
 
-    labels    (N,) indices into `EMOTIONS`; pictures labelled -1 are never drawn
-    length    indices an epoch; by default as many as there are labelled pictures
+    labels    (N,) indices into `EMOTIONS`; images labelled -1 are never drawn
+    length    number of indices per epoch; by default the number of labelled images
     """
 
     def __init__(self, labels: Tensor, seed: int = 0, length: int | None = None) -> None:
         self._classes = [(labels == label).nonzero().flatten() for label in labels[labels >= 0].unique()]
         if not self._classes:
-            raise ValueError("there is no labelled picture to draw from")
+            raise ValueError("balanced sampling needs at least one labelled image")
         self.seed, self.epoch = seed, 0
         self._length = int((labels >= 0).sum()) if length is None else length
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the order of this epoch from now on."""
+        """Set the epoch, which determines the order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[int]:
-        # torch's generator looks at 32 bits of its seed.
+        # The generator of torch uses 32 bits of its seed.
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
         each = -(-self._length // len(self._classes))
         drawn = torch.stack([_cycled(members, each, generator) for members in self._classes], dim=1)
@@ -73,6 +73,6 @@ class BalancedSampler(Sampler[int]):
 
 
 def _cycled(members: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """n of the members, in one shuffled order after another."""
+    """n of the members: concatenated random permutations."""
     rounds = -(-n // len(members))
     return torch.cat([members[torch.randperm(len(members), generator=generator)] for _ in range(rounds)])[:n]

@@ -1,4 +1,4 @@
-"""Datasets whose pictures are held as one array of bytes, in memory or mapped from a cache."""
+"""Base class of datasets whose images are stored as one array of bytes, in memory or mapped from a cache."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Table:
     """N faces, or sequences of T, as plain arrays.
 
     pixels      (R, C, H, W) or (R, T, C, H, W) uint8, R at least N
-    rows        (N,) the row of `pixels` that is each one's
+    rows        (N,) the row of `pixels` of each face
     labels      (N,) index into `EMOTIONS`, or -1
-    names       (N) where each came from
-    persons     (N,) one number a person, or None
+    names       (N) the origin of each face
+    persons     (N,) one number per person, or None
     known       further fields of `Faces` by name, each (N, ...)
-    attributes  further facts by name, each (N, ...)
+    attributes  further annotations by name, each (N, ...)
     """
 
     pixels: np.ndarray
@@ -37,11 +37,11 @@ class Table:
 
 
 class StoredFaces(FaceDataset):
-    """The faces of a table, at the size and in the number of channels asked for."""
+    """The faces of a table, converted to a size and a number of channels."""
 
     def __init__(self, split: str, size: int, channels: int, table: Table, problems: Sequence[Problem] = ()) -> None:
         if channels not in (1, 3):
-            raise ValueError(f"channels is {channels}; use 1 for grey or 3 for colour")
+            raise ValueError(f"channels is {channels}; use 1 for greyscale or 3 for RGB")
         self.split, self.size, self.channels = split, size, channels
         self.problems = tuple(problems)
         self.labels = torch.from_numpy(table.labels.astype(np.int64))
@@ -63,11 +63,11 @@ class StoredFaces(FaceDataset):
         return faces.fitted(self.size, self.channels)
 
     def bytes(self, indices: Tensor) -> np.ndarray:
-        """The pictures at these indices as they are stored, (N, C, H, W) or (N, T, C, H, W) uint8."""
+        """The images at these indices as stored, (N, C, H, W) or (N, T, C, H, W) uint8."""
         return np.asarray(self._pixels[self._rows[indices.numpy()]])
 
     def __getstate__(self) -> dict:
-        # A loader's process maps the file again; by itself, the whole array would be sent to it.
+        # The worker processes of a loader map the file again; otherwise the whole array would be copied to them.
         state = self.__dict__.copy()
         if isinstance(self._pixels, np.memmap):
             state["_pixels"] = Path(self._pixels.filename)

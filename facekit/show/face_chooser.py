@@ -1,4 +1,4 @@
-"""A widget to choose a face: a drawn person, a face of a dataset, an upload."""
+"""A widget to choose a face: a drawn person, a face of a dataset or an upload."""
 
 from __future__ import annotations
 
@@ -8,73 +8,73 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from facekit.datasets.base import DATASETS
-from facekit.datasets.synthetic.dataset import PEOPLE
+from facekit.datasets.synthetic.options import PEOPLE
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.show.subjects import Subject, dataset_face, drawn_person, uploaded
 from facekit.workspace.folders import data_home
 
-WAYS = ("drawn person", "dataset", "upload")
+SOURCES = ("drawn person", "dataset", "upload")
 
 
 class FaceChooser(widgets.VBox):
-    """Where a face comes from. `subject` is the last one that could be had: a picture that cannot be used ends in a
-    sentence, and the face before stays.
+    """A choice of face. `subject` is the last face that could be loaded: after an error the widget shows a message and
+    keeps the previous face.
 
-    changed  is called without arguments when there is another subject
+    changed  called without arguments after `subject` has changed
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        self.way = widgets.ToggleButtons(options=WAYS, description="face", style={"button_width": "110px"})
+        self.source = widgets.ToggleButtons(options=SOURCES, description="face", style={"button_width": "110px"})
         self.person = widgets.IntSlider(0, 0, PEOPLE["test"] - 1, description="person", continuous_update=False)
-        self.shows = widgets.Dropdown(options=PROTOCOL_EMOTIONS, value="neutral", description="shows")
+        self.shows = widgets.Dropdown(options=PROTOCOL_EMOTIONS, value="neutral", description="emotion")
         self.dataset = widgets.Dropdown(options=_datasets(), description="dataset")
-        self.index = widgets.BoundedIntText(0, 0, 10**6, description="number")
-        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="choose a picture")
+        self.index = widgets.BoundedIntText(0, 0, 10**6, description="index")
+        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="choose an image")
         self.note = widgets.HTML()
         self.subject: Subject = drawn_person(self.person.value)
         self._changed = changed
         boxes = [
             widgets.HBox([self.person, self.shows]),
             widgets.HBox([self.dataset, self.index]),
-            widgets.VBox([self.upload, widgets.HTML("<small>It stays on this machine, and is not stored.</small>")]),
+            widgets.VBox([self.upload, widgets.HTML("<small>It stays on this machine and is not stored.</small>")]),
         ]
         stack = widgets.Stack(boxes, selected_index=0)
-        super().__init__([self.way, stack, self.note])
-        self.way.observe(lambda _: setattr(stack, "selected_index", self.way.index), "value")
-        for control in (self.way, self.person, self.shows, self.dataset, self.index, self.upload):
+        super().__init__([self.source, stack, self.note])
+        self.source.observe(lambda _: setattr(stack, "selected_index", self.source.index), "value")
+        for control in (self.source, self.person, self.shows, self.dataset, self.index, self.upload):
             control.observe(lambda _: self._choose(), "value")
 
     def _choose(self) -> None:
-        if self.way.value == "upload" and not self.upload.value:
-            self._say("Choose a picture: a file that shows a face from the front.")
+        if self.source.value == "upload" and not self.upload.value:
+            self._notify("Choose an image file that shows a face from the front.")
             return
         try:
             self.subject = self._chosen()
         except (ValueError, OSError, IndexError) as error:
-            self._say(f"{_sentence(error)} The face before stays.")
+            self._notify(f"{_sentence(error)} The previous face is kept.")
             return
-        self._say(self.subject.note)
+        self._notify(self.subject.note)
         self._changed()
 
     def _chosen(self) -> Subject:
-        if self.way.value == "upload":
+        if self.source.value == "upload":
             (file,) = self.upload.value
             return uploaded(bytes(file["content"]), file["name"])
-        if self.way.value == "dataset":
+        if self.source.value == "dataset":
             if self.dataset.value is None:
-                raise ValueError(f"there is no dataset in {data_home()}: data/README.md says which are read, and how")
+                raise ValueError(f"there is no dataset in {data_home()}: data/README.md lists those supported")
             return dataset_face(self.dataset.value, self.index.value)
         return drawn_person(self.person.value, self.shows.value)
 
-    def _say(self, sentence: str) -> None:
+    def _notify(self, sentence: str) -> None:
         self.note.value = html.escape(sentence)
 
 
 def _datasets() -> list[str]:
-    """The names of the datasets that lie where they are looked for."""
+    """The names of the datasets in the data folder."""
     return [name for name in DATASETS if (data_home() / name).exists()]
 
 
 def _sentence(error: Exception) -> str:
-    said = " ".join(str(error).split()).rstrip(".")
-    return f"{said[:1].upper()}{said[1:]}."
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

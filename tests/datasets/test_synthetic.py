@@ -6,7 +6,8 @@ from torch.nn.functional import max_pool2d
 
 from facekit.datasets.base import open_dataset
 from facekit.datasets.synthetic import BEARDS, GLASSES, HAIR_STYLES, SyntheticFaces
-from facekit.datasets.synthetic.dataset import FER2013_SHARES, PEOPLE
+from facekit.datasets.synthetic.labels import FER2013_SHARES
+from facekit.datasets.synthetic.options import PEOPLE
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
@@ -236,8 +237,8 @@ def test_both_domains_mix_people():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "dev"}, "no split"),
-        ({"domain": "oil"}, "no domain"),
+        ({"split": "dev"}, "not a split"),
+        ({"domain": "oil"}, "not a domain"),
         ({"people": 0}, "people is 0"),
         ({"intensity": (0.8, 0.2)}, "intensity"),
         ({"frames": 2}, "frames is 2"),

@@ -107,7 +107,7 @@ def test_several_processes_draw_the_same_faces_as_one(tmp_path, monkeypatch):
     alone.mkdir()
     shared.mkdir()
     split.write_split(dataset, alone)
-    monkeypatch.setattr(split, "_WORTH", 100)
+    monkeypatch.setattr(split, "_FACES_PER_PROCESS", 100)
     monkeypatch.setattr(split.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(split, "_write", lambda *_: pytest.fail("drawn by this process"))
     split.write_split(dataset, shared)
@@ -117,8 +117,8 @@ def test_several_processes_draw_the_same_faces_as_one(tmp_path, monkeypatch):
 
 def test_a_drawing_process_that_fails_says_why(tmp_path, monkeypatch):
     dataset = SyntheticFaces(people=300, faces_per_person=2, size=16)
-    monkeypatch.setattr(split, "_WORTH", 100)
+    monkeypatch.setattr(split, "_FACES_PER_PROCESS", 100)
     monkeypatch.setattr(split.os, "cpu_count", lambda: 2)
     dataset.options = {**dataset.options, "domain": "marble"}
-    with pytest.raises(RuntimeError, match="'marble' is no domain"):
+    with pytest.raises(RuntimeError, match="'marble' is not a domain"):
         split.write_split(dataset, tmp_path)

@@ -1,4 +1,29 @@
-"""Faces drawn by rule: the embedded data set, with the true answer to every edit."""
+"""SyntheticFaces: the embedded dataset, rendered from parameters, with the ground truth of every edit.
+
+dataset    `SyntheticFaces`: annotations, images, counterfactuals, cache
+options    its options, with defaults and checks
+labels     balanced or imbalanced emotions, label noise
+units      action units of each face: prototypes with variation, or random units
+pairs      `SyntheticPairs`: each face with a counterfactual
+split      rendering of a whole split into files
+
+render     the renderer: identities, action units and views to images
+identity   `Identity`: appearance of a person
+view       `View`: pose, illumination, background and camera; the projection
+muscles    action units to displacements of the parts of the face
+shape      the curves of a face with these displacements
+curves     curve functions of brows, lids, lips and jaw
+landmarks  68 landmarks on these curves
+relief     the height field of the face, with folds and wrinkles
+paint      skin, brows, eyes and mouth
+hair       hair, headscarves and beards
+scene      background, body, ears and glasses
+cartoon    the cartoon domain
+canvas     pixel coordinates, masks and compositing
+noise      smooth noise for textures
+draws      counter-based random numbers
+rows       base class of records with one row per face
+"""
 
 from facekit.datasets.synthetic.dataset import SyntheticFaces
 from facekit.datasets.synthetic.identity import AGE_GROUPS, BEARDS, CHARACTERS, GLASSES, HAIR_STYLES, Identity

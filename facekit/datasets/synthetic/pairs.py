@@ -1,4 +1,4 @@
-"""Drawn faces, each beside the same person in the same view with another expression: the answers to edits."""
+"""Supervised pairs: each synthetic face with its counterfactual, the same face with another expression."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from facekit.datasets.base import FaceDataset
 from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.dataset import SyntheticFaces
 from facekit.datasets.synthetic.draws import uniform
+from facekit.datasets.synthetic.options import MAX_FACES
 from facekit.datasets.synthetic.render import RENDERER_VERSION
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
@@ -19,14 +20,14 @@ from facekit.faces.faces import Faces, from_uint8, to_uint8
 
 
 class SyntheticPairs(FaceDataset):
-    """Sequences of two frames: a face of `SyntheticFaces`, and its true counterfactual.
+    """Sequences of two frames: a face of `SyntheticFaces`, and its counterfactual with a random target expression.
 
-    Only the paired oracle may learn from it: no other generator is shown answers. The face's emotion is the one that
-    is asked for, drawn from `PROTOCOL_EMOTIONS`, and its intensity (N, 2) that of either frame; what the first frame
-    shows is in `attributes["true_emotion"]`.
+    Only the paired oracle is trained on these pairs; every other generator learns without ground truth. `emotion` is
+    the target emotion, drawn from `PROTOCOL_EMOTIONS`; `intensity`, (N, 2), is that of either frame; the emotion of the
+    first frame is `attributes["true_emotion"]`.
 
-    split, people, faces_per_person, size, channels, cache  as those of `SyntheticFaces`
-    intensity  range of what is asked for
+    split, people, faces_per_person, size, channels, cache  as for `SyntheticFaces`
+    intensity  range of the target intensity
     """
 
     name = "synthetic_pairs"
@@ -47,16 +48,16 @@ class SyntheticPairs(FaceDataset):
         )
         self.split, self.size, self.channels = split, size, channels
         self.persons = self._faces.persons
-        index = torch.arange(len(self._faces)) + int(self.persons[0]) * 1000
+        index = torch.arange(len(self._faces)) + int(self.persons[0]) * MAX_FACES
         self.labels = (uniform(index, "asked emotion") * len(PROTOCOL_EMOTIONS)).long()
-        self._asked = uniform(index, "asked intensity", *intensity)
-        self._answers = self._open_cache(cache, intensity)
+        self._target_intensity = uniform(index, "asked intensity", *intensity)
+        self._cached = self._open_cache(cache, intensity)
 
     def faces(self, indices) -> Faces:
         faces = self._faces.faces(indices)
         index = torch.as_tensor(indices, dtype=torch.long) % len(self)
-        pair = torch.stack([faces.images, self._answer(index)], 1)
-        intensity = torch.stack([faces.intensity, self._asked[index]], 1)
+        pair = torch.stack([faces.images, self._counterfactual(index)], 1)
+        intensity = torch.stack([faces.intensity, self._target_intensity[index]], 1)
         return Faces(
             pair,
             emotion=self.labels[index],
@@ -66,17 +67,17 @@ class SyntheticPairs(FaceDataset):
             attributes=faces.attributes,
         )
 
-    def _answer(self, index: Tensor) -> Tensor:
-        if self._answers is not None:
-            return from_uint8(torch.from_numpy(self._answers["images"][index.numpy()]))
-        asked = Expression.from_labels(self.labels[index], self._asked[index])
-        return self._faces.counterfactual(index, asked).images
+    def _counterfactual(self, index: Tensor) -> Tensor:
+        if self._cached is not None:
+            return from_uint8(torch.from_numpy(self._cached["images"][index.numpy()]))
+        target = Expression.from_labels(self.labels[index], self._target_intensity[index])
+        return self._faces.counterfactual(index, target).images
 
     def _open_cache(self, cache: bool | Path | str | None, intensity: tuple[float, float]) -> dict | None:
-        self._answers = None
+        self._cached = None  # while the cache is being written
         if not cache:
             return None
-        key = {**self._faces.options, "asked": list(intensity), "renderer": RENDERER_VERSION}
+        key = {**self._faces.options, "target_intensity": list(intensity), "renderer": RENDERER_VERSION}
         home = None if cache is True else Path(cache)
         return cached_arrays(f"synthetic-pairs-{self.split}", key, self._write_cache, home)
 
@@ -85,5 +86,5 @@ class SyntheticPairs(FaceDataset):
         shape = (len(self), self.channels, self.size, self.size)
         file = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
         for part in parts:
-            file[part[0] : part[-1] + 1] = to_uint8(self._answer(part)).numpy()
+            file[part[0] : part[-1] + 1] = to_uint8(self._counterfactual(part)).numpy()
         file.flush()

@@ -1,4 +1,4 @@
-"""A whole split of drawn faces, written to files: by as many processes as there are cores, where it is large."""
+"""Rendering of a whole split into files, in several processes where the split is large."""
 
 from __future__ import annotations
 
@@ -17,46 +17,49 @@ from torch import Tensor
 from facekit.datasets.base import open_dataset
 from facekit.faces.faces import Faces, to_uint8
 
-_ROWS = 256  # drawn and written at once
-_WORTH = 4096  # faces for which another process is worth the seconds that it takes to start
+_ROWS = 256  # faces rendered and written at once
+_FACES_PER_PROCESS = 4096  # with fewer faces, another process would take longer to start than it saves
 
 
-class DrawnDataset(Protocol):
-    """What drawing a split needs of `SyntheticFaces`."""
+class RenderedDataset(Protocol):
+    """The part of the interface of `SyntheticFaces` that writing a split needs."""
 
     device: torch.device
     options: Mapping[str, object]
 
     def __len__(self) -> int: ...
 
-    def draw(self, index: Tensor) -> Faces: ...
+    def render(self, index: Tensor) -> Faces: ...
 
 
-def write_split(dataset: DrawnDataset, folder: Path) -> None:
-    """Draw all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder.
+def write_split(dataset: RenderedDataset, folder: Path) -> None:
+    """Render all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder.
 
-    Raises `RuntimeError` with what another process said that failed.
+    Raises `RuntimeError` with the error output of a process that fails.
     """
-    first = _columns(dataset.draw(torch.arange(1)))
+    first = _columns(dataset.render(torch.arange(1)))
     for name, value in first.items():
         shape = (len(dataset), *value.shape[1:])
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape).flush()
     on_cpu = dataset.device.type == "cpu"
-    processes = max(1, min(os.cpu_count() or 1, len(dataset) // _WORTH)) if on_cpu else 1
+    processes = max(1, min(os.cpu_count() or 1, len(dataset) // _FACES_PER_PROCESS)) if on_cpu else 1
     if processes == 1:
         _write(dataset, folder, range(0, len(dataset), _ROWS))
     else:
-        _write_by(processes, dataset.options, folder)
+        _write_in_processes(processes, dataset.options, folder)
 
 
-def _write_by(processes: int, options: Mapping[str, object], folder: Path) -> None:
-    """Each process draws every so-manyth block of rows. They are started by a command, not by `multiprocessing`: that
-    would run a script again which has no `if __name__ == "__main__"`."""
+def _write_in_processes(processes: int, options: Mapping[str, object], folder: Path) -> None:
+    """Write the blocks of rows by several processes in turn.
+
+    They are started as commands, because `multiprocessing` would run a script without `if __name__ == "__main__"`
+    again.
+    """
     started = []
     try:
         for part in range(processes):
             process = subprocess.Popen(
-                [sys.executable, "-c", f"from {__name__} import draw_share; draw_share()"],
+                [sys.executable, "-c", f"from {__name__} import write_share; write_share()"],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
@@ -65,37 +68,37 @@ def _write_by(processes: int, options: Mapping[str, object], folder: Path) -> No
             process.stdin.close()
             process.stdin = None  # else `communicate` would flush it again
         for process in started:
-            _, said = process.communicate()
+            _, errors = process.communicate()
             if process.returncode:
-                raise RuntimeError(f"drawing faces in a process of its own failed (code {process.returncode}): {said}")
+                raise RuntimeError(f"a process that renders faces failed (code {process.returncode}): {errors}")
     finally:
         for process in started:
             process.kill()
             process.wait()
 
 
-def _write(dataset: DrawnDataset, folder: Path, starts: Iterable[int]) -> None:
+def _write(dataset: RenderedDataset, folder: Path, starts: Iterable[int]) -> None:
     files = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
     for start in starts:
-        drawn = dataset.draw(torch.arange(start, min(start + _ROWS, len(dataset))))
-        for name, value in _columns(drawn).items():
+        rendered = dataset.render(torch.arange(start, min(start + _ROWS, len(dataset))))
+        for name, value in _columns(rendered).items():
             files[name][start : start + len(value)] = value
     for file in files.values():
         file.flush()
 
 
-def _columns(drawn: Faces) -> dict[str, np.ndarray]:
-    """What is kept of drawn faces, by the name of its file."""
-    kept = {
-        "images": to_uint8(drawn.images),
-        "mask": (drawn.mask * 255).round().to(torch.uint8),
-        "landmarks": drawn.landmarks,
+def _columns(rendered: Faces) -> dict[str, np.ndarray]:
+    """The arrays to write for rendered faces, by file name."""
+    columns = {
+        "images": to_uint8(rendered.images),
+        "mask": (rendered.mask * 255).round().to(torch.uint8),
+        "landmarks": rendered.landmarks,
     }
-    return {name: value.cpu().numpy() for name, value in kept.items()}
+    return {name: value.cpu().numpy() for name, value in columns.items()}
 
 
-def draw_share() -> None:
-    """What one of several processes does: the standard input says of which dataset, where to, and which share."""
+def write_share() -> None:
+    """Write the share of one process; reads the options, the folder and the share from standard input."""
     options, folder, part, parts = json.load(sys.stdin)
     dataset = open_dataset("synthetic", **options)
     _write(dataset, Path(folder), range(part * _ROWS, len(dataset), parts * _ROWS))

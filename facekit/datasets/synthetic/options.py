@@ -1,0 +1,81 @@
+"""The options of `SyntheticFaces`: defaults and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from facekit.datasets.base import SPLITS
+from facekit.datasets.synthetic.render import check_size
+from facekit.faces.emotions import EMOTIONS, emotion_index
+from facekit.faces.parts import DOMAINS
+
+PEOPLE = {"train": 2000, "valid": 200, "test": 256}
+"""Default number of people in each split."""
+
+MAX_PEOPLE, MAX_FACES = 1_000_000, 1000
+"""Largest number of people, and of faces per person."""
+
+
+def resolved_options(
+    *,
+    split: str,
+    people: int | None,
+    faces_per_person: int,
+    size: int | None,
+    channels: int | None,
+    domain: str,
+    emotions: Sequence[str],
+    intensity: tuple[float, float],
+    frames: int | None,
+    one_sided: float,
+    free_units: float,
+    imitate: str | None,
+    label_noise: float | None,
+) -> dict[str, object]:
+    """All options with their defaults filled in, as JSON values. Raises `ValueError` for invalid ones."""
+    fer = imitate == "fer2013"
+    options = {
+        "split": split,
+        "people": PEOPLE.get(split) if people is None else people,
+        "faces_per_person": faces_per_person,
+        "size": size if size is not None else 48 if fer else 64,
+        "channels": channels if channels is not None else 1 if fer else 3,
+        "domain": domain,
+        "emotions": [EMOTIONS[emotion_index(name)] for name in emotions],
+        "intensity": list(intensity),
+        "frames": frames,
+        "one_sided": one_sided,
+        "free_units": free_units,
+        "imitate": imitate,
+        "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
+    }
+    _check_identities(split, options["people"], faces_per_person, domain)
+    _check_expressions(options["emotions"], options["intensity"], frames)
+    check_size(options["size"], options["channels"])
+    for name in ("one_sided", "free_units", "label_noise"):
+        if not 0 <= options[name] <= 1:
+            raise ValueError(f"{name} is {options[name]}; it is a share, from 0 to 1")
+    if imitate not in (None, "fer2013"):
+        raise ValueError(f"{imitate!r} cannot be imitated; 'fer2013' can")
+    return options
+
+
+def _check_identities(split: str, people: int | None, faces_per_person: int, domain: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"{split!r} is not a split; use one of {', '.join(SPLITS)}")
+    if not (1 <= people <= MAX_PEOPLE and 1 <= faces_per_person <= MAX_FACES):
+        raise ValueError(
+            f"people is {people} and faces_per_person {faces_per_person}; "
+            f"need 1 to {MAX_PEOPLE:,} people and 1 to {MAX_FACES:,} faces of each"
+        )
+    if domain not in (*DOMAINS, "both"):
+        raise ValueError(f"{domain!r} is not a domain; use {', '.join(DOMAINS)} or both")
+
+
+def _check_expressions(emotions: Sequence[str], intensity: Sequence[float], frames: int | None) -> None:
+    if not emotions or len(set(emotions)) < len(emotions):
+        raise ValueError(f"emotions are {emotions}; name at least one emotion, and each once")
+    if not 0 <= intensity[0] <= intensity[1] <= 1:
+        raise ValueError(f"intensity is {tuple(intensity)}; need a range within 0 to 1")
+    if frames is not None and frames < 3:
+        raise ValueError(f"frames is {frames}; a sequence from neutral to the peak and back has at least 3")
