@@ -160,7 +160,7 @@ def _slider_moves() -> dict[str, Callable[[], float]]:
 
 def _pictures(side: Side, count: int = 4) -> int:
     for _ in range(count):
-        side.request().answer()
+        side.job().run()
     return count
 
 

@@ -1,7 +1,7 @@
-"""Figures, contact sheets, animations, live plots and slider panels, all in one look.
+"""Figures, contact sheets, animations, live plots and slider panels in one style.
 
-Call `use_style()` once. Contact sheets are Pillow images and charts are matplotlib figures: either is shown when it
-is the last line of a notebook's cell, and has `.save` or `.savefig`.
+Call `use_style()` once. Contact sheets are Pillow images, and charts are matplotlib figures. A notebook shows either if
+it is the last line of a cell; `.save` and `.savefig` write it to a file.
 """
 
 from facekit.show.animation import Animation, animate
@@ -16,8 +16,7 @@ from facekit.show.charts import (
     reliability,
     roc,
 )
-from facekit.show.panels import ExpressionPanel
-from facekit.show.pictures import (
+from facekit.show.images import (
     action_unit_sheet,
     difference,
     faces_sheet,
@@ -28,6 +27,7 @@ from facekit.show.pictures import (
     with_landmarks,
     with_mask,
 )
+from facekit.show.panels import ExpressionPanel
 from facekit.show.plane import field, points
 from facekit.show.progress import History, live
 from facekit.show.sliders import ExpressionSliders

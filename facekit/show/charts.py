@@ -1,4 +1,4 @@
-"""Charts of what judges say and of what datasets hold. Each takes `axes` to be drawn on, or makes its own figure."""
+"""Charts of predictions and datasets. Each draws on given `axes`, or makes a figure of its own."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor
 from facekit.evaluation.metrics.calibration import ReliabilityCurve
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
-from facekit.show.pictures import Pictures, listed, to_image
+from facekit.show.images import Images, listed, to_image
 from facekit.show.style import LINES, SEQUENTIAL, chart, charts, emotion_color
 
 
 def confusion(
     matrix: Tensor, names: Sequence[str] = PROTOCOL_EMOTIONS, *, title: str = "", axes: Axes | None = None
 ) -> Figure:
-    """A confusion matrix (K, K) of counts, true class by row, shown as the share of each row in per cent."""
+    """A confusion matrix (K, K) of counts with the true class by row, normalised to percentages of each row."""
     axes = axes or chart(4.4, 3.9)[1]
     share = 100 * matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)
     sns.heatmap(
         share.numpy(), vmin=0, vmax=100, cmap=SEQUENTIAL, annot=True, fmt=".0f", annot_kws={"size": 8}, square=True,
         xticklabels=names, yticklabels=names, ax=axes, cbar_kws={"label": "share of the row (%)", "shrink": 0.85},
     )  # fmt: skip
-    axes.set(xlabel="read as", ylabel="is", title=title)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
     axes.tick_params(axis="x", rotation=45)
     axes.tick_params(axis="y", rotation=0)
     _color_names(axes.get_xticklabels())
@@ -36,33 +36,33 @@ def confusion(
 
 
 def reliability(curves: Mapping[str, ReliabilityCurve], *, title: str = "", axes: Axes | None = None) -> Figure:
-    """How often judges are right against how sure they say they are, by name. A dot's area grows with the answers
-    in its bin; bins without an answer are left out."""
+    """Reliability diagrams by name: accuracy against confidence. A dot's area grows with the number of predictions in
+    its bin; empty bins are left out."""
     axes = axes or chart(3.8, 3.5)[1]
-    axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="as sure as right")
+    axes.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfectly calibrated")
     for i, (name, curve) in enumerate(curves.items()):
         filled = curve.count > 0
         area = 10 + 110 * curve.count[filled] / curve.count.sum()
         axes.plot(curve.confidence[filled], curve.accuracy[filled], color=LINES[i], label=name)
         axes.scatter(curve.confidence[filled], curve.accuracy[filled], s=area, color=LINES[i], zorder=3)
-    axes.set(xlabel="confidence", ylabel="share that is right", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect=1)
+    axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect=1)
     axes.legend(loc="upper left")
     return axes.figure
 
 
 def class_balance(counts: Mapping[str, Mapping[str, int]], *, title: str = "", axes: Axes | None = None) -> Figure:
-    """Pictures by emotion, as bars; several datasets or splits side by side, the first the darkest."""
+    """Number of images by emotion, as bars; several datasets or splits side by side, the first darkest."""
     emotions = list(dict.fromkeys(name for count in counts.values() for name in count))
     axes = axes or chart(5.6, 2.8)[1]
     width = 0.8 / len(counts)
     for j, (label, count) in enumerate(counts.items()):
         heights = [count.get(name, 0) for name in emotions]
-        places = [i + (j - (len(counts) - 1) / 2) * width for i in range(len(emotions))]
+        positions = [i + (j - (len(counts) - 1) / 2) * width for i in range(len(emotions))]
         colors = [emotion_color(name) for name in emotions]
-        bars = axes.bar(places, heights, width * 0.94, color=colors, alpha=1 - 0.6 * j / len(counts), label=label)
+        bars = axes.bar(positions, heights, width * 0.94, color=colors, alpha=1 - 0.6 * j / len(counts), label=label)
         axes.bar_label(bars, fontsize=7, padding=1, rotation=90 if len(counts) > 2 else 0, color="#555555")
     axes.set_xticks(range(len(emotions)), emotions)
-    axes.set(ylabel="pictures", title=title)
+    axes.set(ylabel="images", title=title)
     axes.grid(axis="x", visible=False)
     if len(counts) > 1:
         axes.legend()
@@ -70,37 +70,37 @@ def class_balance(counts: Mapping[str, Mapping[str, int]], *, title: str = "", a
 
 
 def label_bars(
-    faces: Pictures,
+    faces: Images,
     probabilities: Tensor,
     names: Sequence[str] = PROTOCOL_EMOTIONS,
     *,
     titles: Sequence[str] | None = None,
     columns: int = 6,
 ) -> Figure:
-    """Faces, and below each what a judge makes of it: N pictures and probabilities (N, K)."""
-    pictures = listed(faces)
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    """Faces, each above a judge's predicted probabilities: N images and probabilities (N, K)."""
+    images = listed(faces)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
     width, height = 1.35 * columns + 0.5, 2.55 * rows
     figure, panels = charts(2 * rows, columns, width, height, height_ratios=[1.25, 1] * rows)
     for panel in panels.flat:
         panel.set_axis_off()
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         above, below = panels[2 * (i // columns)][i % columns], panels[2 * (i // columns) + 1][i % columns]
-        above.imshow(to_image(picture, 96))
+        above.imshow(to_image(image, 96))
         above.set_title(titles[i] if titles else "", fontsize=8, loc="center")
         _bars(below, probabilities[i], names, named=i % columns == 0)
     return figure
 
 
 def action_unit_table(vectors: Mapping[str, Tensor], *, title: str = "", axes: Axes | None = None) -> Figure:
-    """Action-unit vectors (A,) in [0, 1] as rows of a heat map, one column a unit; where the sides of a unit
-    agree in every row they share one column."""
+    """Action-unit vectors (A,) in [0, 1] as rows of a heat map, with one column per unit. The two sides of a
+    unit share a column if they agree in every row."""
     labels, table = _merge_sides(torch.stack(list(vectors.values())))
     axes = axes or chart(0.33 * len(labels) + 1.6, 0.3 * len(vectors) + 1.1)[1]
     sns.heatmap(
         table.numpy(), vmin=0, vmax=1, cmap=SEQUENTIAL, linewidths=0.5, linecolor="white", ax=axes,
-        xticklabels=labels, yticklabels=list(vectors), cbar_kws={"label": "strength"},
+        xticklabels=labels, yticklabels=list(vectors), cbar_kws={"label": "intensity"},
     )  # fmt: skip
     axes.set(xlabel="action unit", title=title)
     axes.tick_params(axis="both", rotation=0)
@@ -109,8 +109,8 @@ def action_unit_table(vectors: Mapping[str, Tensor], *, title: str = "", axes: A
 
 
 def roc(curves: Mapping[str, tuple[Tensor, Tensor]], *, title: str = "", axes: Axes | None = None) -> Figure:
-    """Receiver operating curves by name: false and true positive rates, each (K,) rising from 0 to 1. The
-    false ones on a logarithmic axis, for that is where a verifier works."""
+    """ROC curves of verification by name: false and true accept rates, each (K,) and ascending from 0 to 1. The false
+    accept rate has a logarithmic axis, because verification works at low values."""
     axes = axes or chart(3.8, 3.5)[1]
     for i, (name, (false, true)) in enumerate(curves.items()):
         axes.plot(false, true, color=LINES[i], label=name)
@@ -118,7 +118,7 @@ def roc(curves: Mapping[str, tuple[Tensor, Tensor]], *, title: str = "", axes: A
     axes.plot(chance, chance, color="#999999", linestyle="--", linewidth=1, label="chance")
     axes.set(
         xscale="log", xlim=(1e-3, 1), ylim=(0, 1.02), title=title,
-        xlabel="false accepts (share of pairs of two people)", ylabel="true accepts (share of pairs of one person)",
+        xlabel="false accept rate", ylabel="true accept rate",
     )  # fmt: skip
     axes.legend(loc="lower right")
     return axes.figure
@@ -128,7 +128,7 @@ def histograms(
     values: Mapping[str, Tensor], xlabel: str, *, bins: int = 40, mark: float | None = None, title: str = "",
     axes: Axes | None = None,
 ) -> Figure:  # fmt: skip
-    """Distributions by name over one axis, each of area 1; `mark` draws a threshold."""
+    """Histograms by name over one axis, each normalised to area 1; `mark` draws a threshold."""
     axes = axes or chart(4.6, 2.8)[1]
     low = min(float(v.min()) for v in values.values())
     high = max(float(v.max()) for v in values.values())
@@ -144,7 +144,7 @@ def histograms(
 def agreement(
     true: Tensor, predicted: Tensor, columns: Sequence[int], names: Sequence[str], *, across: int = 5
 ) -> Figure:
-    """Predicted against true strengths of some columns of two tables (N, A) in [0, 1], one small chart each."""
+    """Predicted against true intensities for some columns of two tables (N, A) in [0, 1], in one small chart each."""
     down = -(-len(columns) // across)
     figure, panels = charts(down, across, 1.45 * across + 0.3, 1.55 * down + 0.3, sharex=True, sharey=True)
     for panel in panels.flat[len(columns) :]:
@@ -154,8 +154,8 @@ def agreement(
         panel.scatter(true[:, column], predicted[:, column], s=4, alpha=0.35, color=LINES[0], linewidths=0)
         panel.set_title(name, loc="center", fontsize=8)
         panel.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect=1)
-    figure.supxlabel("true strength", fontsize=9)
-    figure.supylabel("predicted strength", fontsize=9)
+    figure.supxlabel("true intensity", fontsize=9)
+    figure.supylabel("predicted intensity", fontsize=9)
     return figure
 
 
@@ -167,7 +167,7 @@ def lines(
     title: str = "",
     axes: Axes | None = None,
 ) -> Figure:
-    """Curves by name, each its x and y; an emotion's curve has its colour."""
+    """Curves by name, each given as its x and y values; an emotion's curve has the emotion's colour."""
     axes = axes or chart(4.6, 2.8)[1]
     for i, (name, (x, y)) in enumerate(curves.items()):
         color = emotion_color(name) if name in PROTOCOL_EMOTIONS else LINES[i % len(LINES)]
@@ -189,7 +189,7 @@ def _bars(axes: Axes, row: Tensor, names: Sequence[str], named: bool) -> None:
 
 
 def _merge_sides(table: Tensor) -> tuple[list[str], Tensor]:
-    # (V, A) -> its labels and (V, A'), with AU12L and AU12R as one column AU12 where they are equal.
+    # (V, A) -> column labels and (V, A'), with AU12L and AU12R merged to AU12 if they are equal.
     labels, columns = [], []
     for i, name in enumerate(ACTION_UNIT_COLUMNS):
         right = name[:-1] + "R"

@@ -12,7 +12,7 @@ from facekit.faces.expression import Expression
 from facekit.models.label import label_weights
 from facekit.models.system import Generator
 from facekit.show.animation import Animation
-from facekit.show.pictures import grid
+from facekit.show.images import grid
 
 RISE, HOLD = 5, 5
 """Frames in which one expression becomes the next, and in which it stays."""

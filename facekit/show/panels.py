@@ -1,4 +1,4 @@
-"""A face that follows sliders, for anything that can draw an expression: the renderer, or a generator."""
+"""A panel of sliders with an image that follows them, for a generator or the renderer."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.show.background import LatestOnly
-from facekit.show.pictures import grid, to_png
+from facekit.show.images import grid, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
 
 
 class ExpressionPanel(widgets.HBox):
-    """Sliders for what a face should show, and a picture that follows them.
+    """Sliders for a target expression, and an image that follows them.
 
-    draw         `draw(expression, **extra)`: pictures in [-1, 1] or `Faces` for an expression of one row; or an
-                 image that is laid out already. In a notebook it is called in a thread of its own
-    understands  which parts of an expression `draw` takes, as `Generator.understands`; see `ExpressionSliders`, as
+    draw         `draw(expression, **extra)`: images in [-1, 1] or `Faces` for an expression of one row, or a finished
+                 PIL image. In a notebook it is called in a separate thread
+    understands  parts of an expression that `draw` takes, as `Generator.understands`; see `ExpressionSliders`, also
                  for `emotions` and `units`
     size         height of each face in pixels
-    extra        further sliders or menus by name, whose values go to `draw`: `person=widgets.IntSlider(max=99)`
+    extra        further sliders or menus by name, whose values are passed to `draw`: `person=widgets.IntSlider(max=99)`
 
-    A picture is drawn for where the sliders are now, not for every place that they passed: while one is being
-    drawn, moves wait, and only the last of them counts.
+    Only the latest position of the sliders is drawn: moves during drawing are collected, and the last one counts.
     """
 
     def __init__(
@@ -45,23 +44,23 @@ class ExpressionPanel(widgets.HBox):
     ) -> None:
         self.draw = draw
         self.size = size
-        self._latest = LatestOnly(self._request, self._work, self._show, self._fail)
-        self.sliders = ExpressionSliders(self._latest.soon, understands, emotions=emotions, units=units)
+        self._latest = LatestOnly(self._input, self._work, self._show, self._fail)
+        self.sliders = ExpressionSliders(self._latest.schedule, understands, emotions=emotions, units=units)
         self.extra = {name: _named(widget, name) for name, widget in extra.items()}
         self.picture = widgets.Image(format="png")
         self.status = widgets.HTML()
         self.drawn = 0
-        rest = widgets.Button(description="at rest", tooltip="every slider back to zero")
-        rest.on_click(lambda _: self.reset())
-        left = widgets.VBox([*self.extra.values(), self.picture, rest])
+        reset = widgets.Button(description="reset", tooltip="Set all sliders back to a neutral face.")
+        reset.on_click(lambda _: self.reset())
+        left = widgets.VBox([*self.extra.values(), self.picture, reset])
         super().__init__([left, widgets.VBox([self.sliders, self.status])])
         for control in self.extra.values():
-            control.observe(lambda _: self._latest.soon(), "value")
+            control.observe(lambda _: self._latest.schedule(), "value")
         self.refresh()
 
     @property
     def expression(self) -> Expression:
-        """What the sliders ask for now; only parts that `draw` understands, and neutral where nothing is set."""
+        """The expression that the sliders show now, in the parts that `draw` understands; neutral if nothing is set."""
         return self.sliders.expression
 
     def set(self, **values) -> None:
@@ -78,23 +77,23 @@ class ExpressionPanel(widgets.HBox):
         self.refresh()
 
     def reset(self) -> None:
-        """Everything back to a face at rest."""
+        """Set all sliders back to a neutral face."""
         self.set(**dict.fromkeys([*self.sliders.emotions, *self.sliders.units], 0.0), intensity=1.0)
 
     def show_as_units(self, emotion: str) -> None:
-        """Move the action-unit sliders to an emotion's prototype, as `Expression.to_action_units` does."""
+        """Move the action-unit sliders to the prototype of an emotion (see `Expression.to_action_units`)."""
         row = Expression.of(emotion).to_action_units().action_units[0]
         self.set(**{name: row[list(action_unit_columns(name))].max().item() for name in self.sliders.units})
 
     def refresh(self) -> None:
-        """Draw what the sliders ask for now, at once."""
-        self._latest.now()
+        """Draw the current expression now, in the calling thread."""
+        self._latest.run()
 
-    def _request(self) -> tuple[Expression, dict[str, object]]:
+    def _input(self) -> tuple[Expression, dict[str, object]]:
         return self.expression, {name: widget.value for name, widget in self.extra.items()}
 
-    def _work(self, request) -> tuple[Expression, bytes]:
-        expression, extra = request
+    def _work(self, values) -> tuple[Expression, bytes]:
+        expression, extra = values
         picture = self.draw(expression, **extra)
         image = picture if isinstance(picture, Image.Image) else grid(picture, size=self.size)
         return expression, to_png(image)
@@ -105,11 +104,11 @@ class ExpressionPanel(widgets.HBox):
         self.status.value = html.escape(repr(expression))
         self.picture.value = picture
 
-    def _fail(self, error: Exception) -> None:  # a callback's traceback goes to a log that nobody reads
+    def _fail(self, error: Exception) -> None:  # a callback's traceback would only reach a log
         self.status.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
 
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
-        # The picture as well, for pages that show a notebook without running it.
+        # With the image, for pages that show a notebook without running it.
         bundle = super()._repr_mimebundle_(**kwargs)
         return bundle | {"image/png": b64encode(self.picture.value).decode(), "text/plain": "ExpressionPanel"}
 

@@ -1,4 +1,4 @@
-"""A plot that follows a running loop."""
+"""A plot that follows a running training loop."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from typing import TYPE_CHECKING
 from IPython import get_ipython
 from IPython.display import display
 
-from facekit.show.pictures import Pictures, grid
+from facekit.show.images import Images, grid
 from facekit.show.style import LINES, Chart
 
 if TYPE_CHECKING:
     from facekit.training.records import Record
 
 _PAUSE = 1.0  # seconds between two drawings of the plot
-_SMOOTHED = 20  # the bold curve is a mean over this share (one in so many) of the steps so far
+_SMOOTHED = 20  # the bold curve is a mean over 1 / 20 of the steps so far
 
 
 @dataclass(eq=False)
 class History:
-    """What a loop said: the scalars of its records by name, as the steps and the values there."""
+    """The scalars of a loop's records by name: the steps, and the values at these steps."""
 
     steps: dict[str, list[int]] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Keep the scalars of one step."""
+        """Add the scalars of one step."""
         for name, value in scalars.items():
             self.steps.setdefault(name, []).append(step)
             self.values.setdefault(name, []).append(float(value))
 
     def last(self, name: str, over: int = 1) -> float:
-        """Mean of the last `over` values of a scalar. Raises `KeyError` for a name that no record had."""
+        """Mean of the last `over` values of a scalar. Raises `KeyError` for an unknown name."""
         recent = self.values[name][-over:]
         return sum(recent) / len(recent)
 
-    def plot(self, title: str = "", sample: Pictures | None = None) -> Chart:
-        """One small chart a scalar, every value faint and their running mean bold; below them the pictures."""
+    def plot(self, title: str = "", sample: Images | None = None) -> Chart:
+        """One small chart per scalar, with faint values and a bold running mean; below them the images of `sample`."""
         figure = Chart(figsize=(3.1 * max(len(self.values), 2), 2.3 if sample is None else 3.9), layout="constrained")
         top, bottom = (figure, None) if sample is None else figure.subfigures(2, 1, height_ratios=[2.3, 1.6])
         panels = top.subplots(1, len(self.values), squeeze=False)[0]
@@ -63,15 +63,14 @@ def live(
     records: Iterable[Record],
     *,
     curves: Sequence[str] | None = None,
-    sample: Callable[[Record], Pictures] | None = None,
+    sample: Callable[[Record], Images] | None = None,
 ) -> History:
-    """Run a loop to its end, and meanwhile plot what its records say, in place, once a second: `live(fit(...))`.
+    """Run a loop to its end, and plot the scalars of its records in place, once a second: `live(fit(...))`.
 
-    curves  names of the scalars to keep and plot; all unless given
-    sample  pictures to show below the curves, from the record that they belong to: what a generator draws by now
+    curves  names of the scalars to keep and plot; by default all
+    sample  images to show below the curves, from the latest record, such as samples of the generator
 
-    A notebook that is run without anybody watching, and the page that it is saved to, has the last plot alone.
-    Raises `ValueError` where the loop gives no record.
+    A notebook that runs in a batch keeps the last plot only. Raises `ValueError` if the loop yields no record.
     """
     history, plot, due = History(), _Plot(), time.monotonic() + _PAUSE
     record = None
@@ -81,13 +80,13 @@ def live(
             plot.show(_drawn(history, record, sample))
             due = time.monotonic() + _PAUSE
     if record is None:
-        raise ValueError("the loop gave no record: it had no step left to do")
+        raise ValueError("the loop yielded no record: it had no step left to do")
     plot.show(_drawn(history, record, sample))
     return history
 
 
 class _Plot:
-    """One figure on the page of a running kernel, replaced by the next; nothing outside one."""
+    """One figure in a notebook, replaced by the next; nothing outside a notebook."""
 
     def __init__(self) -> None:
         self._handle = None
@@ -101,12 +100,12 @@ class _Plot:
             self._handle.update(figure)
 
 
-def _drawn(history: History, record: Record, sample: Callable[[Record], Pictures] | None) -> Chart:
+def _drawn(history: History, record: Record, sample: Callable[[Record], Images] | None) -> Chart:
     return history.plot(f"step {record.step} of {record.total}", None if sample is None else sample(record))
 
 
 def running_mean(values: list[float], over: int) -> list[float]:
-    """The mean of each value and of those up to `over` - 1 places before it.
+    """The mean of each value and of up to `over` - 1 values before it.
 
     >>> running_mean([1, 3, 5], 2)
     [1.0, 2.0, 4.0]

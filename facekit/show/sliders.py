@@ -1,4 +1,4 @@
-"""Sliders for what a face should show."""
+"""Sliders for a target expression."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from facekit.faces.expression import Expression
 from facekit.faces.parts import DOMAINS
 
 UNITS = tuple(unit.number for unit in ACTION_UNITS)
-"""The action units that get a slider unless asked otherwise: all, each for both sides of the face."""
+"""The action units that have a slider by default: all, each for both sides of the face."""
 
 
 class ExpressionSliders(widgets.VBox):
     """Sliders for emotions, intensity and action units, and a choice of domain.
 
-    moved        is called without arguments when one has been moved
-    understands  which parts of an expression count, as `Generator.understands`; the sliders of the others are greyed,
-                 and a line says why
-    emotions     emotions that get a slider; how far they are pushed adds up to at most 1, the rest is neutral
-    units        action units that get a slider: 12 for both sides, "AU12L" for one
+    moved        called without arguments after a control has been moved
+    understands  parts of an expression that have an effect, as `Generator.understands`; the sliders of other parts are
+                 disabled, and a line gives the reason
+    emotions     emotions with a slider. If their values add up to less than 1, the rest is neutral; if to more, they
+                 are normalised
+    units        action units with a slider: 12 for both sides, "AU12L" for one
     """
 
     def __init__(
@@ -47,55 +48,54 @@ class ExpressionSliders(widgets.VBox):
         super().__init__(self._rows())
         for control in self.controls.values():
             control.observe(lambda _: moved(), "value")
-        self.allow(understands)
+        self.enable(understands)
 
     @property
     def controls(self) -> dict[str, widgets.ValueWidget]:
-        """Every control by its name."""
+        """All controls by name."""
         return self.emotions | {"intensity": self.intensity} | self.units | {"domain": self.domain}
 
-    def allow(self, understands: Iterable[str], who: str = "what draws this face") -> None:
-        """Grey the sliders that do not count, and say why: `who` understands the others only."""
+    def enable(self, understands: Iterable[str], generator: str = "the generator") -> None:
+        """Enable the sliders of the parts that a generator understands, and disable the others with a reason."""
         self.understands = frozenset(understands)
         known = ", ".join(sorted(self.understands)).replace("_", " ")
-        because = f"{who} understands {known} only" if known else f"{who} understands it"
+        reason_text = f"{generator} is conditioned on {known} only" if known else "no generator is chosen"
         for part, controls in self._of_part.items():
             for control in controls:
                 control.disabled = part not in self.understands
         for part, reason in self._reasons.items():
-            words = part.replace("_", " ")
-            said = f"<small>{words}: greyed, because {because}</small>"
-            reason.value = "" if part in self.understands else said
+            text = f"<small>{part.replace('_', ' ')}: disabled, because {reason_text}</small>"
+            reason.value = "" if part in self.understands else text
             reason.layout.display = "none" if part in self.understands else ""
         self.domain.layout.display = "" if "domain" in self.understands else "none"
 
     @property
     def expression(self) -> Expression:
-        """What they ask for now, neutral where nothing is set. See `expression_for`."""
+        """The expression that the sliders show now; neutral if nothing is set. See `expression_for`."""
         return self.expression_for(self.understands)
 
     def expression_for(self, understands: Iterable[str]) -> Expression:
-        """What they ask of somebody who understands these parts alone. Raises `ValueError` where none has a slider."""
+        """The expression for a generator that understands these parts. Raises `ValueError` if none has a slider."""
         understands, parts = frozenset(understands), {}
         if "emotion" in understands:
-            asked = self._emotion(understands)
-            parts |= {"emotion": asked.emotion, "intensity": asked.intensity}
-        units = self.pushed_units
+            target = self._emotion(understands)
+            parts |= {"emotion": target.emotion, "intensity": target.intensity}
+        units = self.active_units
         if "action_units" in understands and (units or not parts):
             parts["action_units"] = Expression.from_action_units(units).action_units
         if not parts:
-            raise ValueError(f"none of {sorted(understands)} has sliders: give it emotions or action units")
+            raise ValueError(f"none of {sorted(understands)} has sliders: understands needs emotion or action_units")
         expression = Expression(**parts)
         return expression.with_domain(self.domain.value) if "domain" in understands else expression
 
     @property
-    def pushed_units(self) -> dict[str, float]:
-        """The action units that are above 0, with their strengths."""
+    def active_units(self) -> dict[str, float]:
+        """The action units above 0, with their intensities."""
         return {name: slider.value for name, slider in self.units.items() if slider.value > 0}
 
     def _emotion(self, understands: frozenset[str]) -> Expression:
-        pushed = {name: slider.value for name, slider in self.emotions.items()}
-        blend = Expression.blend(pushed | {"neutral": max(1 - sum(pushed.values()), 0)})
+        values = {name: slider.value for name, slider in self.emotions.items()}
+        blend = Expression.blend(values | {"neutral": max(1 - sum(values.values()), 0)})
         if "intensity" not in understands:
             return blend
         blend = blend.weights_to_intensity()
@@ -117,7 +117,7 @@ def _slider(name: str, color: str = "#555555", *, value: float = 0.0, tip: str =
 
 
 def _unit_key(unit: str | int) -> str:
-    action_unit_columns(unit)  # refuses a unit that does not exist
+    action_unit_columns(unit)  # raises for an unknown unit
     return f"AU{str(unit).upper().removeprefix('AU')}"
 
 

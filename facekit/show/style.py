@@ -1,4 +1,4 @@
-"""The suite's one look: colours, type and sizes of every figure, and how a figure becomes a PNG."""
+"""The style of all figures: colours, fonts and sizes, and how a figure becomes a PNG."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from PIL import Image, ImageColor
 
 from facekit.faces.emotions import COLORS
 
-# Okabe & Ito's colours again, without black and in an order whose neighbours differ in lightness too.
+# Okabe & Ito's colours without black, ordered so that neighbours differ in lightness too.
 LINES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
 
-SEQUENTIAL = "Blues"  # tables: white is nothing
-HEAT = "inferno"  # maps over pictures: even in lightness
+SEQUENTIAL = "Blues"  # tables: white is 0
+HEAT = "inferno"  # maps over images: perceptually uniform
 DIVERGING = "PuOr"
 
 STYLE = {
@@ -49,10 +49,10 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Give every matplotlib figure of this process the suite's look; call it once, after the imports."""
+    """Apply the style to every matplotlib figure of this process; call it once, after the imports."""
     mpl.rcParams.update(STYLE)
     if shell := get_ipython():
-        # By its own type: matplotlib's notebook backend has one for all figures, which makes larger files.
+        # For `Chart` only: the formatter of matplotlib's notebook backend, for all figures, makes larger files.
         shell.display_formatter.formatters["image/png"].for_type(Chart, png)
 
 
@@ -66,7 +66,7 @@ def emotion_color(name: str) -> str:
 
 
 class Chart(Figure):
-    """A figure that a notebook shows once, as the last line of a cell, whichever backend is set."""
+    """A figure that a notebook shows once, as the last line of a cell, with any backend."""
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -81,14 +81,14 @@ def chart(width: float = 5.0, height: float = 3.2) -> tuple[Chart, Axes]:
 def charts(rows: int, columns: int, width: float, height: float, **layout) -> tuple[Chart, np.ndarray]:
     """An empty figure of width x height inches with rows x columns axes, as an array of that shape.
 
-    layout   goes to `Figure.subplots`: `sharey=True`, `height_ratios=[2, 1]`
+    layout  passed to `Figure.subplots`: `sharey=True`, `height_ratios=[2, 1]`
     """
     figure = Chart(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG of its best 256 colours; the same figure gives the same bytes."""
+    """A figure as the bytes of a PNG with 256 colours; the same figure gives the same bytes."""
     buffer, small = io.BytesIO(), io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
     compact(Image.open(buffer)).save(small, format="PNG", optimize=True)
@@ -96,20 +96,20 @@ def png(figure: Figure) -> bytes:
 
 
 def compact(image: Image.Image) -> Image.Image:
-    """An image in its best 256 colours: a third of the file's size, so that a notebook full of faces stays small.
+    """An image quantised to 256 colours: a third of the file size, so that a notebook full of faces stays small.
 
-    The emotions' own colours are among them, since they mean something.
+    The colours of the emotions are always among them, because they carry meaning.
     """
     image = image.convert("RGB")
     room = 256 - len(COLORS)
-    # The median cut forgets small areas of a colour of their own, such as lips; k-means brings them back.
+    # The median cut loses small areas of a distinct colour, such as lips; k-means restores them.
     best = image.quantize(room, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     kept = [ImageColor.getrgb(color) for color in COLORS.values()]
     pixels, indices = np.asarray(image), np.array(best)
     for i, color in enumerate(kept):
         indices[(pixels == color).all(-1)] = room + i
     colors = np.zeros((256, 3), np.uint8)
-    few = np.reshape(best.getpalette(), (-1, 3))[:room]  # of an image of few colours, Pillow tells no more
+    few = np.reshape(best.getpalette(), (-1, 3))[:room]  # for an image with few colours, Pillow returns a short palette
     colors[: len(few)], colors[room:] = few, kept
     small = Image.fromarray(indices)
     small.putpalette(colors.tobytes())

@@ -71,7 +71,7 @@ def try_studio(page, box):
     page.get_by_text("not a picture").first.wait_for()
     before = picture(box)
     upload(page, "me.png", portrait(20))
-    page.get_by_text("has seen drawn faces only").first.wait_for()
+    page.get_by_text("was trained on drawn faces only").first.wait_for()
     changed(box, before, "a portrait was brought")
     push(box, "sad")
 

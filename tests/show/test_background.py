@@ -8,7 +8,7 @@ from facekit.show.background import LatestOnly
 
 
 class Slider:
-    """A number that work depends on, and what became of it."""
+    """A number that work depends on, with the results of the work."""
 
     def __init__(self, seconds=0.0):
         self.value, self.seconds = 0, seconds
@@ -24,16 +24,16 @@ class Slider:
 
     def move(self, value):
         self.value = value
-        self.latest.soon()
+        self.latest.schedule()
 
 
-def test_without_a_loop_work_is_done_at_once():
+def test_without_an_event_loop_work_runs_at_once():
     slider = Slider()
     slider.move(3)
     assert slider.delivered == [3]
 
 
-def test_in_a_loop_only_the_last_of_many_moves_is_worked_on_and_the_loop_goes_on():
+def test_in_an_event_loop_outdated_moves_are_skipped_and_the_loop_is_not_blocked():
     slider = Slider(seconds=0.15)
 
     async def drag():
@@ -56,9 +56,9 @@ def test_an_older_result_never_follows_a_newer_one():
 
     async def overtake():
         slider.move(1)
-        await asyncio.sleep(0.1)  # the thread is at work on 1
+        await asyncio.sleep(0.1)  # the thread works on 1
         slider.seconds, slider.value = 0.0, 2
-        slider.latest.now()
+        slider.latest.run()
         await asyncio.sleep(0.4)
 
     asyncio.run(overtake())
@@ -66,7 +66,7 @@ def test_an_older_result_never_follows_a_newer_one():
 
 
 @pytest.mark.parametrize("in_loop", [False, True])
-def test_what_goes_wrong_is_told(in_loop):
+def test_exceptions_are_passed_on(in_loop):
     slider = Slider()
 
     async def move():

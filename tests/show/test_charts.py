@@ -25,10 +25,10 @@ def test_a_confusion_matrix_shows_the_share_of_each_row():
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["75", "25", "0", "100"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["happy", "sad"]
-    assert axes.get_xlabel() == "read as"
+    assert axes.get_xlabel() == "predicted"
 
 
-def test_a_row_without_faces_is_no_division_by_zero():
+def test_an_empty_row_of_a_confusion_matrix_is_zero():
     axes = confusion(torch.tensor([[0, 0], [0, 5]]), ("happy", "sad")).axes[0]
     assert [text.get_text() for text in axes.texts][:2] == ["0", "0"]
 
@@ -47,14 +47,14 @@ def test_bars_have_the_height_and_colour_of_their_emotion():
     assert axes.patches[0].get_facecolor()[:3] == pytest.approx([b / 255 for b in bytes.fromhex(COLORS["happy"][1:])])
 
 
-def test_label_bars_give_each_face_its_row():
+def test_label_bars_show_the_probabilities_of_each_face():
     probabilities = torch.eye(7)[:3]
     figure = label_bars(torch.zeros(3, 1, 8, 8), probabilities, titles=["a", "b", "c"], columns=2)
     bars = [axes for axes in figure.axes if axes.patches]
     assert [[bar.get_width() for bar in axes.patches].index(1) for axes in bars] == [0, 1, 2]
 
 
-def test_sides_that_agree_share_a_column():
+def test_equal_sides_of_a_unit_share_a_column():
     figure = action_unit_table(dict(zip(EMOTIONS, prototype_matrix(), strict=True)))
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert {"12L", "12R", "14L", "14R", "1", "25"} <= set(labels)
@@ -63,7 +63,7 @@ def test_sides_that_agree_share_a_column():
     assert len(symmetric.axes[0].get_xticklabels()) == 20
 
 
-def test_agreement_has_one_chart_a_column():
+def test_agreement_has_one_chart_per_column():
     true = torch.rand(9, len(ACTION_UNIT_COLUMNS))
     figure = agreement(true, true, [0, 4, 5], ["a", "b", "c"], across=2)
     used = [axes for axes in figure.axes if axes.collections]
@@ -71,7 +71,7 @@ def test_agreement_has_one_chart_a_column():
     assert torch.tensor(used[1].collections[0].get_offsets().data)[:, 0] == pytest.approx(true[:, 4].tolist())
 
 
-def test_every_chart_names_its_axes_and_can_be_put_on_given_ones():
+def test_every_chart_labels_its_axes_and_draws_on_given_ones():
     _, axes = chart()
     given = {"axes": axes}
     rates = torch.linspace(0, 1, 5)

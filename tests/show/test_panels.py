@@ -13,26 +13,26 @@ EVERYTHING = {"emotion", "intensity", "action_units"}
 
 
 class Drawing:
-    """Draws a grey as bright as the face is happy, and remembers what it was asked."""
+    """Draws a grey as bright as the face is happy, and records its inputs."""
 
     def __init__(self):
-        self.asked = []
+        self.inputs = []
 
     def __call__(self, expression: Expression, **extra) -> torch.Tensor:
-        self.asked.append((expression, extra))
+        self.inputs.append((expression, extra))
         level = 0.0 if expression.emotion is None else expression.emotion[0, 3].item()
         return torch.full((1, 3, 8, 8), level)
 
 
-def test_a_panel_starts_at_rest_with_a_picture():
+def test_a_panel_starts_neutral_with_an_image():
     draw = Drawing()
     panel = ExpressionPanel(draw, EVERYTHING, size=32)
     assert repr(panel.expression) == "Expression(1 face: neutral)"
     assert Image.open(io.BytesIO(panel.picture.value)).size == (32, 32)
-    assert len(draw.asked) == 1
+    assert len(draw.inputs) == 1
 
 
-def test_the_picture_follows_a_slider():
+def test_the_image_follows_a_slider():
     panel = ExpressionPanel(Drawing(), EVERYTHING)
     before = panel.picture.value
     panel.sliders.emotions["happy"].value = 1.0
@@ -50,17 +50,17 @@ def test_sliders_become_an_expression():
     assert repr(panel.expression) == "Expression(1 face: neutral)"
 
 
-def test_pushing_past_the_whole_keeps_proportions():
+def test_values_that_add_up_to_more_than_1_are_normalised():
     panel = ExpressionPanel(Drawing(), {"emotion"})
     panel.set(happy=1.0, sad=1.0)
     assert panel.expression.emotion[0, [3, 4]].tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
-    ("understands", "greyed"),
+    ("understands", "disabled"),
     [({"emotion"}, {"intensity", "action_units"}), ({"action_units"}, {"emotion", "intensity"}), (EVERYTHING, set())],
 )
-def test_what_is_not_understood_is_greyed_with_a_reason_and_never_asked(understands, greyed):
+def test_sliders_without_effect_are_disabled_with_a_reason(understands, disabled):
     draw = Drawing()
     panel = ExpressionPanel(draw, understands)
     controls = {
@@ -69,36 +69,36 @@ def test_what_is_not_understood_is_greyed_with_a_reason_and_never_asked(understa
         "action_units": panel.sliders.units["AU12"],
     }
     for part, control in controls.items():
-        assert control.disabled == (part in greyed)
+        assert control.disabled == (part in disabled)
         control.value = 0.5
     reasons = [w for w in panel.sliders.children if isinstance(w, widgets.HTML)]
-    said = " ".join(reason.value for reason in reasons)
-    assert all(f"{part.replace('_', ' ')}: greyed" in said for part in greyed)
-    assert "greyed" in said if greyed else "greyed" not in said
-    assert all(expression.parts <= understands for expression, _ in draw.asked)
+    text = " ".join(reason.value for reason in reasons)
+    assert all(f"{part.replace('_', ' ')}: disabled" in text for part in disabled)
+    assert "disabled" in text if disabled else "disabled" not in text
+    assert all(expression.parts <= understands for expression, _ in draw.inputs)
 
 
-def test_emotions_as_action_units_is_asked_for_explicitly():
+def test_show_as_units_moves_the_action_unit_sliders():
     panel = ExpressionPanel(Drawing(), {"action_units"})
     panel.show_as_units("happy")
     assert repr(panel.expression) == repr(Expression.of("happy").to_action_units())
 
 
-def test_further_controls_reach_draw_by_name():
+def test_further_controls_are_passed_to_draw_by_name():
     draw = Drawing()
     panel = ExpressionPanel(draw, {"emotion"}, person=widgets.IntSlider(max=9))
     panel.set(person=4)
-    assert draw.asked[-1][1] == {"person": 4}
+    assert draw.inputs[-1][1] == {"person": 4}
     with pytest.raises(ValueError, match="no hapy"):
         panel.set(hapy=1)
 
 
 def test_an_unknown_unit_is_refused():
-    with pytest.raises(ValueError, match="no action unit"):
+    with pytest.raises(ValueError, match="unknown action unit 99"):
         ExpressionPanel(Drawing(), EVERYTHING, units=[12, 99])
 
 
-def test_what_goes_wrong_while_drawing_is_said_beside_the_picture():
+def test_errors_while_drawing_are_shown_beside_the_image():
     def draw(expression):
         raise RuntimeError("no <weights>")
 
@@ -107,7 +107,7 @@ def test_what_goes_wrong_while_drawing_is_said_beside_the_picture():
     assert "no &lt;weights&gt;" in panel.status.value
 
 
-def test_moves_in_a_row_are_drawn_once_and_the_last_counts():
+def test_only_the_last_of_several_moves_is_drawn():
     draw = Drawing()
 
     async def drag() -> ExpressionPanel:
@@ -119,9 +119,9 @@ def test_moves_in_a_row_are_drawn_once_and_the_last_counts():
 
     panel = asyncio.run(drag())
     assert panel.drawn == 2  # at the start, and after the drag
-    assert draw.asked[-1][0].emotion[0, 3] == 1
+    assert draw.inputs[-1][0].emotion[0, 3] == 1
 
 
-def test_a_page_without_widgets_gets_the_picture():
+def test_a_page_without_widgets_gets_the_image():
     bundle = ExpressionPanel(Drawing(), {"emotion"})._repr_mimebundle_()
     assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)

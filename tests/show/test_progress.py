@@ -21,7 +21,7 @@ def records(n: int):
 
 
 class Page:
-    """Stands in for a notebook's page: what was displayed first, and what replaced it."""
+    """Stands in for a notebook: records the first display and its replacements."""
 
     def __init__(self):
         self.shown, self.ids = [], 0
@@ -74,28 +74,28 @@ def test_outside_a_notebook_nothing_is_printed(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_samples_are_asked_of_the_record_they_belong_to(page):
-    asked = []
+def test_samples_belong_to_the_latest_record(page):
+    steps = []
 
     def sample(record):
-        asked.append(record.step)
+        steps.append(record.step)
         return torch.zeros(2, 3, 8, 8)
 
     live(records(7), sample=sample)
-    assert asked == [7]
-    assert len(page.shown[0].get_axes()) == 3  # two curves and the pictures
+    assert steps == [7]
+    assert len(page.shown[0].get_axes()) == 3  # two curves and the images
 
 
-def test_a_run_with_nothing_left_to_do_says_so():
+def test_a_loop_without_records_is_an_error():
     with pytest.raises(ValueError, match="no step left"):
         live(records(0))
 
 
-def test_a_name_that_no_record_had_is_refused():
+def test_an_unknown_name_is_refused():
     with pytest.raises(KeyError):
         History().last("loss")
 
 
-def test_the_running_mean_of_one_is_the_values():
+def test_the_running_mean_over_one_value_is_the_values():
     assert running_mean([3.0, 1.0, 2.0], 1) == [3.0, 1.0, 2.0]
     assert running_mean([3.0, 1.0, 2.0], 9) == [3.0, 2.0, 2.0]

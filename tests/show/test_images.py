@@ -15,11 +15,11 @@ from facekit.show import (
     with_landmarks,
     with_mask,
 )
-from facekit.show.pictures import listed
+from facekit.show.images import listed
 
 
 def plain(*levels: float, size: int = 8) -> torch.Tensor:
-    """Pictures of one grey each: (N, 1, size, size)."""
+    """Images of one grey each: (N, 1, size, size)."""
     return torch.tensor(levels, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 1, size, size).clone()
 
 
@@ -27,16 +27,16 @@ def colour(image: Image.Image, x: int, y: int) -> tuple[int, int, int]:
     return image.convert("RGB").getpixel((x, y))
 
 
-def test_a_picture_keeps_its_values():
-    picture = torch.stack([torch.full((4, 4), v) for v in (-1.0, 0.0, 1.0)])
-    assert colour(to_image(picture), 2, 2) == (0, 128, 255)
-    assert to_image(picture, 40).size == (40, 40)
+def test_an_image_keeps_its_values():
+    image = torch.stack([torch.full((4, 4), v) for v in (-1.0, 0.0, 1.0)])
+    assert colour(to_image(image), 2, 2) == (0, 128, 255)
+    assert to_image(image, 40).size == (40, 40)
 
 
 def test_crisp_pixels_stay_squares():
-    picture = torch.tensor([[[-1.0, 1.0], [1.0, -1.0]]])
-    assert set(to_image(picture, 32, crisp=True).get_flattened_data()) == {(0, 0, 0), (255, 255, 255)}
-    assert len(set(to_image(picture, 32).get_flattened_data())) > 2
+    image = torch.tensor([[[-1.0, 1.0], [1.0, -1.0]]])
+    assert set(to_image(image, 32, crisp=True).get_flattened_data()) == {(0, 0, 0), (255, 255, 255)}
+    assert len(set(to_image(image, 32).get_flattened_data())) > 2
 
 
 def test_a_grid_is_filled_row_by_row():
@@ -52,7 +52,7 @@ def test_grey_and_colour_and_sizes_may_be_mixed():
     assert colour(sheet, 40, 12) == (255, 255, 255)
 
 
-def test_a_narrow_picture_stands_in_the_middle_of_its_cell():
+def test_a_narrow_image_is_centred_in_its_cell():
     sheet = grid([torch.ones(1, 10, 30) * -1, plain(-1)], columns=1, size=20)
     assert sheet.size == (60, 44)
     assert [colour(sheet, x, 34)[0] for x in (10, 30, 50)] == [255, 0, 255]
@@ -74,7 +74,7 @@ def test_names_that_do_not_fit_are_refused(layout):
 
 
 def test_an_empty_grid_is_refused():
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no image"):
         grid(torch.zeros(0, 3, 8, 8))
 
 
@@ -93,20 +93,20 @@ def test_a_small_area_keeps_its_colour():
     assert (red, green, blue) == pytest.approx((255, 0, 0), abs=12)
 
 
-def test_faces_sheet_asks_for_each_emotion_in_order():
-    asked = []
+def test_faces_sheet_draws_each_emotion_in_order():
+    expressions = []
 
     def draw(expression: Expression) -> torch.Tensor:
-        asked.append(expression)
+        expressions.append(expression)
         return plain(-1, 1)
 
     sheet = faces_sheet(draw, ("sad", "happy"), intensity=0.5, given=Faces(plain(0, 0)), rows=["a", "b"], size=20)
-    assert [repr(e) for e in asked] == ["Expression(1 face: sad at 0.50)", "Expression(1 face: happy at 0.50)"]
+    assert [repr(e) for e in expressions] == ["Expression(1 face: sad at 0.50)", "Expression(1 face: happy at 0.50)"]
     left = sheet.width - (3 * 20 + 2 * 4)
     assert [colour(sheet, left + x, 22 + y)[0] for y in (10, 34) for x in (10, 34, 58)] == [128, 0, 0, 128, 255, 255]
 
 
-def test_action_unit_sheet_grows_from_left_to_right():
+def test_intensities_of_action_unit_sheet_increase_from_left_to_right():
     def draw(expression: Expression) -> torch.Tensor:
         return plain(*(expression.action_units.amax(1) * 2 - 1).tolist())
 
@@ -115,7 +115,7 @@ def test_action_unit_sheet_grows_from_left_to_right():
     assert [colour(sheet, left + x, 34)[0] for x in (10, 34, 58)] == [0, 128, 255]
 
 
-def test_landmarks_are_drawn_where_they_are():
+def test_landmarks_are_drawn_at_their_positions():
     points = torch.zeros(1, 68, 2)
     points[0, 0] = torch.tensor([0.5, -0.5])
     shown = with_landmarks(Faces(plain(-1), landmarks=points), size=100)
@@ -139,14 +139,14 @@ def test_a_mask_tints_only_what_it_covers():
     assert (shown[..., :4] != 0).all()
 
 
-def test_heat_is_brightest_where_it_is_largest():
+def test_heat_is_brightest_at_its_maximum():
     heat = torch.zeros(1, 1, 8, 8)
     heat[..., 2, 5] = 3
     shown = with_heat(plain(0), heat)
     assert shown.mean(1)[0].flatten().argmax() == 2 * 8 + 5
 
 
-def test_difference_is_white_where_nothing_changed_and_tells_the_directions_apart():
+def test_difference_is_white_without_change_and_coloured_by_its_sign():
     a, b = plain(0, 0, 0), plain(0, 0.5, -0.5)
     same, brighter, darker = difference(a, b)[:, :, 0, 0]
     assert (same > 0.9).all()

@@ -1,6 +1,6 @@
-"""Pictures of faces for people to look at: contact sheets, and what is drawn over a face.
+"""Images of faces for display: contact sheets, and overlays such as landmarks, masks and heat maps.
 
-What is drawn over faces is again a tensor of pictures, so that it goes into `grid` like any other.
+An overlay returns a tensor of images, so that it can be passed to `grid`.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, resize, to_gray, to_rgb, to_uint8
 from facekit.show.style import DIVERGING, HEAT, compact
 
-Pictures = Tensor | Faces | Sequence["Pictures"]
-"""Pictures in [-1, 1]: a tensor (..., C, H, W), a record of faces, or a sequence of either. Sizes may differ."""
+Images = Tensor | Faces | Sequence["Images"]
+"""Images in [-1, 1]: a tensor (..., C, H, W), a record of faces, or a sequence of either. Sizes may differ."""
 
-_GAP = 4  # pixels between two pictures
+_GAP = 4  # pixels between two images
 _INK = "#333333"
 
 
-def to_image(picture: Tensor, size: int | None = None, *, crisp: bool = False) -> Image.Image:
-    """One picture (C, H, W) in [-1, 1] as an RGB image, `size` pixels high where given.
+def to_image(image: Tensor, size: int | None = None, *, crisp: bool = False) -> Image.Image:
+    """One image (C, H, W) in [-1, 1] as an RGB PIL image, `size` pixels high if given.
 
-    crisp    show the pixels as squares, instead of smoothing between them (Lanczos)
+    crisp  enlarge pixels to squares instead of interpolating (Lanczos)
     """
-    image = Image.fromarray(to_uint8(to_rgb(picture)).permute(1, 2, 0).cpu().numpy())
-    if size is None or size == image.height:
-        return image
-    width = round(size * image.width / image.height)
-    return image.resize((width, size), Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS)
+    picture = Image.fromarray(to_uint8(to_rgb(image)).permute(1, 2, 0).cpu().numpy())
+    if size is None or size == picture.height:
+        return picture
+    width = round(size * picture.width / picture.height)
+    return picture.resize((width, size), Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS)
 
 
 def to_png(image: Image.Image, *, fast: bool = False) -> bytes:
-    """An image as the bytes of a PNG: small, or where it is shown for a moment only, made fast."""
+    """An image as the bytes of a PNG: optimised for size, or with `fast` for encoding time."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", **{"compress_level": 1} if fast else {"optimize": True})
     return buffer.getvalue()
 
 
 def grid(
-    pictures: Pictures,
+    images: Images,
     *,
     columns: int | Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
@@ -58,28 +58,26 @@ def grid(
 ) -> Image.Image:
     """A contact sheet, filled row by row.
 
-    columns  how many pictures a row has, or the names above the columns; an emotion's name is underlined in
-             its colour
-    rows     names to the left of the rows
-    titles   one below each picture
-    size     height of each picture in pixels
-    crisp    show pixels as squares
-    full_color  keep every colour, for slides and print; else the best 256 are kept, which makes the file three
-             times smaller, so that a notebook full of faces stays small
+    columns     number of images per row, or the names above the columns; an emotion's name is underlined in its colour
+    rows        names to the left of the rows
+    titles      one below each image
+    size        height of each image in pixels
+    crisp       enlarge pixels to squares
+    full_color  keep all colours, for slides and print; otherwise 256 are kept, which makes the file three times smaller
 
-    Raises `ValueError` where names and pictures disagree in number.
+    Raises `ValueError` if the numbers of names and images do not match.
     """
-    images = [to_image(picture, size, crisp=crisp) for picture in listed(pictures)]
+    images = [to_image(image, size, crisp=crisp) for image in listed(images)]
     names = None if columns is None or isinstance(columns, int) else list(columns)
     across = _columns(len(images), columns, rows)
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"there are {len(titles)} titles for {len(images)} pictures")
+        raise ValueError(f"there are {len(titles)} titles for {len(images)} images")
     sheet = _sheet(images, across, names, rows, titles)
     return sheet if full_color else compact(sheet)
 
 
 def stacked(images: Sequence[Image.Image]) -> Image.Image:
-    """Images one below the other, in one as wide as the widest."""
+    """PIL images one below the other, in one as wide as the widest."""
     whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
     top = 0
     for image in images:
@@ -96,12 +94,12 @@ def faces_sheet(
     given: Tensor | Faces | None = None,
     **layout,
 ) -> Image.Image:
-    """People x emotions: each row a person, each column what `draw` gives for an emotion.
+    """People x emotions: one row per person, one column per emotion.
 
-    draw     takes an expression of one row and gives N faces with it: `partial(model.edit, faces)`, or
-             `partial(dataset.counterfactual, indices)`
-    given    the N faces that the edits start from, shown in a first column
-    layout   goes to `grid`
+    draw    maps an expression of one row to N faces with it: `partial(model.edit, faces)`, or
+            `partial(dataset.counterfactual, indices)`
+    given   the N inputs, shown in a first column
+    layout  passed to `grid`
     """
     columns = {name: listed(draw(Expression.of(name, intensity))) for name in emotions}
     if given is not None:
@@ -118,74 +116,79 @@ def action_unit_sheet(
     rows: Sequence[str] | None = None,
     **layout,
 ) -> Image.Image:
-    """Action units x intensity: one unit a row, its strength in [0, 1] growing from left to right.
+    """Action units x intensities: one row per unit, with its intensity in [0, 1] increasing from left to right.
 
-    draw     takes an expression and gives one face for each of its rows
-    rows     names of the rows, where they should say more than the unit
-    layout   goes to `grid`
+    draw    maps an expression to one face per row
+    rows    names of the rows, by default those of the units
+    layout  passed to `grid`
     """
-    strengths = [Expression.from_action_units({unit: level}) for unit in units for level in levels]
-    faces = draw(Expression.cat(strengths))
-    named = rows or [f"AU{str(unit).upper().removeprefix('AU')}" for unit in units]
-    return grid(faces, columns=[f"{level:g}" for level in levels], rows=named, **layout)
+    expressions = [Expression.from_action_units({unit: level}) for unit in units for level in levels]
+    faces = draw(Expression.cat(expressions))
+    names = rows or [f"AU{str(unit).upper().removeprefix('AU')}" for unit in units]
+    return grid(faces, columns=[f"{level:g}" for level in levels], rows=names, **layout)
 
 
-# ---------------------------------------------------------------------------------------- drawn over a face
+# ------------------------------------------------------------------------------------------------- overlays
 
 
 def with_landmarks(faces: Faces, size: int = 160) -> Tensor:
-    """Faces with their landmarks as dots: (N, 3, size, size). Raises `ValueError` where there are none."""
+    """Faces with their landmarks as dots: (N, 3, size, size). Raises `ValueError` for faces without landmarks."""
     if faces.landmarks is None:
-        raise ValueError("nothing is known of these faces' landmarks")
+        raise ValueError("these faces have no landmarks")
     radius = max(size / 110, 1.2)
     shown = []
-    for picture, points in zip(faces.images, faces.landmarks, strict=True):
-        image = to_image(picture, size)
-        pen = ImageDraw.Draw(image)
+    for image, points in zip(faces.images, faces.landmarks, strict=True):
+        picture = to_image(image, size)
+        pen = ImageDraw.Draw(picture)
         for x, y in ((points.cpu() + 1) * size / 2).tolist():
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill="#FFFFFF", outline="#0072B2")
-        shown.append(_to_picture(image))
+        shown.append(_to_tensor(picture))
     return torch.stack(shown)
 
 
-def with_mask(images: Tensor, mask: Tensor, color: str = COLORS["happy"], strength: float = 0.6) -> Tensor:
-    """Pictures (N, C, H, W) tinted where a mask (N, 1, H, W) in [0, 1] is set: (N, 3, H, W)."""
+def with_mask(images: Tensor, mask: Tensor, color: str = COLORS["happy"], opacity: float = 0.6) -> Tensor:
+    """Images (N, C, H, W) tinted where a mask (N, 1, H, W) in [0, 1] is set: (N, 3, H, W)."""
     tint = torch.tensor(mpl.colors.to_rgb(color), device=images.device)[:, None, None] * 2 - 1
-    share = strength * mask
+    share = opacity * mask
     return to_rgb(images) * (1 - share) + tint * share
 
 
-def with_heat(images: Tensor, heat: Tensor, strength: float = 0.65) -> Tensor:
-    """Pictures (N, C, H, W) under a map (N, 1, h, w) of values of at least 0, each picture's largest the
-    brightest: attention, saliency, displacement. Gives (N, 3, H, W)."""
+def with_heat(images: Tensor, heat: Tensor, opacity: float = 0.65) -> Tensor:
+    """Images (N, C, H, W) under a heat map (N, 1, h, w) of attention, saliency or displacement: (N, 3, H, W).
+
+    Values are at least 0, and normalised by the maximum of each image.
+    """
     heat = resize(heat, images.shape[-1]).clamp(min=0)
     heat = heat / heat.amax((-2, -1), keepdim=True).clamp(min=1e-8)
-    return to_rgb(to_gray(images)) * (1 - strength) + _colored(heat, HEAT) * strength
+    return to_rgb(to_gray(images)) * (1 - opacity) + _colored(heat, HEAT) * opacity
 
 
 def difference(a: Tensor, b: Tensor, limit: float = 0.5) -> Tensor:
-    """What changed from a to b, both (N, C, H, W): violet where b is brighter, orange where it is darker, white
-    where they agree; full colour from a change of `limit` on, where black to white is 2. Gives (N, 3, H, W)."""
+    """The change in brightness from a to b, both (N, C, H, W), as images (N, 3, H, W).
+
+    Violet where b is brighter, orange where it is darker, white where they agree; saturated from a change of `limit`
+    on, where black to white is 2.
+    """
     change = to_gray(b) - to_gray(a)
     return _colored((change / limit).clamp(-1, 1) / 2 + 0.5, DIVERGING)
 
 
-def listed(pictures: Pictures) -> list[Tensor]:
-    """Every single picture (C, H, W), in order."""
-    if isinstance(pictures, Faces):
-        return listed(pictures.images)
-    if isinstance(pictures, Tensor):
-        return list(pictures.detach().reshape(-1, *pictures.shape[-3:]))
-    return [picture for part in pictures for picture in listed(part)]
+def listed(images: Images) -> list[Tensor]:
+    """All images (C, H, W) as a flat list, in order."""
+    if isinstance(images, Faces):
+        return listed(images.images)
+    if isinstance(images, Tensor):
+        return list(images.detach().reshape(-1, *images.shape[-3:]))
+    return [image for part in images for image in listed(part)]
 
 
 def _colored(values: Tensor, name: str) -> Tensor:
-    # (N, 1, H, W) in [0, 1] -> (N, 3, H, W) in [-1, 1] by a colour map of 256 steps.
+    # (N, 1, H, W) in [0, 1] -> (N, 3, H, W) in [-1, 1] through a colour map with 256 entries.
     table = torch.tensor(mpl.colormaps[name](range(256))[:, :3], dtype=torch.float32, device=values.device)
     return table[(values[:, 0] * 255).round().long()].movedim(-1, 1) * 2 - 1
 
 
-def _to_picture(image: Image.Image) -> Tensor:
+def _to_tensor(image: Image.Image) -> Tensor:
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
 
@@ -195,14 +198,14 @@ def _to_picture(image: Image.Image) -> Tensor:
 
 def _columns(n: int, columns: int | Sequence[str] | None, rows: Sequence[str] | None) -> int:
     if not n:
-        raise ValueError("there is no picture to show")
+        raise ValueError("there is no image to show")
     if columns is None:
         across = -(-n // len(rows)) if rows else min(n, 8)
     else:
         across = columns if isinstance(columns, int) else len(columns)
     down = -(-n // across)
     if rows is not None and len(rows) != down:
-        raise ValueError(f"{n} pictures in {across} columns make {down} rows, but {len(rows)} rows are named")
+        raise ValueError(f"{n} images in {across} columns make {down} rows, but {len(rows)} rows are named")
     return across
 
 
@@ -235,7 +238,7 @@ def _sheet(images, across: int, names, rows, titles) -> Image.Image:
 
 
 def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, anchor: str, room: int | None = None) -> None:
-    # Too long a name is set smaller rather than cut or run into its neighbour.
+    # A long name is set in a smaller font, so that it neither is cut nor overlaps its neighbour.
     size = 11
     while room and size > 7 and _font(size).getlength(text) > room:
         size -= 1
