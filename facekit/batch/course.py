@@ -1,4 +1,4 @@
-"""Copies of the notebooks for a course: the students', without solutions, and the instructor's."""
+"""Copies of the notebooks for a course: for students, without solutions, and for the instructor."""
 
 from __future__ import annotations
 
@@ -27,42 +27,42 @@ _WITHOUT_SOLUTIONS = Config(
 def write_copies(notebooks: Iterable[Path], out: Path) -> list[Path]:
     """Write both copies of notebooks into `out/student` and `out/instructor`; returns their paths.
 
-    A student's copy has neither solutions nor outputs. Its check cells stay, and may fail without stopping what comes
-    after. The instructor's is the notebook itself, and after each check the wrong answers that it is known to refuse.
+    A student's copy has no solutions and no outputs. Its check cells may fail without stopping the later cells. The
+    instructor's copy is the notebook itself; after each check it lists the wrong answers that the check refuses.
     """
     written = []
     for path in notebooks:
-        for folder, made in ((STUDENT, for_students(path)), (INSTRUCTOR, for_instructors(path))):
+        for folder, copy in ((STUDENT, for_students(path)), (INSTRUCTOR, for_instructors(path))):
             written.append(out / folder / path.name)
-            write_text(written[-1], nbformat.writes(made) + "\n")
+            write_text(written[-1], nbformat.writes(copy) + "\n")
     return written
 
 
 def for_students(path: Path) -> nbformat.NotebookNode:
-    """A notebook without solutions, outputs, and the wrong answers that its checks are tested with."""
+    """A notebook without solutions, without outputs, and without the wrong answers that its checks are tested with."""
     text, _ = NotebookExporter(config=_WITHOUT_SOLUTIONS).from_filename(str(path))
     notebook = nbformat.reads(text, as_version=4)
     for cell in _checks(notebook):
         cell.metadata.pop("facekit", None)
-        cell.metadata.tags = [*cell.metadata.tags, "raises-exception"]  # what Jupyter calls a cell that may fail
+        cell.metadata.tags = [*cell.metadata.tags, "raises-exception"]  # Jupyter's tag for a cell that may fail
     return notebook
 
 
 def for_instructors(path: Path) -> nbformat.NotebookNode:
-    """A notebook with, after each check, the plausible wrong answers that it refuses."""
+    """A notebook that lists after each check the plausible wrong answers that the check refuses."""
     notebook = nbformat.read(path, as_version=4)
     for cell in _checks(notebook):
         answers = "\n\n".join(f"```python\n{answer}\n```" for answer in cell.metadata.facekit["wrong_answers"])
-        said = new_markdown_cell(f"**Refused by this check:**\n\n{answers}", id=f"{cell.id}-refused"[:64])
-        notebook.cells.insert(notebook.cells.index(cell) + 1, said)
+        refused = new_markdown_cell(f"**Refused by this check:**\n\n{answers}", id=f"{cell.id}-refused"[:64])
+        notebook.cells.insert(notebook.cells.index(cell) + 1, refused)
     return notebook
 
 
 def broken_cells(copy: Path) -> list[str]:
-    """Execute an untouched students' copy, and name the cells that fail though nothing in them is the student's to
-    solve, and the checks that pass though nothing is solved. There should be none."""
+    """Execute a student's copy with its exercises unsolved. Returns the ids of the checks that pass nevertheless, and
+    of the other cells that fail; an empty list is right."""
     notebook = nbformat.read(copy, as_version=4)
-    execute(notebook, copy.parent, stops=False)
+    execute(notebook, copy.parent, stop_on_error=False)
     checks = {cell.id for cell in _checks(notebook)}
     failed = {cell.id for cell in notebook.cells if any(o.output_type == "error" for o in cell.get("outputs", ()))}
     return [cell.id for cell in notebook.cells if cell.id in checks ^ failed]

@@ -1,4 +1,4 @@
-"""Equations in a notebook's text as MathML, which browsers draw themselves: nothing has to be fetched for them."""
+"""Equations in a notebook's text as MathML, which browsers render without any library from the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from nbformat import NotebookNode
 
-# Code comes first, so that a dollar in it starts no equation.
+# The alternative for code comes first, so that a dollar in code starts no equation.
 _CODE_OR_EQUATION = re.compile(
     r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?!\d)",
     re.DOTALL,
@@ -15,7 +15,7 @@ _CODE_OR_EQUATION = re.compile(
 
 
 def with_mathml(notebook: NotebookNode) -> NotebookNode:
-    """A copy of a notebook whose Markdown cells hold MathML in the place of TeX."""
+    """A copy of a notebook in whose Markdown cells MathML replaces TeX."""
     copy = deepcopy(notebook)
     for cell in copy.cells:
         if cell.cell_type == "markdown":

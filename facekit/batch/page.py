@@ -1,4 +1,4 @@
-"""One HTML page for a batch: what failed first, then each run's pictures, metrics, time and log."""
+"""One HTML page for a batch: failed runs first, and of each run the figures, metrics, time and log."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from facekit.batch.run import Record, executed_notebook, log_tail
 from facekit.workspace import hardware
 from facekit.workspace.files import read_json, write_text
 
-_PICTURES = 12  # at most so many of a run
+_MAX_FIGURES = 12  # of a run
 _LOG_TAIL = 20  # lines
 _ABOUT = (
-    "A course on generating facial expressions, taught from its parts: on drawn faces, so that the true answer "
-    "to every edit is known. Each card is a notebook, and below stand its pictures and what it measured."
+    "A course on generating and editing facial expressions. It uses synthetic faces, so that the ground truth of every "
+    "edit is known. Each card is a notebook; its figures, metrics and log follow below."
 )
-_LEADERBOARD = "leaderboard"  # the metric by which a notebook publishes one: candidate -> measure -> number
+_LEADERBOARD = "leaderboard"  # the metric under which a notebook publishes a table: method -> measure -> number
 _ORDER = ("failed", "skipped", "done")
 
-# nbconvert's own template without what it would fetch.
+# nbconvert's template without the parts that load something from the network.
 _NOTEBOOK_TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
@@ -33,9 +33,9 @@ _NOTEBOOK_TEMPLATE = """{% extends 'lab/index.html.j2' %}
 
 
 def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
-    """Write `index.html` for the runs recorded so far of `total`, and each run's notebook as HTML beside it.
+    """Write `index.html` for the finished runs of `total`, and each run's notebook as HTML beside it.
 
-    The page holds its pictures and style itself. Returns its path.
+    The page embeds its images and styles. Returns its path.
     """
     records = sorted(records, key=lambda record: (_ORDER.index(record.status), record.id))
     environment = jinja2.Environment(loader=jinja2.PackageLoader("facekit.batch", "."), autoescape=True)
@@ -43,7 +43,7 @@ def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
     html = environment.get_template("page.html.j2").render(
         title=folder.name,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        runs=[_shown(record, folder) for record in records],
+        runs=[_run_context(record, folder) for record in records],
         counts={status: sum(record.status == status for record in records) for status in _ORDER},
         total=total,
         about=_ABOUT,
@@ -55,21 +55,21 @@ def write_page(folder: Path, records: Iterable[Record], total: int) -> Path:
     return folder / "index.html"
 
 
-def _shown(record: Record, folder: Path) -> Mapping[str, object]:
-    own = folder / record.id
-    notebook = executed_notebook(own)
+def _run_context(record: Record, folder: Path) -> Mapping[str, object]:
+    run_folder = folder / record.id
+    notebook = executed_notebook(run_folder)
     return {
         "record": record,
         **(_opening(notebook) if notebook else {}),
-        "pictures": _spread(_pictures(notebook), _PICTURES) if notebook else [],
-        "metrics": flat({name: value for name, value in _metrics(own).items() if name != _LEADERBOARD}),
-        "log": log_tail(own, _LOG_TAIL),
-        "html": _notebook_html(own, notebook) if notebook else None,
+        "figures": _evenly(_figures(notebook), _MAX_FIGURES) if notebook else [],
+        "metrics": flat({name: value for name, value in _metrics(run_folder).items() if name != _LEADERBOARD}),
+        "log": log_tail(run_folder, _LOG_TAIL),
+        "html": _notebook_html(run_folder, notebook) if notebook else None,
     }
 
 
 def _opening(notebook) -> Mapping[str, str]:
-    """A notebook's title, its first paragraph, and the picture between them, where it has these."""
+    """A notebook's title, cover image and first paragraph, as far as it has them."""
     cell = notebook.cells[0] if notebook.cells else None
     if cell is None or cell.cell_type != "markdown":
         return {}
@@ -82,28 +82,28 @@ def _opening(notebook) -> Mapping[str, str]:
 
 
 def _leaderboards(records: Sequence[Record], folder: Path) -> list[Mapping[str, object]]:
-    """The leaderboards that runs have published, with their columns."""
+    """The leaderboards published by runs, with their columns."""
     boards = []
     for record in records:
         rows = _metrics(folder / record.id).get(_LEADERBOARD)
         if isinstance(rows, Mapping) and rows:
             heads = list(dict.fromkeys(name for row in rows.values() for name in row))
-            told = {name: [row.get(head, "") for head in heads] for name, row in rows.items()}
-            boards.append({"run": record.id, "heads": heads, "rows": told})
+            cells = {name: [row.get(head, "") for head in heads] for name, row in rows.items()}
+            boards.append({"run": record.id, "heads": heads, "rows": cells})
     return boards
 
 
-def _metrics(own: Path) -> Mapping[str, object]:
-    path = own / "metrics.json"
+def _metrics(run_folder: Path) -> Mapping[str, object]:
+    path = run_folder / "metrics.json"
     try:
         metrics = read_json(path) if path.exists() else {}
     except ValueError as error:
-        return {path.name: f"is not JSON: {error}"}
+        return {path.name: f"not valid JSON: {error}"}
     return metrics if isinstance(metrics, dict) else {path.name: metrics}
 
 
 def flat(metrics: Mapping[str, object], above: str = "") -> dict[str, object]:
-    """Nested metrics as one level.
+    """Nested metrics as a flat mapping.
 
     >>> flat({"accuracy": 0.9, "f1": {"happy": 1.0}})
     {'accuracy': 0.9, 'f1 / happy': 1.0}
@@ -118,8 +118,8 @@ def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _pictures(notebook) -> list[Mapping[str, str]]:
-    """Each PNG that the notebook shows, under the heading that it stands below."""
+def _figures(notebook) -> list[Mapping[str, str]]:
+    """Each PNG in the notebook's outputs, with the last heading above it."""
     found, heading = [], ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -131,15 +131,15 @@ def _pictures(notebook) -> list[Mapping[str, str]]:
     return found
 
 
-def _spread(items: Sequence, most: int) -> list:
-    """At most so many of the items, evenly from the first to the last."""
+def _evenly(items: Sequence, most: int) -> list:
+    """At most `most` of the items, at even distances from the first to the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def _comparisons(records: Sequence[Record], folder: Path) -> list[Mapping[str, object]]:
-    """For each notebook that ran more than once: the metrics of its runs side by side."""
+    """For each notebook with several runs: their metrics side by side."""
     done = sorted((record for record in records if record.status == "done"), key=lambda record: record.id)
     tables = []
     for notebook, group in groupby(done, key=lambda record: record.notebook):
@@ -152,13 +152,13 @@ def _comparisons(records: Sequence[Record], folder: Path) -> list[Mapping[str, o
     return tables
 
 
-def _notebook_html(own: Path, notebook) -> str:
-    """The name of the executed notebook as a page of its own, which is made once for each execution."""
-    source, target = own / "notebook.ipynb", own / "notebook.html"
+def _notebook_html(run_folder: Path, notebook) -> str:
+    """The relative path of the executed notebook as an HTML page, which is written once for each execution."""
+    source, target = run_folder / "notebook.ipynb", run_folder / "notebook.html"
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         from nbconvert import HTMLExporter
 
         exporter = HTMLExporter(raw_template=_NOTEBOOK_TEMPLATE, sanitize_html=False)
-        html, _ = exporter.from_notebook_node(with_mathml(notebook), {"metadata": {"name": own.name}})
+        html, _ = exporter.from_notebook_node(with_mathml(notebook), {"metadata": {"name": run_folder.name}})
         write_text(target, html)
-    return f"{own.name}/{target.name}"
+    return f"{run_folder.name}/{target.name}"

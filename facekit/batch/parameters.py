@@ -1,4 +1,4 @@
-"""The parameters of a notebook: which there are, and which values they take."""
+"""The parameters of a notebook: their names, defaults and permitted values."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ import yaml
 
 
 class BadPlan(ValueError):
-    """A plan that cannot be run as it is written. The message says what to change."""
+    """A plan that cannot be executed. The message says what to change."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One name of a notebook's cell tagged `parameters`.
+    """A variable of a notebook's cell tagged `parameters`.
 
-    A comment such as `# one of smoke, laptop, gpu: how long to train` limits it to these values.
+    A comment such as `# one of smoke, laptop, gpu: how long to train` restricts it to these values.
     """
 
     name: str
     default: object = None
-    typed: bool = False  # False where the default is None or no literal: any value will do
+    typed: bool = False  # False if the default is None or not a literal: any type is accepted
     help: str = ""
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values that the comment names; empty where it names none.
+        """The values that the comment lists; empty if it lists none.
 
         >>> Parameter("PROFILE", "smoke", True, "one of smoke, laptop or gpu: how long to train").choices
         ('smoke', 'laptop', 'gpu')
         """
         match = re.search(r"\bone of ([^:;]+)", self.help)
         named = [word.strip(" '\"`") for word in re.split(r",\s*or\s+|,|\s+or\s+", match[1])] if match else []
-        # A list without the default is prose, such as "one of the datasets".
+        # A list that lacks the default is prose, such as "one of the datasets".
         return tuple(named) if str(self.default) in named else ()
 
     def accept(self, value: object) -> object:
-        """The value in the parameter's own type; text, as flags give it, is read as that type.
+        """The value in the parameter's type; text from the command line is converted.
 
-        Raises `BadPlan` for a value of another type, or one that is not among the choices.
+        Raises `BadPlan` for a value of another type, and for one that is not among the choices.
 
         >>> Parameter("SEED", 0, True).accept("7"), Parameter("RATE", 0.1, True).accept("1e-3")
         (7, 0.001)
@@ -62,7 +62,7 @@ class Parameter:
 
 
 def literal(text: str) -> object:
-    """The value that a text means, as Python writes it (`1e-3`, `True`) or as YAML does (`true`, `null`, `smoke`).
+    """The value of a text in the notation of Python (`1e-3`, `True`) or YAML (`true`, `null`, `smoke`).
 
     >>> literal("1e-3"), literal("null"), literal("smoke")
     (0.001, None, 'smoke')
@@ -74,7 +74,7 @@ def literal(text: str) -> object:
 
 
 def parameters_of(notebook: Path) -> Mapping[str, Parameter]:
-    """The names in the notebook's cell tagged `parameters`, as papermill reads them; empty without such a cell."""
+    """The parameters in the notebook's cell tagged `parameters`, by name; empty without such a cell."""
     import papermill
 
     found = papermill.inspect_notebook(str(notebook))
@@ -90,7 +90,7 @@ def _parameter(name: str, source: str, text: str) -> Parameter:
 
 
 def read_grid(flags: Iterable[str]) -> dict[str, list[str]]:
-    """Flags such as `DATASET=synthetic,fer2013` as lists of values. Commas in brackets part nothing.
+    """Options such as `DATASET=synthetic,fer2013` as lists of values. Commas inside brackets do not separate values.
 
     >>> read_grid(["SEED=0,1", "SIZES=[1, 2]"])
     {'SEED': ['0', '1'], 'SIZES': ['[1, 2]']}

@@ -1,4 +1,4 @@
-"""What a batch is to run: notebooks x parameters, checked before anything starts, in the order of who needs whom."""
+"""Plans a batch: notebooks x parameters, checked before anything starts, ordered by the notebooks' dependencies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from facekit.batch.parameters import BadPlan, Parameter, parameters_of
 from facekit.workspace.files import sha256
 from facekit.workspace.folders import checkout
 
-# No result of a notebook depends on these rooms, so that a change in them repeats no run.
-_OUTER_ROOMS = ("batch", "cli.py", "bench.py", "develop.py", "__main__.py")
+# No result of a notebook depends on these, so a change in them repeats no run.
+_WITHOUT_INFLUENCE = ("batch", "cli", "__main__.py")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Entry:
 class Run:
     """One notebook with one set of parameters."""
 
-    id: str  # its folder's name, unique in a batch and the same in every batch
+    id: str  # the name of its folder: unique in a batch, and the same in every batch
     notebook: Path
     parameters: Mapping[str, object]
-    needs: tuple[str, ...] = ()  # ids of the runs to be done before
-    digest: str = ""  # changes with the notebook's source, the parameters, the library or a run that it needs
+    needs: tuple[str, ...] = ()  # ids of the runs that must be done first
+    digest: str = ""  # changes with the notebook's source, the parameters, the library, and the runs that it needs
 
 
 def read_plan(path: Path, folder: Path | None = None) -> tuple[str, list[Entry]]:
@@ -49,7 +49,7 @@ def read_plan(path: Path, folder: Path | None = None) -> tuple[str, list[Entry]]
     ```yaml
     name: two-datasets
     runs:
-      - notebooks: [1, 02_judges]        # left out: all
+      - notebooks: [1, 02_judges]        # default: all
         parameters: {PROFILE: smoke, DATASET: [synthetic, fer2013]}
     ```
     """
@@ -85,22 +85,22 @@ def _expect(item: object, names: set[str], where: str) -> None:
 
 @dataclass(frozen=True)
 class _Notebook:
-    """What a plan asks of a notebook, read once."""
+    """What planning needs to know of a notebook, read once."""
 
     path: Path
     parameters: Mapping[str, Parameter]
     needs: tuple[Path, ...]
-    source: Sequence[tuple[str, str]]  # kind and text of each cell; outputs decide on nothing
+    source: Sequence[tuple[str, str]]  # type and text of each cell, without outputs
 
 
 def plan_runs(entries: Sequence[Entry]) -> list[Run]:
-    """Every run that the entries ask for, once, each after those that it needs; otherwise by the notebooks' numbers.
+    """Every run of the entries, once, each after the runs that it needs, otherwise in the order of the file names.
 
-    A notebook says in its metadata which others it needs: `{"facekit": {"needs": ["02_judges"]}}`. Its run then
-    waits for those runs of them in the plan that agree with it in every parameter that both were given.
+    A notebook's metadata list the notebooks that it needs: `{"facekit": {"needs": ["02_judges"]}}`. Its run waits for
+    those of their runs in the plan that have the same value of every parameter that was given to both.
 
-    Raises `BadPlan` for a parameter that a notebook does not have, a value that it does not take, and a need that
-    does not exist or goes in a circle.
+    Raises `BadPlan` for a parameter that a notebook does not have, a value that it does not take, and needs that do
+    not exist or are circular.
     """
     notebooks = {path: _read(path) for entry in entries for path in entry.notebooks}
     runs: dict[str, Run] = {}
@@ -109,7 +109,7 @@ def plan_runs(entries: Sequence[Entry]) -> list[Run]:
             run = _run(notebooks[path], dict(zip(entry.grid, values, strict=True)))
             runs[run.id] = run
     if not runs:
-        raise BadPlan("the plan asks for no run")
+        raise BadPlan("the plan contains no run")
     return _digested(_ordered(runs, notebooks), notebooks)
 
 
@@ -139,7 +139,7 @@ def _run(notebook: _Notebook, given: Mapping[str, object]) -> Run:
 
 
 def _run_id(stem: str, changed: Mapping[str, object]) -> str:
-    """A folder's name from what differs from the notebook's own defaults.
+    """A folder's name from the notebook and the parameters that differ from its defaults.
 
     >>> _run_id("02_judges", {"DATASET": "fer2013", "SEED": 1})
     '02_judges--DATASET-fer2013--SEED-1'
@@ -174,17 +174,19 @@ def _agree(run: Run, other: Run) -> bool:
 
 def _digested(runs: Sequence[Run], notebooks: Mapping[Path, _Notebook]) -> list[Run]:
     digests: dict[str, str] = {}
-    for run in runs:  # in order, so that those needed are known
-        decides = [notebooks[run.notebook].source, run.parameters, [digests[id] for id in run.needs], library_digest()]
-        digests[run.id] = hashlib.sha256(json.dumps(decides, sort_keys=True, default=repr).encode()).hexdigest()
+    for run in runs:  # in order, so that the digests of the needed runs are known
+        inputs = [notebooks[run.notebook].source, run.parameters, [digests[id] for id in run.needs], library_digest()]
+        digests[run.id] = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=repr).encode()).hexdigest()
     return [replace(run, digest=digests[run.id]) for run in runs]
 
 
 @functools.cache
 def library_digest() -> str:
-    """The library that a notebook runs on: its version, the sources of its rooms, and the weights that ship."""
+    """A digest of the library that notebooks use: its version, its source files, and the shipped weights."""
     package = Path(facekit.__file__).parent
-    sources = [path for path in sorted(package.rglob("*.py")) if path.relative_to(package).parts[0] not in _OUTER_ROOMS]
+    sources = [
+        path for path in sorted(package.rglob("*.py")) if path.relative_to(package).parts[0] not in _WITHOUT_INFLUENCE
+    ]
     weights = sorted((checkout() / "data" / "weights").rglob("*.safetensors"))
     parts = [facekit.__version__, *(f"{path.name} {sha256(path)}" for path in (*sources, *weights))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""One notebook in a process of its own: reads papermill's arguments as a line of JSON, and ends when its parent does.
+"""One notebook in its own process: reads papermill's arguments as a line of JSON, and ends when its parent ends.
 
-It is run by its path and imports nothing of facekit, so that it starts without the seconds that torch takes.
+The batch runner starts this file by its path. It imports nothing of facekit, so that it starts without loading torch.
 """
 
 import json
@@ -9,22 +9,32 @@ import os
 import sys
 import threading
 
+KERNEL_STARTED = "the kernel has started"
+"""The line that a run's log holds from the moment its kernel is ready."""
 
-def _end_with_parent() -> None:
-    # The parent keeps the other end open as long as it lives; killed outright, it cannot say goodbye. Read past
-    # Python's own buffer, whose lock a thread must not hold when the interpreter ends.
+
+def _exit_with_parent() -> None:
+    # The parent keeps the other end of the pipe open as long as it lives. The read bypasses Python's own buffer, whose
+    # lock a thread must not hold when the interpreter ends.
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
 
 
+def _before_cell(cell: object, cell_index: int) -> None:
+    if cell_index == 0:
+        logging.getLogger().info(KERNEL_STARTED)
+
+
 def main() -> None:
-    """Execute the notebook; what papermill and the kernel say goes to the standard output and error."""
+    """Execute the notebook; the messages of papermill and the kernel go to the standard output and error."""
     import papermill
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     arguments = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    papermill.execute_notebook(**arguments, kernel_name="python3", progress_bar=False, log_output=True)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    papermill.execute_notebook(
+        **arguments, kernel_name="python3", progress_bar=False, log_output=True, on_cell_start=_before_cell
+    )
 
 
 if __name__ == "__main__":

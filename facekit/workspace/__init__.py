@@ -1,4 +1,4 @@
-"""The workspace: its folders, files written whole or not at all, published metrics, page templates and the machine."""
+"""The workspace: its folders, atomically written files, published metrics, Markdown templates and the machine."""
 
 from facekit.workspace.folders import checkout, data_home, run_dir, runs_home
 from facekit.workspace.metrics import publish

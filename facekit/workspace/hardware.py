@@ -1,4 +1,4 @@
-"""What a result was made on: the versions and the machine."""
+"""The software versions and the machine that a result was computed with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def describe() -> dict[str, str]:
-    """Versions and machine, by what a report calls them.
+    """Versions and properties of the machine, by name.
 
     >>> list(describe())
     ['facekit', 'Python', 'PyTorch', 'system', 'processor', 'cores', 'GPU']
@@ -33,7 +33,7 @@ def describe() -> dict[str, str]:
 
 
 def fastest_device() -> torch.device:
-    """The GPU where there is one, else the CPU. ACCELERATE_USE_CPU=1 leaves a GPU unused, as in training."""
+    """The GPU if there is one, else the CPU. `ACCELERATE_USE_CPU=1` leaves a GPU unused, as in training."""
     import torch
     from accelerate.utils import parse_flag_from_env
 
@@ -43,7 +43,7 @@ def fastest_device() -> torch.device:
 
 
 def _processor() -> str:
-    # Linux names the processor only here; platform.processor() is often empty there.
+    # On Linux, platform.processor() is often empty.
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

@@ -10,13 +10,12 @@ from facekit.workspace.folders import run_dir
 
 
 def publish(metrics: Mapping[str, object]) -> None:
-    """Add metrics to the run's `metrics.json`, as they are: nothing is rounded.
+    """Add metrics to the run's `metrics.json`, without rounding.
 
-    Values are numbers, tensors, strings, booleans, None, or mappings and lists of these; a name published before
-    takes the new value. Raises `ValueError` naming the metric that is not finite, and
-    `TypeError` for a value that is none of these.
+    Values are numbers, tensors, strings, booleans, None, or mappings and lists of these; a metric published before is
+    replaced. Raises `ValueError` for a metric that is not finite, and `TypeError` for a value of another type.
 
-    >>> import json, tempfile
+    >>> import json, os, tempfile
     >>> os.environ["FACEKIT_RUN_DIR"] = tempfile.mkdtemp()
     >>> publish({"accuracy": 0.98})
     >>> publish({"f1": {"happy": 0.99}})
@@ -26,19 +25,19 @@ def publish(metrics: Mapping[str, object]) -> None:
     """
     path = run_dir() / "metrics.json"
     known = read_json(path) if path.exists() else {}
-    write_json(path, {**known, **{name: _plain(value, name) for name, value in metrics.items()}})
+    write_json(path, {**known, **{name: _as_json(value, name) for name, value in metrics.items()}})
 
 
-def _plain(value: object, where: str) -> object:
-    """The value as JSON knows it."""
-    if hasattr(value, "tolist"):  # tensors, arrays and NumPy's scalars
+def _as_json(value: object, where: str) -> object:
+    """The value in the types of JSON."""
+    if hasattr(value, "tolist"):  # tensors, arrays and NumPy scalars
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"the metric {where} is {value}; publish None where there is nothing to report")
+        raise ValueError(f"the metric {where} is {value}; publish None if there is nothing to report")
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner, f"{where} / {name}") for name, inner in value.items()}
+        return {str(name): _as_json(inner, f"{where} / {name}") for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+        return [_as_json(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
     raise TypeError(f"the metric {where} is a {type(value).__name__}; publish numbers, strings, lists or mappings")

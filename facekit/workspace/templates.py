@@ -1,4 +1,4 @@
-"""Pages of Markdown, made from the templates that lie beside this file."""
+"""Markdown pages from Jinja templates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import jinja2
 
 
 def rendered(template: str, filters: Mapping[str, Callable], **values: object) -> str:
-    """A template with its values, of which none may be missing. `filters` are named as the template calls them."""
+    """A template filled with values, none of which may be missing.
+
+    template  path of the template in the package
+    filters   the functions that the template uses as filters, by name
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("facekit", "."),
         undefined=jinja2.StrictUndefined,
