@@ -16,8 +16,10 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 ABSOLUTE = re.compile(r"(?<![\w.:/~])/(?:home|root|work|tmp|Users|mnt|media|opt|usr|var|content|kaggle)/|\b[A-Z]:\\")
 NETWORK = re.compile(
-    r"\b(?:requests|urllib|httpx|wget|curl|gdown|hf_hub_download|load_state_dict_from_url|download=True)\b"
+    r"\b(?:import requests|requests\.(?:get|post)|urllib|httpx|wget|curl|gdown|hf_hub_download|load_state_dict_from_url"
+    r"|download=True)\b"
 )
+LONG, LONGEST = 25, 40  # lines of a code cell
 DEBRIS = re.compile(r"\r|\d+%\|| ?(?:it/s|s/it)\b|Warning:|Traceback \(most recent")
 
 
@@ -25,7 +27,7 @@ def faults(path: Path) -> list[str]:
     """What is wrong with a notebook's form, one sentence each."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    checks = (_file, _opening, _parameters, _sources, _execution, _outputs, _teaching)
+    checks = (_file, _opening, _parameters, _sources, _lengths, _execution, _outputs, _teaching)
     return [fault for check in checks for fault in check(path, notebook)]
 
 
@@ -34,8 +36,8 @@ def _file(path: Path, notebook) -> Iterator[str]:
         yield f"{path.name} is not named NN_name.ipynb"
     if path.stat().st_size >= 1_000_000:
         yield f"it has {path.stat().st_size:,} bytes, which is not under 1 MB"
-    if not 15 <= len(notebook.cells) <= 40:
-        yield f"it has {len(notebook.cells)} cells, not 15 to 40"
+    if len(notebook.cells) < 15:
+        yield f"it has {len(notebook.cells)} cells, not at least 15"
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "its kernel is not python3"
     for name in ("widgets", "papermill"):
@@ -83,6 +85,16 @@ def _sources(path: Path, notebook) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         if match := ABSOLUTE.search(cell.source):
             yield f"cell {i} has an absolute path: {match[0]}"
+
+
+def _lengths(path: Path, notebook) -> Iterator[str]:
+    lengths = {i: len(cell.source.splitlines()) for i, cell in _code(notebook)}
+    for i, lines in lengths.items():
+        if lines > LONGEST:
+            yield f"cell {i} has {lines} lines of code, not at most {LONGEST}"
+    long = [i for i, lines in lengths.items() if lines > LONG]
+    if len(long) > len(lengths) / 5:
+        yield f"cells {long} have more than {LONG} lines of code, which few should"
 
 
 def _execution(path: Path, notebook) -> Iterator[str]:
@@ -215,6 +227,10 @@ BAD = {
     "kernel is not python3": lambda notebook: notebook.metadata.kernelspec.update(name="my-env"),
     "keep widgets": lambda notebook: notebook.metadata.update(widgets={}),
     "has 14 cells": lambda notebook: notebook.cells.pop(),
+    "41 lines of code": _set(9, source="x = 1\n" * 41),
+    "cells [2, 3] have more than 25": lambda notebook: [
+        cell.update(source="x = 1\n" * 26) for cell in notebook.cells[2:4]
+    ],
     "not under 1 MB": _output(output_type="stream", text="x" * 1_000_000),
 }
 
