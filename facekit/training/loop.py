@@ -27,7 +27,7 @@ from facekit.training.checkpoint import Snapshot
 from facekit.training.config import claim, config_of
 from facekit.training.order import FaceOrder, generator_for, seed_global_generators
 from facekit.training.profiles import Profile, profile_named
-from facekit.training.records import Bar, NotFinite, Record, RunLog
+from facekit.training.records import NotFinite, ProgressBar, Record, RunLog
 from facekit.workspace.files import remove, remove_drafts
 
 SCHEDULES = ("constant", "cosine", "linear")
@@ -151,13 +151,13 @@ class _Run:
         if self.step == self.preset.steps:
             self._finish()
 
-    def _sinks(self, progress: bool) -> Iterator[RunLog | Bar]:
+    def _sinks(self, progress: bool) -> Iterator[RunLog | ProgressBar]:
         if self.folder is not None:
             yield RunLog(self.folder, self.step, self.profile.log_every)
         if progress and self.accelerator.is_main_process:
-            yield Bar(self.system.name, self.step, self.preset.steps)
+            yield ProgressBar(self.system.name, self.step, self.preset.steps)
 
-    def _steps(self, sinks: list[RunLog | Bar], deadline: float | None) -> Iterator[Record]:
+    def _steps(self, sinks: list[RunLog | ProgressBar], deadline: float | None) -> Iterator[Record]:
         batches = iter(self._loader())
         while self.step < self.preset.steps:
             record = self._train(batches)

@@ -1,9 +1,12 @@
-"""What a training run tells of itself: one record a step, and where the records are kept."""
+"""The records of a training run, one per step, and their destinations: log files, TensorBoard, a progress bar."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +17,25 @@ from tqdm.auto import tqdm
 from facekit.models.system import System
 from facekit.workspace.files import write_text
 
+_LINE_INTERVAL = 10.0  # seconds between two lines of a progress bar that is not watched
+
 
 class NotFinite(ArithmeticError):
-    """A loss or its gradient became infinite or NaN. The message names the step, the optimiser and the terms."""
+    """A loss or its gradient is infinite or NaN. The message names the step, the optimiser and the terms."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One training step. Where an optimiser took several steps in it, numbers are their mean.
+    """One training step. If an optimiser took several steps in it, the numbers are means over them.
 
-    step            training steps done, this one included
-    total           steps of the whole run
-    epoch           passes over the dataset completed before this step
-    scalars         "loss/<optimiser>", then what the system's `training_step` gave
-    learning_rates  by optimiser, of its first group of parameters
+    step            number of training steps done, including this one
+    total           number of steps of the whole run
+    epoch           number of complete passes over the dataset before this step
+    scalars         "loss/<optimiser>", then the scalars of the system's `training_step`
+    learning_rates  by optimiser, of its first parameter group
     grad_norms      by optimiser, before clipping
-    seconds         what the step took, fetching its faces included
-    system          the system as it would be saved now: the moving average where one is kept
+    seconds         duration of the step, including loading its faces
+    system          the system as it would be saved now: with the moving average of the weights, if the preset has one
     """
 
     step: int
@@ -43,7 +48,7 @@ class Record:
     system: System = field(repr=False)
 
     def row(self) -> dict[str, float]:
-        """All numbers by name, as they stand in `log.jsonl`."""
+        """All numbers by name, as written to `log.jsonl`."""
         rates = {f"learning_rate/{name}": value for name, value in self.learning_rates.items()}
         norms = {f"grad_norm/{name}": value for name, value in self.grad_norms.items()}
         head = {"step": self.step, "epoch": self.epoch, "seconds": self.seconds}
@@ -51,9 +56,9 @@ class Record:
 
 
 class RunLog:
-    """`log.jsonl` and TensorBoard's files in a run's folder, one line or point every `every` steps.
+    """Writes `log.jsonl` and TensorBoard's files in a run's folder, one line or point every `every` steps.
 
-    What the folder holds of steps after `start` (a run that got further than its last checkpoint) is dropped.
+    Lines of steps after `start`, left by a run that was interrupted after its last checkpoint, are removed.
     """
 
     def __init__(self, folder: Path, start: int, every: int) -> None:
@@ -67,10 +72,10 @@ class RunLog:
         if not self._path.exists():
             return []
         with self._path.open(encoding="utf-8") as lines:
-            return [line for line in lines if line.endswith("\n")]  # a killed run may leave half a line
+            return [line for line in lines if line.endswith("\n")]  # a killed run may leave an incomplete line
 
     def write(self, record: Record) -> None:
-        """Note a step. The line is in the file when this returns, so that a kill cannot lose it."""
+        """Log a step. The line is flushed to the file, so that it survives if the process is killed."""
         if record.step % self._every and record.step != record.total:
             return
         row = record.row()
@@ -92,18 +97,42 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-class Bar:
-    """A progress bar over the steps of a run, with the losses beside it."""
+class ProgressBar:
+    """The progress of a run on the standard error: a bar with the losses where it is watched, else a line now and then.
+
+    It is watched in a terminal and in a notebook that a person executes. A file, a pipe and a notebook executed by
+    a batch (`FACEKIT_RUN_DIR` is set) get a line every ten seconds at most.
+    """
 
     def __init__(self, name: str, start: int, total: int) -> None:
-        self._bar = tqdm(total=total, initial=start, desc=name, unit="step")
+        self._bar = tqdm(total=total, initial=start, desc=name, unit="step") if _watched() else None
+        self._name, self._start = name, start
+        self._began = self._last_line = time.monotonic()
 
     def write(self, record: Record) -> None:
-        """Advance by the step of this record."""
+        """Advance to the step of this record."""
         losses = {name[5:]: f"{value:.3g}" for name, value in record.scalars.items() if name.startswith("loss/")}
-        self._bar.set_postfix(losses, refresh=False)
-        self._bar.update()
+        if self._bar is not None:
+            self._bar.set_postfix(losses, refresh=False)
+            self._bar.update()
+        elif time.monotonic() - self._last_line >= _LINE_INTERVAL:
+            self._last_line = time.monotonic()
+            print(self._line(record, losses), file=sys.stderr, flush=True)
+
+    def _line(self, record: Record, losses: Mapping[str, str]) -> str:
+        left = (self._last_line - self._began) / (record.step - self._start) * (record.total - record.step)
+        shown = ", ".join(f"{name} {value}" for name, value in losses.items())
+        return f"{self._name}: step {record.step} of {record.total}, loss {shown}; about {left:.0f} s left"
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
+        """End the bar; it stays visible."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _watched() -> bool:
+    """Whether a person sees a bar move: in a terminal, or in a notebook outside a batch."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None and "FACEKIT_RUN_DIR" not in os.environ
