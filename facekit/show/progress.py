@@ -13,11 +13,13 @@ from IPython.display import display
 
 from facekit.show.images import Images, grid
 from facekit.show.style import LINES, Chart
+from facekit.workspace.attended import attended
 
 if TYPE_CHECKING:
     from facekit.training.records import Record
 
 _PAUSE = 1.0  # seconds between two drawings of the plot
+_TRAINING_SHARE = 4  # the loop runs at least this many times as long as it takes to draw the plot
 _SMOOTHED = 20  # the bold curve is a mean over 1 / 20 of the steps so far
 
 
@@ -76,9 +78,11 @@ def live(
     record = None
     for record in records:
         history.add(record.step, {n: v for n, v in record.scalars.items() if curves is None or n in curves})
-        if time.monotonic() >= due and record.step < record.total:
+        if attended() and time.monotonic() >= due and record.step < record.total:
+            started = time.monotonic()
             plot.show(_drawn(history, record, sample))
-            due = time.monotonic() + _PAUSE
+            finished = time.monotonic()
+            due = finished + max(_PAUSE, _TRAINING_SHARE * (finished - started))
     if record is None:
         raise ValueError("the loop yielded no record: it had no step left to do")
     plot.show(_drawn(history, record, sample))

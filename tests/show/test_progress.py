@@ -64,9 +64,27 @@ def test_a_short_run_leaves_one_figure(page):
 
 def test_a_long_run_replaces_its_figure_in_place(page, monkeypatch):
     monkeypatch.setattr("facekit.show.progress._PAUSE", 0.0)
+    monkeypatch.setattr("facekit.show.progress._TRAINING_SHARE", 0.0)
     live(records(4))
     assert page.ids == 1
     assert [figure.get_suptitle() for figure in page.shown] == [f"step {i} of 4" for i in (1, 2, 3, 4)]
+
+
+def test_a_slow_plot_does_not_slow_down_the_loop(page, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("facekit.show.progress.time.monotonic", lambda: clock[0])
+
+    def steps():
+        for record in records(100):
+            clock[0] += 0.5  # a step takes half a second
+            yield record
+
+    def slow_sample(record):
+        clock[0] += 3.0
+        return torch.zeros(1, 3, 8, 8)
+
+    live(steps(), sample=slow_sample)
+    assert len(page.shown) == 6  # after 1 s, then every 4 * 3 s of training, and at the end
 
 
 def test_outside_a_notebook_nothing_is_printed(capsys):
