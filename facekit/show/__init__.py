@@ -16,6 +16,7 @@ from facekit.show.charts import (
     reliability,
     roc,
 )
+from facekit.show.diagram import diagram
 from facekit.show.images import (
     action_unit_sheet,
     difference,
@@ -48,6 +49,7 @@ __all__ = [
     "charts",
     "class_balance",
     "confusion",
+    "diagram",
     "difference",
     "emotion_color",
     "faces_sheet",
