@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facekit.workspace.attended import UNATTENDED
 from facekit.workspace.files import atomic_path, write_text
 from facekit.workspace.folders import checkout
 
@@ -52,7 +53,7 @@ def kernel_environment(threads: int = 1) -> Iterator[Mapping[str, str]]:
     """Environment variables that make kernels behave alike for every user.
 
     Kernels use this interpreter, and neither kernels nor start-up files of the user's own; they work without a
-    writable home folder; and each computes with `threads` threads.
+    writable home folder; each computes with `threads` threads; and no plot or bar is drawn again and again.
     """
     with tempfile.TemporaryDirectory(prefix="facekit-jupyter-") as folder:
         profile = Path(folder, "ipython", "profile_default")
@@ -65,6 +66,7 @@ def kernel_environment(threads: int = 1) -> Iterator[Mapping[str, str]]:
             "JUPYTER_RUNTIME_DIR": str(Path(folder, "runtime")),
             "JUPYTER_CONFIG_DIR": str(Path(folder, "config")),
             "JUPYTER_PREFER_ENV_PATH": "1",
+            UNATTENDED: "1",
             "OMP_NUM_THREADS": str(threads),
             "OPENBLAS_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
 from facekit.models.system import System
+from facekit.workspace.attended import attended
 from facekit.workspace.files import write_text
 
-_LINE_INTERVAL = 10.0  # seconds between two lines of a progress bar that is not watched
+_LINE_INTERVAL = 10.0  # seconds between two lines where there is no bar
 
 
 class NotFinite(ArithmeticError):
@@ -98,14 +98,11 @@ def read_log(folder: Path) -> list[dict[str, float]]:
 
 
 class ProgressBar:
-    """The progress of a run on the standard error: a bar with the losses where it is watched, else a line now and then.
-
-    It is watched in a terminal and in a notebook that a person executes. A file, a pipe and a notebook executed by
-    a batch (`FACEKIT_RUN_DIR` is set) get a line every ten seconds at most.
-    """
+    """The progress of a run on the standard error: a bar with the losses in a terminal and in a notebook that a person
+    executes; elsewhere (a file, a pipe, a batch run) a line every ten seconds at most."""
 
     def __init__(self, name: str, start: int, total: int) -> None:
-        self._bar = tqdm(total=total, initial=start, desc=name, unit="step") if _watched() else None
+        self._bar = tqdm(total=total, initial=start, desc=name, unit="step") if attended() else None
         self._name, self._start = name, start
         self._began = self._last_line = time.monotonic()
 
@@ -128,11 +125,3 @@ class ProgressBar:
         """End the bar; it stays visible."""
         if self._bar is not None:
             self._bar.close()
-
-
-def _watched() -> bool:
-    """Whether a person sees a bar move: in a terminal, or in a notebook outside a batch."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        return True
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return getattr(shell, "kernel", None) is not None and "FACEKIT_RUN_DIR" not in os.environ

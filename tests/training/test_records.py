@@ -7,6 +7,7 @@ import toys
 
 from facekit.training import fit, records
 from facekit.training.records import ProgressBar, Record
+from facekit.workspace.attended import UNATTENDED
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def test_a_short_run_that_is_not_watched_prints_nothing(capsys):
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.delenv(UNATTENDED, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bar = ProgressBar("stargan", 0, 2)
     for step in (1, 2):
@@ -52,13 +54,3 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     assert "\r" in said
     assert "2/2" in said
     assert "generator=0.123" in said
-
-
-@pytest.mark.parametrize(("in_batch", "watched"), [(False, True), (True, False)])
-def test_a_notebook_is_watched_unless_a_batch_executes_it(monkeypatch, in_batch, watched):
-    shell = SimpleNamespace(kernel=object())
-    monkeypatch.setitem(records.sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    monkeypatch.delenv("FACEKIT_RUN_DIR", raising=False)
-    if in_batch:
-        monkeypatch.setenv("FACEKIT_RUN_DIR", "somewhere")
-    assert records._watched() is watched
