@@ -1,4 +1,4 @@
-"""G1: the conditional convolutional VAE of P0 (§3.1, §4.1.1), which changes an expression by changing a label."""
+"""G1: the conditional convolutional VAE of P0 (§3.1, §4.1.1), which edits an expression by changing the label."""
 
 from __future__ import annotations
 
@@ -17,48 +17,52 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.codes import CodeClassifier, LabelledCodes
 from facekit.losses.variational import gaussian_divergence
-from facekit.models.autoencoders.vae import VAE, VAEPreset, between
+from facekit.models.autoencoders.vae import VAE, VAEPreset, interpolated_codes
 from facekit.models.averages import update_average
 from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
 from facekit.models.optimisers import optimiser
 from facekit.models.system import Clock, Generator, Step
 
-_TEACHER_DECAY = 0.999  # of the average of weights that becomes the teacher
+_TEACHER_DECAY = 0.999  # of the moving average of weights that becomes the teacher
 
 
 @dataclass(frozen=True)
 class ConditionalVAEPreset(VAEPreset):
     """How G1 is built and trained.
 
-    By Adam: with Muon the encoder is too quick for the erasing and the classifier, and codes keep what the face shows.
+    The optimiser is Adam. With Muon the encoder changes faster than the erasure and the adversary can follow, and codes
+    keep information on the expression.
     """
 
     optimiser: str = "adam"
     learning_rate: float = 2e-3
     beta: float = 3e-6
     emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # columns of the label
-    detail: bool = False  # an edit keeps what the reconstruction lost, the old expression's details among it
-    # The code is freed of what is linear in the label (`facekit.layers.codes`). Else a code that is large enough to
-    # say who it is says what the face shows too, and the decoder has no need of the label.
+    # An edit adds the change of the decoded image to the face, instead of returning the decoded image. This preserves
+    # details that the code loses, including some of the source expression.
+    detail: bool = False
+    # Remove from codes what is linearly predictable from the label (`facekit.layers.codes`). A code large enough to
+    # preserve identity otherwise also contains the expression, and the decoder ignores the label.
     erase: bool = True
-    # It is also freed of what a small network, trained beside it, reads of the label in it (Lample 2017, "Fader
-    # networks"): the weight of misleading that network, until it becomes its own teacher.
+    # Weight of the loss that makes codes fool an adversary, a small classifier of the label (Fader networks, Lample
+    # 2017). Used until self-training starts.
     adversary: float = 0.0
-    # Share of the run after which it is its own teacher: the way back is learned from edits by what it was then, to
-    # the real face under its true label (back-translation, Sennrich 2016). What the loss never asked for, that an
-    # edit is what the label says, is then asked.
+    # Fraction of the run after which self-training starts; None: never. A teacher, the average of the weights until
+    # then, edits half of the faces. From its edits the network learns to restore the real faces under their source
+    # labels (back-translation, Sennrich 2016). This trains edits to follow the label, which P0's loss does not.
     self_training_from: float | None = None
-    self_training_learning_rate: float = 6e-3  # before the schedule; by Muon, as the classifier is gone by then
+    self_training_learning_rate: float = 6e-3  # before the schedule; of Muon, as there is no adversary any more
 
 
 OURS = {"widths": (72, 96, 32), "factor": 4, "latent": 208, "beta": 2e-6, "adversary": 0.01, "self_training_from": 0.45}
-"""What the presets that learn by more than P0's loss have in common."""
+"""Fields common to the presets whose training extends P0's loss."""
 
 
 class ConditionalVAE(VAE, Generator):
-    """Encoder and decoder both see the label: weights over emotions, an intensity being a share of neutral.
+    """A VAE whose encoder and decoder are both conditioned on the label.
 
-    An edit encodes the face under the label that it has, and decodes the code under the label that is asked for.
+    A label is a row of emotion weights; intensity is expressed as a blend with neutral. An edit encodes the face with
+    its source label and decodes the code with the target label.
     """
 
     name = "conditional_vae"
@@ -70,10 +74,10 @@ class ConditionalVAE(VAE, Generator):
         ),
         "laptop": ConditionalVAEPreset(**OURS, batch=64, steps=2200, warmup=100, ema=0.998),
         "gpu": ConditionalVAEPreset(**OURS, size=64, batch=128, steps=5000, warmup=200, ema=0.999),
-        # P0 §4.1.1: 64 x 64, Adam 1e-3 with its other numbers left alone, batch 64, beta 0.001, 100,000 epochs with
-        # a checkpoint every 500. It gives neither the number of pictures nor the network's sizes nor the reduction
-        # of the loss. Taken here: CK+'s 327 labelled sequences as one picture each, so 5 full batches an epoch; the
-        # widths and the latent of PyTorch-VAE, which P1 cites; the reduction that the equations write (mean of
+        # P0 §4.1.1: 64 x 64 pixels, Adam with learning rate 1e-3 and default parameters, batch 64, beta 0.001, 100,000
+        # epochs with a checkpoint every 500. P0 states neither the number of images, nor the sizes of the network, nor
+        # the reduction of the loss. Assumed here: one image for each of CK+'s 327 labelled sequences, so 5 full batches
+        # per epoch; the widths and the latent of PyTorch-VAE, which P1 cites; the reduction of the equations (mean of
         # squares, sum over the latent). CK+ has contempt.
         "paper": ConditionalVAEPreset(
             size=64, widths=(32, 64, 128, 256), residual=False, beta=1e-3, learning_rate=1e-3,
@@ -92,12 +96,12 @@ class ConditionalVAE(VAE, Generator):
         self.classifier = CodeClassifier(preset.latent, self.labels) if preset.adversary else None
         self.teacher = None
         if preset.self_training_from is not None:
-            alone = dataclasses.replace(preset, adversary=0.0, self_training_from=None)
-            self.teacher = ConditionalVAE(alone, channels).requires_grad_(False)
+            plain = dataclasses.replace(preset, adversary=0.0, self_training_from=None)
+            self.teacher = ConditionalVAE(plain, channels).requires_grad_(False)
 
     # ------------------------------------------------------------------------------------------- training
 
-    def freed(self, mu: Tensor, labels: Tensor) -> Tensor:
+    def remove_label(self, mu: Tensor, labels: Tensor) -> Tensor:
         if not self.preset.erase:
             return mu
         if self.training:
@@ -108,90 +112,96 @@ class ConditionalVAE(VAE, Generator):
         networks = [*self.encoder.parameters(), *self.decoder.parameters()]
         optimisers = {"vae": optimiser(self.preset, networks)}
         if self.teacher is not None:
-            quick = dataclasses.replace(
-                self.preset, optimiser="muon", learning_rate=self.preset.self_training_learning_rate
-            )
-            optimisers["taught"] = optimiser(quick, networks)
+            rate = self.preset.self_training_learning_rate
+            preset = dataclasses.replace(self.preset, optimiser="muon", learning_rate=rate)
+            optimisers["self_training"] = optimiser(preset, networks)
         if self.classifier is not None:
             optimisers["classifier"] = optimiser(self.preset, self.classifier.parameters())
         return optimisers
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        images, labels = self.examples(batch)
-        taught = self.teacher is not None and clock.progress >= self.preset.self_training_from
-        loss, scalars, codes = self.bound(images, labels, self.turned(images, labels) if taught else None)
-        if self.classifier is not None and not taught:
+        """A step of the adversary, if there is one, and a step of encoder and decoder. See the preset's fields."""
+        images, labels = self.images_and_labels(batch)
+        if self.teacher is not None and clock.progress >= self.preset.self_training_from:
+            loss, scalars, _ = self.objective(images, labels, self.self_training_inputs(images, labels))
+            yield "self_training", loss, scalars
+            return
+        loss, scalars, codes = self.objective(images, labels)
+        if self.classifier is not None:
             yield "classifier", F.cross_entropy(self.classifier(codes.detach()), labels), {}
-            # Against what it would say of a code that says nothing. The weight comes in over the first quarter:
-            # there is nothing to hide in codes that say nothing yet.
-            told = F.cross_entropy(self.classifier(codes), labels.mean(0).expand_as(labels))
-            loss = loss + self.preset.adversary * min(1.0, 4 * clock.progress) * told
-            scalars["told"] = told.detach()
-        yield "taught" if taught else "vae", loss, scalars
-        if self.teacher is not None and not taught:
+            # The target is the mean label, the best prediction from a code without information. The weight rises
+            # during the first quarter, as early codes contain no information to remove.
+            adversary = F.cross_entropy(self.classifier(codes), labels.mean(0).expand_as(labels))
+            loss = loss + self.preset.adversary * min(1.0, 4 * clock.progress) * adversary
+            scalars["adversary"] = adversary.detach()
+        yield "vae", loss, scalars
+        if self.teacher is not None:
             update_average(self.teacher, self, clock.step, _TEACHER_DECAY)
 
-    def turned(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Faces (N, C, H, W) with labels (N, K), half of which the teacher has edited, and what they show now."""
-        half = len(images) // 2
-        others = torch.randint(self.labels, (half,))
-        others = soft_labels(others, random_intensities(half), self.preset.emotions).to(labels)
-        edited = self.teacher.propose(images[:half], labels[:half], others)[1]
-        return torch.cat([edited, images[half:]]), torch.cat([others, labels[half:]])
+    def self_training_inputs(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's inputs in self-training: the first half of the faces edited by the teacher to random labels.
 
-    def examples(self, faces: Faces) -> tuple[Tensor, Tensor]:
-        """Those of the faces that have a label, and their labels; where intensities are known, they count."""
-        labels, known = face_labels(faces, self.preset.emotions)
-        if not known.any():
-            raise ValueError("a conditional VAE trains on labelled faces, and there is none among these")
-        return faces.images[known], labels[known]
+        Takes images (N, C, H, W) and source labels (N, K); returns images and the labels that they now have.
+        """
+        half = len(images) // 2
+        kinds = torch.randint(self.labels, (half,))
+        targets = soft_labels(kinds, random_intensities(half), self.preset.emotions).to(labels)
+        edited = self.teacher.propose(images[:half], labels[:half], targets)[1]
+        return torch.cat([edited, images[half:]]), torch.cat([targets, labels[half:]])
+
+    def images_and_labels(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """The labelled faces and their labels, with intensities where known. Raises `ValueError` if there are none."""
+        labels, labelled = face_labels(faces, self.preset.emotions)
+        if not labelled.any():
+            raise ValueError(f"{self.name} is trained on labelled faces, and these contain none")
+        return faces.images[labelled], labels[labelled]
 
     # ------------------------------------------------------------------------------------ codes and labels
 
     def label(self, expression: Expression) -> Tensor:
-        """An expression as the networks take it: (N, labels), or (N, T, labels). See `label_weights`."""
+        """An expression as a label, (N, labels), or (N, T, labels) over time: see `label_weights`."""
         return label_weights(expression, self.preset.emotions, self.name).to(self.device)
 
     def estimate(self, images: Tensor) -> Expression:
-        """What faces (N, C, H, W) show: the expression under which each costs least, by the loss of training.
+        """The expressions of faces (N, C, H, W): for each face, the one with the smallest loss.
 
-        A generative model is a classifier: Bayes' rule, with the bound in place of the likelihood. It chooses among
-        neutral and every other emotion in full, at two thirds and at one third.
+        A conditional generative model is a classifier by Bayes' rule, here with the evidence lower bound in place of
+        the likelihood. The classes are neutral and every other emotion at intensities 1, 2/3 and 1/3.
         """
         others = [name for name in self.preset.emotions if name != "neutral"]
-        choice = [Expression.neutral(), *(Expression.of(name, level) for name in others for level in (1, 2 / 3, 1 / 3))]
-        costs = torch.stack([self._cost(images, expression) for expression in choice], dim=1)  # (N, choices)
-        return Expression.cat(choice)[costs.argmin(1).cpu()]
+        classes = [Expression.neutral(), *(Expression.of(name, x) for name in others for x in (1, 2 / 3, 1 / 3))]
+        losses = torch.stack([self._loss_as(images, expression) for expression in classes], dim=1)  # (N, classes)
+        return Expression.cat(classes)[losses.argmin(1).cpu()]
 
-    def _cost(self, images: Tensor, shown: Expression) -> Tensor:
-        """The loss of each face (N,) as one expression, with the mean code in place of a drawn one."""
-        labels = self.label(shown.for_faces(len(images)))
+    def _loss_as(self, images: Tensor, expression: Expression) -> Tensor:
+        """The loss of each face (N,) if it had an expression, with the mean code instead of a sample."""
+        labels = self.label(expression.for_faces(len(images)))
         mu, logvar = self.posterior(images, labels)
-        error = (self.decoded(mu, labels) - images.to(self.device)).square().mean((1, 2, 3))
+        error = (self.decode_with_labels(mu, labels) - images.to(self.device)).square().mean((1, 2, 3))
         return error + self.preset.beta * gaussian_divergence(mu, logvar).sum(1)
 
     def encode(self, images: Tensor, source: Expression | None = None) -> Tensor:
-        """The code of each picture under the expression that it shows, by default `estimate`: (N, latent)."""
+        """The codes (N, latent) of images with their source expressions, which are estimated if None."""
         source = self.estimate(images) if source is None else source
         return self.posterior(images, self.label(source.for_faces(len(images))))[0]
 
     def decode(self, codes: Tensor, expression: Expression) -> Tensor:
-        """Codes (N, latent) shown with an expression: (N, C, H, W) in [-1, 1], or (N, T, C, H, W) over time."""
+        """Images of codes (N, latent) with an expression: (N, C, H, W) in [-1, 1], or (N, T, C, H, W) over time."""
         labels = self.label(expression.for_faces(len(codes)))
-        return self.decoded(_in_time(codes, labels), labels)
+        return self.decode_with_labels(_repeated_over_time(codes, labels), labels)
 
     def reconstruct(self, images: Tensor, source: Expression | None = None) -> Tensor:
-        """What is left of pictures (N, C, H, W) on their way through the code."""
+        """Reconstructions of images (N, C, H, W) from their codes."""
         source = self.estimate(images) if source is None else source
         return self.decode(self.encode(images, source), source)
 
     # ---------------------------------------------------------------------------------------------- in use
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
-        """Nothing is drawn at random, so that `seed` changes nothing; a source that is not given is estimated.
+        """Deterministic: `seed` is not used. A source expression that is not given is estimated.
 
-        With the preset's `detail` the face gets the difference of two decoded pictures, after and before; without,
-        the decoded picture is the answer, and as blurred as P0's.
+        With the preset's `detail`, the difference of the decoded images (target minus source) is added to the face.
+        Without it the decoded image is returned, which is as blurred as P0's.
         """
         source = self.estimate(faces.images) if source is None else source
         codes = self.encode(faces.images, source)
@@ -199,27 +209,29 @@ class ConditionalVAE(VAE, Generator):
         return edited + faces.images - self.decode(codes, source) if self.preset.detail else edited
 
     @torch.no_grad()
-    def propose(self, images: Tensor, shown: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """Faces (N, C, H, W) as the decoder draws them under labels (N, K) that they show, and under others."""
-        codes = self.posterior(images, shown)[0]
-        return self.decoded(codes, shown), self.decoded(codes, asked)
+    def propose(self, images: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstructions of images (N, C, H, W) with their source labels (N, K), and edits to target labels (N, K)."""
+        codes = self.posterior(images, source)[0]
+        return self.decode_with_labels(codes, source), self.decode_with_labels(codes, target)
 
     def sample(self, expression: Expression, *, seed: Seeds = 0) -> Tensor:
-        """People that nobody drew, with an expression each: (N, C, H, W), or (N, T, C, H, W) over time.
+        """New faces with given expressions: (N, C, H, W), or (N, T, C, H, W) over time.
 
-        seed  one integer, which gives one person with every expression; or one a row
+        seed  one integer, which gives the same identity for all expressions; or one per row
         """
         expression.require(self.understands, self.name)
         return self.decode(seeded_noise(seed, (len(expression), self.preset.latent), self.device), expression)
 
-    def interpolate(self, images: Tensor, others: Tensor, frames: int, expression: Expression) -> Tensor:
-        """The straight way from the people in pictures to those in others, all with one expression, or one a
-        person: (N, frames, C, H, W)."""
-        codes = between(self.encode(images), self.encode(others), frames)
-        labels = _in_time(self.label(expression.for_faces(len(images))), codes)
-        return self.decoded(codes, labels)
+    def interpolate(self, first: Tensor, last: Tensor, frames: int, expression: Expression) -> Tensor:
+        """Linear interpolation of codes between the identities of two sets of images: (N, frames, C, H, W).
+
+        expression  of all frames: one, or one for each of N
+        """
+        codes = interpolated_codes(self.encode(first), self.encode(last), frames)
+        labels = _repeated_over_time(self.label(expression.for_faces(len(first))), codes)
+        return self.decode_with_labels(codes, labels)
 
 
-def _in_time(still: Tensor, like: Tensor) -> Tensor:
-    """A tensor (N, ...) repeated along the time axis that another has, (N, T, ...): as it is where that has none."""
-    return still if still.ndim == like.ndim else still[:, None].expand(-1, like.shape[1], *still.shape[1:])
+def _repeated_over_time(values: Tensor, like: Tensor) -> Tensor:
+    """Values (N, ...) repeated along the time axis of `like` (N, T, ...); unchanged if `like` has none."""
+    return values if values.ndim == like.ndim else values[:, None].expand(-1, like.shape[1], *values.shape[1:])

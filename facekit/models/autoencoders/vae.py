@@ -1,6 +1,6 @@
-"""P1's variational autoencoder (§4.3): no label, only faces, and its latent is a face's code for a diffusion model.
+"""P1's variational autoencoder (§4.3), trained without labels. Its latent is the face code of a diffusion model (G13).
 
-P0's conditional VAE (`facekit.models.autoencoders.conditional_vae`) is built from the same two networks.
+P0's conditional VAE (`facekit.models.autoencoders.conditional_vae`) is built from the same encoder and decoder.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from facekit.models.system import Clock, Preset, Step, System, evaluating
 
 @dataclass(frozen=True)
 class VAEPreset(Preset):
-    """How a variational autoencoder is built and trained. `facekit.losses.variational` says what beta weighs."""
+    """How a variational autoencoder is built and trained."""
 
     optimiser: str = "muon"
     learning_rate: float = 6e-3
     schedule: str = "cosine"
     clip_norm: float | None = 1.0
     augment: str = "flip"
-    widths: tuple[int, ...] = (64, 96, 128, 64)  # of the stages, each of which halves the picture
-    factor: int = 2  # by which the first stage makes it smaller, in place of 2
-    residual: bool = True  # stages are residual blocks; else one convolution and a ReLU each (P0 eq. 1)
-    latent: int = 128
-    beta: float = 2e-6
+    widths: tuple[int, ...] = (64, 96, 128, 64)  # channels of the stages, each of which halves height and width
+    factor: int = 2  # by which the first stage reduces height and width, instead of 2
+    residual: bool = True  # stages are residual blocks; False: one convolution and a ReLU each (P0 eq. 1)
+    latent: int = 128  # dimensions of a code
+    beta: float = 2e-6  # weight of the divergence; `facekit.losses.variational` defines the reductions
 
 
 class VAE(System):
-    """Pictures to a Gaussian over codes, and codes to pictures."""
+    """An encoder from images to a Gaussian posterior over codes, and a decoder from codes to images."""
 
     name = "vae"
     presets: ClassVar = {
         "smoke": VAEPreset(widths=(16, 32, 32, 32), latent=32, batch=32, steps=120, augment="none"),
         "laptop": VAEPreset(widths=(72, 96, 32), factor=4, steps=2000, warmup=100, ema=0.998),
         "gpu": VAEPreset(size=64, widths=(72, 96, 32), factor=4, batch=128, steps=4000, warmup=200, ema=0.999),
-        # P1 says of its VAE that it was pre-trained on FER-2013, and cites PyTorch-VAE (Subramanian 2020): what is
-        # left open is read there (plain VAE: latent 128, Adam 5e-3, batch 64, weight 0.00025 of the same two terms;
-        # widths 32 to 512, of which the first four, for 48 pixels can be halved four times). 50 epochs of 28,709.
+        # P1 states only that its VAE was pre-trained on FER-2013, and cites PyTorch-VAE (Subramanian 2020). Everything
+        # else is taken from there (plain VAE: latent 128, Adam 5e-3, batch 64, weight 0.00025 of the same two terms;
+        # the first four of the widths 32 to 512, as 48 pixels can be halved four times). 50 epochs of 28,709 faces.
         "paper": VAEPreset(
             widths=(32, 64, 128, 256), residual=False, beta=2.5e-4, optimiser="adam", learning_rate=5e-3,
             steps=22430, schedule="constant", clip_norm=None, augment="none",
         ),
     }  # fmt: skip
 
-    labels: int = 0  # columns of the label that encoder and decoder are given; P1's have none
+    labels: int = 0  # length of the label that conditions encoder and decoder; 0 in P1
 
     def __init__(self, preset: VAEPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
@@ -64,28 +64,29 @@ class VAE(System):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"vae": optimiser(self.preset, self.parameters())}
 
-    def examples(self, faces: Faces) -> tuple[Tensor, Tensor]:
-        """What of some faces is learned from: pictures (N, C, H, W) and their labels (N, labels)."""
+    def images_and_labels(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """Training images (N, C, H, W) and their labels (N, labels)."""
         return faces.images, faces.images.new_empty(len(faces), 0)
 
-    def freed(self, mu: Tensor, labels: Tensor) -> Tensor:
-        """The posterior's mean (N, latent) as it is used: for a subclass that takes something out of it."""
+    def remove_label(self, mu: Tensor, labels: Tensor) -> Tensor:
+        """The posterior mean (N, latent) without its dependence on the label, for subclasses; here unchanged."""
         return mu
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        loss, scalars, _ = self.bound(*self.examples(batch))
+        loss, scalars, _ = self.objective(*self.images_and_labels(batch))
         yield "vae", loss, scalars
 
-    def bound(
-        self, images: Tensor, labels: Tensor, seen: tuple[Tensor, Tensor] | None = None
+    def objective(
+        self, images: Tensor, labels: Tensor, inputs: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """The loss of pictures (N, C, H, W) with labels (N, K), its parts, and the codes (N, latent) drawn.
+        """The loss (the negative evidence lower bound, scaled), its two terms, and the sampled codes (N, latent).
 
-        seen  pictures and labels that the encoder is given in place of these
+        images, labels  (N, C, H, W) and (N, labels), the target of the decoder and its condition
+        inputs          images and labels for the encoder; None: the same
         """
-        seen = seen or (images, labels)
-        mu, logvar = self.encoder(*seen)
-        mu = self.freed(mu, seen[1])
+        inputs = inputs or (images, labels)
+        mu, logvar = self.encoder(*inputs)
+        mu = self.remove_label(mu, inputs[1])
         codes = reparameterise(mu, logvar)
         loss = variational_loss(images, self.decoder(codes, labels), mu, logvar, self.preset.beta)
         kl = gaussian_divergence(mu, logvar).sum(1).mean().detach()
@@ -95,74 +96,75 @@ class VAE(System):
 
     @torch.no_grad()
     def posterior(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance, each (N, latent), of the codes that pictures (N, C, H, W) may have.
+        """Mean and log variance, each (N, latent), of the posterior over codes of images (N, C, H, W).
 
-        In evaluation mode and without gradients, whatever mode the system is in. Raises `ValueError` for pictures
-        of another size or number of channels than it was trained on.
+        Computed in evaluation mode and without gradients, whatever the system's mode. Raises `ValueError` for images
+        of another size or number of channels than the system's.
         """
         self.check_images(images)
         with evaluating(self):
             mu, logvar = self.encoder(images.to(self.device), labels)
-            return self.freed(mu, labels), logvar
+            return self.remove_label(mu, labels), logvar
 
     def encode(self, images: Tensor) -> Tensor:
-        """The code of each picture, the mean of its posterior: (N, C, H, W) to (N, latent)."""
+        """The code of each image, the mean of its posterior: (N, C, H, W) to (N, latent)."""
         return self.posterior(images, torch.empty(len(images), 0, device=self.device))[0]
 
     @torch.no_grad()
-    def decoded(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Pictures in [-1, 1] of codes (N, latent) or (N, T, latent), with labels of the same form."""
+    def decode_with_labels(self, codes: Tensor, labels: Tensor) -> Tensor:
+        """Images in [-1, 1] for codes (N, latent) and labels (N, labels), or for both with a time axis (N, T, ...)."""
         with evaluating(self):
-            flat = self.decoder(codes.flatten(0, -2), labels.flatten(0, -2)).clamp(-1, 1)
-        return flat.unflatten(0, codes.shape[:-1])
+            images = self.decoder(codes.flatten(0, -2), labels.flatten(0, -2)).clamp(-1, 1)
+        return images.unflatten(0, codes.shape[:-1])
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Pictures in [-1, 1] of codes: (N, latent) to (N, C, H, W), or (N, T, latent) to (N, T, C, H, W)."""
-        return self.decoded(codes, codes.new_empty(*codes.shape[:-1], 0))
+        """Images in [-1, 1] of codes: (N, latent) to (N, C, H, W), or (N, T, latent) to (N, T, C, H, W)."""
+        return self.decode_with_labels(codes, codes.new_empty(*codes.shape[:-1], 0))
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """What is left of pictures (N, C, H, W) on their way through the code."""
+        """Reconstructions of images (N, C, H, W) from their codes."""
         return self.decode(self.encode(images))
 
     def sample(self, seed: Seeds) -> Tensor:
-        """People that nobody drew, from codes drawn from N(0, 1): one picture, or one for each of N seeds."""
+        """New faces, decoded from samples of the prior N(0, 1): one image, or one for each of N seeds."""
         rows = 1 if isinstance(seed, int) else len(seed)
         return self.decode(seeded_noise(seed, (rows, self.preset.latent), self.device))
 
-    def interpolate(self, images: Tensor, others: Tensor, frames: int) -> Tensor:
-        """The straight way from the codes of pictures to those of others, as (N, frames, C, H, W)."""
-        return self.decode(between(self.encode(images), self.encode(others), frames))
+    def interpolate(self, first: Tensor, last: Tensor, frames: int) -> Tensor:
+        """Linear interpolation of codes between two sets of images (N, C, H, W): (N, frames, C, H, W)."""
+        return self.decode(interpolated_codes(self.encode(first), self.encode(last), frames))
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """Of held-out faces: `psnr` of reconstructions from the mean code in dB, `mse`, `kl` in nats a face, and
-        `active`, the latent dimensions that are used (their mean varies by more than 0.01; Burda 2016, §4.3)."""
+        """Metrics on held-out faces, with mean codes: `psnr` and `mse` of reconstructions (`psnr` in dB), `kl` in nats
+        per face, and `active`, the number of active latent dimensions, whose mean has a variance above 0.01 (Burda
+        2016, §4.3)."""
         self.to(device)
         errors, divergences, means = [], [], []
         for start in range(0, len(dataset), 256):
             faces = dataset.faces(range(start, min(start + 256, len(dataset)))).to(device)
-            images, labels = self.examples(faces)
+            images, labels = self.images_and_labels(faces)
             mu, logvar = self.posterior(images, labels)
-            errors.append((self.decoded(mu, labels) - images).square().mean((1, 2, 3)))
+            errors.append((self.decode_with_labels(mu, labels) - images).square().mean((1, 2, 3)))
             divergences.append(gaussian_divergence(mu, logvar).sum(1))
             means.append(mu)
         error = torch.cat(errors)
         return {
-            "psnr": (10 * torch.log10(4 / error)).mean().item(),  # pictures reach from -1 to 1: a peak of 2
+            "psnr": (10 * torch.log10(4 / error)).mean().item(),  # values in [-1, 1]: the peak is 2
             "mse": error.mean().item(),
             "kl": torch.cat(divergences).mean().item(),
             "active": float((torch.cat(means).var(0) > 0.01).sum()),
         }
 
 
-def between(codes: Tensor, others: Tensor, frames: int) -> Tensor:
-    """The straight way from codes to others, both (N, D), both ends included: (N, frames, D)."""
-    share = torch.linspace(0, 1, frames, device=codes.device)[:, None]
-    return torch.lerp(codes[:, None], others[:, None], share)
+def interpolated_codes(first: Tensor, last: Tensor, frames: int) -> Tensor:
+    """Linear interpolation between codes (N, D), both ends included: (N, frames, D)."""
+    weights = torch.linspace(0, 1, frames, device=first.device)[:, None]
+    return torch.lerp(first[:, None], last[:, None], weights)
 
 
 class Encoder(nn.Module):
-    """Pictures (N, C, H, W) and labels (N, K) to mean and log variance, each (N, latent): P0, eqs. 1 to 3."""
+    """Images (N, C, H, W) and labels (N, K) to the posterior's mean and log variance, (N, latent): P0, eq. 1 to 3."""
 
     def __init__(self, preset: VAEPreset, channels: int, labels: int) -> None:
         super().__init__()
@@ -170,10 +172,10 @@ class Encoder(nn.Module):
         if preset.residual:
             self.stages = nn.Sequential(PixelUnshuffleStem(channels, first, preset.factor))
         else:
-            self.stages = nn.Sequential(_plain_shrinking(channels, first, preset.factor))
-        for before, width in pairwise(preset.widths):
+            self.stages = nn.Sequential(_plain_downsampling(channels, first, preset.factor))
+        for width_in, width in pairwise(preset.widths):
             self.stages.append(
-                ResidualBlock(before, width, stride=2) if preset.residual else _plain_shrinking(before, width)
+                ResidualBlock(width_in, width, stride=2) if preset.residual else _plain_downsampling(width_in, width)
             )
         self.posterior = nn.Linear(preset.widths[-1] * _side(preset) ** 2 + labels, 2 * preset.latent)
 
@@ -184,19 +186,20 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (N, latent) and labels (N, K) to pictures (N, C, H, W), by transposed convolutions (P0 §3.1)."""
+    """Codes (N, latent) and labels (N, K) to images (N, C, H, W), by transposed convolutions (P0 §3.1)."""
 
     def __init__(self, preset: VAEPreset, channels: int, labels: int) -> None:
         super().__init__()
-        doubling = _doubling if preset.residual else _plain_doubling
+        upsampling = _residual_upsampling if preset.residual else _plain_upsampling
         widths, side = preset.widths[::-1], _side(preset)
         self.start = nn.Sequential(
             nn.Linear(preset.latent + labels, widths[0] * side**2), nn.ReLU(), nn.Unflatten(1, (widths[0], side, side))
         )
-        # Columns of a label start as an embedding's rows do: beside so many numbers of a code it would not be heard.
+        # The label's columns are initialised like an embedding, with variance 1. With the default initialisation the
+        # few label values would have little influence beside the many of the code.
         nn.init.normal_(self.start[0].weight[:, preset.latent :])
-        self.stages = nn.Sequential(*(doubling(a, b) for a, b in pairwise(widths)))
-        self.picture = _growing(widths[-1], channels, preset.factor)
+        self.stages = nn.Sequential(*(upsampling(a, b) for a, b in pairwise(widths)))
+        self.picture = _transposed(widths[-1], channels, preset.factor)
 
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
         h = self.start(torch.cat([codes, labels], 1))  # (N, widths[-1], side, side)
@@ -204,32 +207,33 @@ class Decoder(nn.Module):
 
 
 def _side(preset: VAEPreset) -> int:
-    """Height and width of the maps that are flattened."""
-    shrinking = preset.factor * 2 ** (len(preset.widths) - 1)
-    side, rest = divmod(preset.size, shrinking)
-    if rest:
+    """Height and width of the encoder's last map. Raises `ValueError` if the stages do not divide the image size."""
+    reduction = preset.factor * 2 ** (len(preset.widths) - 1)
+    side, remainder = divmod(preset.size, reduction)
+    if remainder:
         raise ValueError(
-            f"pictures of {preset.size} pixels cannot be made {shrinking} times smaller: change size, factor or widths"
+            f"images of {preset.size} pixels cannot be divided by {reduction}, the stages' reduction of height and "
+            "width: change size, factor or widths"
         )
     return side
 
 
-def _plain_shrinking(channels_in: int, channels_out: int, factor: int = 2) -> nn.Module:
+def _plain_downsampling(channels_in: int, channels_out: int, factor: int = 2) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 2 * factor, factor, padding=factor // 2), nn.ReLU())
 
 
-def _growing(channels_in: int, channels_out: int, factor: int = 2, bias: bool = True) -> nn.Module:
+def _transposed(channels_in: int, channels_out: int, factor: int = 2, bias: bool = True) -> nn.Module:
     return nn.ConvTranspose2d(channels_in, channels_out, 2 * factor, factor, padding=factor // 2, bias=bias)
 
 
-def _doubling(channels_in: int, channels_out: int) -> nn.Module:
+def _residual_upsampling(channels_in: int, channels_out: int) -> nn.Module:
     return nn.Sequential(
-        _growing(channels_in, channels_out, bias=False),
+        _transposed(channels_in, channels_out, bias=False),
         nn.BatchNorm2d(channels_out),
         nn.ReLU(),
         ResidualBlock(channels_out, channels_out),
     )
 
 
-def _plain_doubling(channels_in: int, channels_out: int) -> nn.Module:
-    return nn.Sequential(_growing(channels_in, channels_out), nn.ReLU())
+def _plain_upsampling(channels_in: int, channels_out: int) -> nn.Module:
+    return nn.Sequential(_transposed(channels_in, channels_out), nn.ReLU())

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facekit.faces.expression import DOMAINS, Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
-from facekit.models.label import NEGLIGIBLE, random_intensities, face_labels, label_weights, soft_labels
+from facekit.models.label import NEGLIGIBLE, face_labels, label_weights, random_intensities, soft_labels
 
 
 class JointLabels:
