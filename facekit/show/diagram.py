@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.text import Annotation, Text
 
 from facekit.show.style import LINES, Chart, chart
@@ -49,9 +50,8 @@ def diagram(
 def _box(axes: Axes, name: str, place: Place, color: str | None) -> Text:
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": "none"}
     if color is not None:
-        style |= {"facecolor": color, "edgecolor": color}
-    ink = "#333333" if color is None else "white"
-    return axes.text(*place, name, ha="center", va="center", fontsize=9, color=ink, bbox=style, zorder=3)
+        style |= {"facecolor": to_rgba(color, 0.2), "edgecolor": color, "linewidth": 1.5}
+    return axes.text(*place, name, ha="center", va="center", fontsize=9, color="#333333", bbox=style, zorder=3)
 
 
 def _arrow(axes: Axes, start: Text, end: Text) -> Annotation:
