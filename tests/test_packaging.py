@@ -97,20 +97,18 @@ def test_pyproject_supports_python_3_11_to_3_14():
     assert set(map(Version, SUPPORTED)) <= set(supported_pythons())
 
 
-def test_every_pinned_distribution_supports_every_supported_python():
-    installed = {metadata_of(distribution)[0]: distribution for distribution in metadata.distributions()}
-    as_pinned = {name: installed[name] for name, version in pins().items() if version_of(installed, name) == version}
-    stated = {name: metadata_of(distribution)[1] for name, distribution in as_pinned.items()}
-    assert refusals(stated, supported_pythons()) == {}
-
-
-def metadata_of(distribution: metadata.Distribution) -> tuple[str, str | None]:
-    return canonicalize_name(distribution.metadata["Name"]), distribution.metadata["Requires-Python"]
-
-
-def version_of(installed: dict[str, metadata.Distribution], name: str) -> str | None:
+def installed(name: str) -> str | None:
     """The installed version, without the part that names a build ("+cpu"); None for what is not installed."""
-    return installed[name].version.partition("+")[0] if name in installed else None
+    try:
+        return metadata.version(name).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def test_every_pinned_distribution_supports_every_supported_python():
+    as_pinned = [name for name, version in pins().items() if installed(name) == version]
+    stated = {name: metadata.metadata(name).get("Requires-Python") for name in as_pinned}
+    assert refusals(stated, supported_pythons()) == {}
 
 
 def test_a_version_that_excludes_one_release_is_refused():
@@ -128,6 +126,9 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.skipif(
+    any(installed(name) != version for name, version in pins().items()), reason="needs the versions of requirements.txt"
+)
 def test_pin_writes_what_is_installed(checkout):
     (checkout / "requirements.txt").write_text("")
     pinning.pin()

@@ -36,7 +36,7 @@ def pin() -> None:
         versions = closure("facekit", {"dev"}, pythons=supported)
     except metadata.PackageNotFoundError as error:
         raise Mistake(f"{error.name} is needed on some supported Python: install it here, then pin again") from error
-    refused = refusals({name: metadata.metadata(name)["Requires-Python"] for name in versions}, supported)
+    refused = refusals({name: metadata.metadata(name).get("Requires-Python") for name in versions}, supported)
     if refused:
         found = "; ".join(f"{name} {versions[name]} does not support Python {which}" for name, which in refused.items())
         raise Mistake(f"{found}. facekit supports it (pyproject.toml): install another version here, then pin again")
