@@ -28,7 +28,7 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
 
 
 def influence(scores: Callable[[Tensor], Tensor], shape: Sequence[int], images: int = 4, seed: int = 0) -> Tensor:
-    """How strongly each pixel changes the score in the middle: (1, 1, H, W), at least 0.
+    """How strongly each pixel changes the central score: (1, 1, H, W), at least 0.
 
     The mean absolute gradient of one score with respect to the pixels, over channels and over images of white noise.
     It is 0 outside the receptive field and small near its border (Luo 2016, "Understanding the effective receptive
@@ -38,7 +38,7 @@ def influence(scores: Callable[[Tensor], Tensor], shape: Sequence[int], images: 
     shape   (C, H, W) of an image
     """
     noise = torch.randn(images, *shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
-    out = scores(noise)
-    middle = out[:, 0, out.shape[2] // 2, out.shape[3] // 2]
-    [gradient] = torch.autograd.grad(middle.sum(), noise)
+    output = scores(noise)
+    central = output[:, 0, output.shape[2] // 2, output.shape[3] // 2]
+    [gradient] = torch.autograd.grad(central.sum(), noise)
     return gradient.abs().mean((0, 1))[None, None]

@@ -10,9 +10,9 @@ from facekit.layers.receptive_field import influence, receptive_field
 def test_the_formula_agrees_with_the_gradients_of_a_discriminator(layers):
     torch.manual_seed(0)
     network = PatchDiscriminator(3, 64, 0, width=8, layers=layers, slope=0.2)
-    seen = influence(network.scores, (3, 64, 64)) > 0
+    inside = influence(network.scores, (3, 64, 64)) > 0
     side = receptive_field([(4, 2)] * layers + [(3, 1)])
-    assert seen.any(dim=2).sum() == seen.any(dim=3).sum() == side
+    assert inside.any(dim=2).sum() == inside.any(dim=3).sum() == side
 
 
 def test_without_layers_an_output_is_its_pixel():
@@ -27,6 +27,6 @@ def test_the_order_of_the_layers_counts():
 def test_influence_is_the_weight_of_a_linear_layer():
     layer = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     expected = layer.weight.detach()[0, 0].abs()
-    got = influence(layer, (1, 8, 8), images=2)
-    torch.testing.assert_close(got[0, 0, 3:6, 3:6], expected)
-    assert got.sum().item() == pytest.approx(expected.sum().item())
+    strength = influence(layer, (1, 8, 8), images=2)
+    torch.testing.assert_close(strength[0, 0, 3:6, 3:6], expected)
+    assert strength.sum().item() == pytest.approx(expected.sum().item())

@@ -7,4 +7,5 @@ mma_gan           G9 and its ablation G10, MMA-GAN
 networks          the generator and discriminator that all of them are built from
 adversarial       what their training has in common
 joint_label       labels of one or two domains
+toy               GANs on eight modes on a ring in the plane
 """

@@ -1,4 +1,5 @@
-"""GANs in the plane: eight modes on a ring, and several independent games at once, so that chance can be told apart."""
+"""GANs on a toy distribution, eight modes on a ring in the plane: several independent runs at once, to average out
+chance."""
 
 from __future__ import annotations
 
@@ -56,8 +57,11 @@ class ParallelMLP(nn.Module):
 def play_ring(
     setting: Setting, games: int = 4, steps: int = 600, snapshots: Collection[int] = (), seed: int = 0
 ) -> dict[int, Tensor]:
-    """Train independent games on `RING`; returns 300 generated points (games, 300, 2) after each of the snapshots,
-    which are the last step unless given. The global random state is left as it was."""
+    """Train independent GANs ("games") on `RING`.
+
+    Returns 300 generated points per game, (games, 300, 2), after each of the steps in `snapshots`; by default after the
+    last. The global random state is restored.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return _play(setting, games, steps, snapshots or (steps,))
@@ -70,7 +74,7 @@ def _play(setting: Setting, games: int, steps: int, snapshots: Collection[int]) 
         torch.optim.Adam(network.parameters(), setting.learning_rate, betas=(setting.momentum, 0.99), fused=True)
         for network in (generator, discriminator)
     )
-    fixed, shown = torch.randn(games, 300, _NOISE), {}
+    fixed, samples = torch.randn(games, 300, _NOISE), {}
     for step in range(1, steps + 1):
         for _ in range(setting.discriminator_steps):
             real = RING.sample(games * _BATCH)[0].view(games, _BATCH, 2)
@@ -81,8 +85,8 @@ def _play(setting: Setting, games: int, steps: int, snapshots: Collection[int]) 
         scores = discriminator(generator(torch.randn(games, _BATCH, _NOISE)))
         _descend(adam_g, games * generator_loss(scores, setting.loss))
         if step in snapshots:
-            shown[step] = generator(fixed).detach()
-    return shown
+            samples[step] = generator(fixed).detach()
+    return samples
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -92,7 +96,7 @@ def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def _penalty(setting: Setting, discriminator: ParallelMLP, real: Tensor, generated: Tensor) -> Tensor:
-    """The penalties of the setting. The library's take images: a point is one of 2 channels and 1 x 1 pixels."""
+    """The penalties of the setting. The library's functions take images: a point is an image of 2 channels, 1 x 1."""
     games = len(real)
     as_images = [points.reshape(-1, 2, 1, 1) for points in (real, generated)]
 
@@ -108,7 +112,11 @@ def _penalty(setting: Setting, discriminator: ParallelMLP, real: Tensor, generat
 
 
 def modes_reached(points: Tensor, modes: Tensor = RING.means, radius: float = 0.25, share: float = 0.02) -> list[int]:
-    """Of points (games, N, 2), the number of modes (M, 2) that hold more than a share of a game's points.
+    """The number of modes that each game has found: those near which more than a `share` of its points lie.
+
+    points  (games, N, 2)
+    modes   (M, 2)
+    radius  the largest distance of a point from its mode
 
     >>> modes_reached(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.1], [1.0, 0.0]]]))
     [2, 1]
