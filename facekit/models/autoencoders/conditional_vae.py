@@ -21,7 +21,7 @@ from facekit.models.autoencoders.vae import VAE, VAEPreset, interpolated_codes
 from facekit.models.averages import update_average
 from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
 from facekit.models.optimisers import optimiser
-from facekit.models.system import Clock, Generator, Step
+from facekit.models.system import CannotTrain, Clock, Generator, Step
 
 _TEACHER_DECAY = 0.999  # of the moving average of weights that becomes the teacher
 
@@ -150,10 +150,10 @@ class ConditionalVAE(VAE, Generator):
         return torch.cat([edited, images[half:]]), torch.cat([targets, labels[half:]])
 
     def images_and_labels(self, faces: Faces) -> tuple[Tensor, Tensor]:
-        """The labelled faces and their labels, with intensities where known. Raises `ValueError` if there are none."""
+        """The labelled faces and their labels, with intensities where known. Raises `CannotTrain` if there are none."""
         labels, labelled = face_labels(faces, self.preset.emotions)
         if not labelled.any():
-            raise ValueError(f"{self.name} is trained on labelled faces, and these contain none")
+            raise CannotTrain(f"{self.name} is trained on labelled faces, and these contain none")
         return faces.images[labelled], labels[labelled]
 
     # ------------------------------------------------------------------------------------ codes and labels

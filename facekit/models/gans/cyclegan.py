@@ -22,7 +22,7 @@ from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import NEGLIGIBLE, label_weights
-from facekit.models.system import Clock, Step
+from facekit.models.system import CannotTrain, Clock, Step
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class CycleGAN(AdversarialGenerator):
         """A step of all generators, then one of all discriminators, in the order of Zhu 2017's code.
 
         A pair is skipped if the batch has no faces for one of its sides. A batch without a complete pair gives no step;
-        too many of them in a row raise `ValueError`.
+        too many of them in a row raise `CannotTrain`.
         """
         pairs = self._complete_pairs(batch)
         if not pairs:
@@ -142,7 +142,7 @@ class CycleGAN(AdversarialGenerator):
         pairs = {emotion: both for emotion, both in sides.items() if all(map(len, both))}
         self.batches_without_pairs.copy_(0 if pairs else self.batches_without_pairs + 1)
         if self.batches_without_pairs >= MAX_BATCHES_WITHOUT_PAIRS:
-            raise ValueError(
+            raise CannotTrain(
                 f"{self.name} needs batches that contain neutral faces and faces that are "
                 f"{' or '.join(self.preset.pairs)}, but the last {MAX_BATCHES_WITHOUT_PAIRS} batches did not: use "
                 "larger or balanced batches"
@@ -152,7 +152,7 @@ class CycleGAN(AdversarialGenerator):
     def _sides(self, batch: Faces, emotion: str) -> tuple[Tensor, Tensor]:
         """Images of neutral faces, and of faces that have the emotion with sufficient intensity."""
         if batch.emotion is None:
-            raise ValueError(f"{self.name} is trained on labelled faces, and these have no labels")
+            raise CannotTrain(f"{self.name} is trained on labelled faces, and these have no labels")
         sufficient = torch.ones_like(batch.emotion, dtype=torch.bool)
         if batch.intensity is not None:
             sufficient = batch.intensity >= self.preset.min_intensity

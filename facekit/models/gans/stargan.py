@@ -29,7 +29,7 @@ from facekit.models.gans.joint_label import JointLabels
 from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import label_to_expression
 from facekit.models.load import load_system
-from facekit.models.system import Clock, Step, System, check_choices
+from facekit.models.system import CannotTrain, Clock, Step, System, check_choices
 
 TARGETS = ("permuted", "drawn")
 """Target labels in training. "permuted": those of other faces of the batch (Choi 2018); "drawn": all emotions equally
@@ -168,11 +168,11 @@ class StarGAN(AdversarialGenerator):
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         """`discriminator_steps` steps of the discriminator, then one of the generator on the last share of the batch.
 
-        Faces without a label are left out. Raises `ValueError` for a batch without labelled faces.
+        Faces without a label are left out. Raises `CannotTrain` for a batch without labelled faces.
         """
         weights, domain, labelled = self.labels.from_faces(batch)
         if not labelled.any():
-            raise ValueError(f"{self.name} is trained on labelled faces, and this batch contains none")
+            raise CannotTrain(f"{self.name} is trained on labelled faces, and this batch contains none")
         shares = labelled.nonzero()[:, 0].chunk(self.preset.discriminator_steps)
         for i, rows in enumerate(shares):
             images, source = batch.images[rows], (weights[rows], domain[rows])

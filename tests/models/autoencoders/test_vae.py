@@ -11,7 +11,7 @@ from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
 from facekit.layers.codes import CodeClassifier
 from facekit.models.load import load_system
-from facekit.models.system import Clock, system_class
+from facekit.models.system import CannotTrain, Clock, system_class
 from facekit.weights.store import WeightsCard, save_weights
 
 SYSTEMS = ("vae", "conditional_vae")
@@ -177,7 +177,7 @@ def test_training_ignores_unlabelled_faces_and_raises_without_labelled_ones(face
     torch.testing.assert_close(images, faces.images[::2])
     torch.testing.assert_close(labels, system.label(faces[::2].expression))
     for unlabelled in (torch.full((28,), -1), None):
-        with pytest.raises(ValueError, match="labelled faces"):
+        with pytest.raises(CannotTrain, match="labelled faces"):
             system.images_and_labels(dataclasses.replace(faces, emotion=unlabelled))
 
 

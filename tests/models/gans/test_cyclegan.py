@@ -11,7 +11,7 @@ from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
 from facekit.models.gans.cyclegan import CycleGAN, ImagePool, directions
 from facekit.models.load import load_system
-from facekit.models.system import Clock
+from facekit.models.system import CannotTrain, Clock
 from facekit.training import fit
 from facekit.weights.store import WeightsCard, save_weights
 
@@ -112,7 +112,7 @@ def test_batches_without_a_pair_are_skipped_until_there_are_too_many_in_a_row():
     list(system.training_step(noise(7), Clock(49, 100)))
     assert system.batches_without_pairs == 0
     system.batches_without_pairs.fill_(49)
-    with pytest.raises(ValueError, match="neutral faces and faces that are happy or sad, but the last 50 batches"):
+    with pytest.raises(CannotTrain, match="neutral faces and faces that are happy or sad, but the last 50 batches"):
         list(system.training_step(incomplete, Clock(50, 100)))
 
 

@@ -20,7 +20,7 @@ from facekit.models.gans.stargan import StarGAN
 from facekit.models.gans.stargan_variants import VARIANTS
 from facekit.models.label import label_weights
 from facekit.models.load import initialise_from, load_system
-from facekit.models.system import Clock
+from facekit.models.system import CannotTrain, Clock
 from facekit.training import fit, train
 from facekit.training.accelerator import ForwardPrecision
 from facekit.weights.store import WeightsCard, read_card, save_weights
@@ -186,7 +186,7 @@ def test_training_ignores_unlabelled_faces_and_raises_without_labelled_ones():
     system.generator.register_forward_hook(lambda _, args, __: sizes.append(len(args[0])))
     list(system.training_step(partly_labelled, Clock(0, 1)))
     assert sizes == [4, 4]  # to the target and back
-    with pytest.raises(ValueError, match="labelled faces"):
+    with pytest.raises(CannotTrain, match="labelled faces"):
         list(system.training_step(Faces(faces.images), Clock(0, 1)))
 
 
