@@ -1,4 +1,4 @@
-"""AffectNet: some 290,000 faces from the web with one of eight emotions, valence, arousal and 68 landmarks each.
+"""AffectNet: about 290,000 faces from the web, each with one of eight emotions, valence, arousal and 68 landmarks.
 
 Source  Mollahosseini, Hasani & Mahoor, *AffectNet: A database for facial expression, valence, and arousal computing
         in the wild*, IEEE Transactions on Affective Computing 10(1), 2019.
@@ -22,9 +22,9 @@ from facekit.datasets.sources import Problems, Source, first_existing, inside
 from facekit.datasets.stored import StoredFaces
 from facekit.faces.emotions import dataset_code_to_index
 
-_VERSION = 1  # of the cached annotations: raise it when the same files are understood otherwise
+_VERSION = 1  # of the cached annotations: increase it when the same files are interpreted differently
 
-# The owners never published a test set: results in papers are on their validation set.
+# The test set was never published; papers report results on the validation set.
 _FOLDERS = {"train_set": "train", "val_set": "test"}
 _LISTS = {"training.csv": "train", "validation.csv": "test"}
 _IMAGES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", ".")
@@ -35,26 +35,25 @@ SOURCE = Source(
     name="affectnet",
     title="AffectNet",
     address="http://mohammadmahoor.com/pages/databases/affectnet/",
-    terms="for research, by an agreement that a professor or the head of a laboratory signs; students ask through them",
+    terms="for research, by an agreement signed by a professor or head of a laboratory; students apply through them",
     layout="affectnet/{train_set,val_set}/images/0.jpg with annotations/0_exp.npy, 0_val.npy, 0_aro.npy, 0_lnd.npy\n"
     "affectnet/{training,validation}.csv (or in Manually_Annotated_file_lists/) with Manually_Annotated_Images/",
 )
 
 
 class AffectNet(StoredFaces):
-    """AffectNet, with its annotations as npy files (the owners' later form) or as tables (their first).
+    """AffectNet, with annotations in npy files (the later release) or in tables (the first release).
 
-    Pictures are aligned by the eyes of their landmarks. Attributes: `valence` and `arousal`, -1 to 1. Rows that the
-    annotators called no emotion, uncertain or no face (codes 8 to 10) are not faces with a label and are not taken.
+    Images are aligned by the eyes. Attributes: `valence` and `arousal`, -1 to 1. Images annotated as none, uncertain or
+    no face (codes 8 to 10) are left out.
 
-    split       test is the owners' validation set (they published no other); valid is one in ten of their training set
+    split       test is the official validation set (the test set is not public); valid is 10 % of the training set
     path        the folder of `train_set` and `val_set`, or of `training.csv`; by default `data_home() / "affectnet"`
     size        height and width in pixels
-    channels    3 for colour, or 1 for grey
-    strict      raise `UnusableData` at the first bad file or row, instead of leaving it out and listing it in
-                `problems`
+    channels    3 for RGB, or 1 for greyscale
+    strict      raise `UnusableData` for the first unusable file or row, instead of adding it to `problems`
 
-    Raises `DatasetMissing` where neither form is there.
+    Raises `DatasetMissing` if neither release is found.
     """
 
     name = "affectnet"
@@ -86,16 +85,16 @@ class AffectNet(StoredFaces):
 
 @dataclass(frozen=True)
 class _Notes:
-    """What the annotators said of one picture."""
+    """The annotations of one image."""
 
-    label: int  # index into EMOTIONS, or -1 for a code that is no emotion
+    label: int  # index into EMOTIONS, or -1 for a code that is not an emotion
     valence: float
     arousal: float
-    landmarks: np.ndarray  # (136,) x and y by turns, in pixels
+    landmarks: np.ndarray  # (136,) x and y alternating, in pixels
 
 
 def _notes(exp: np.ndarray, val: np.ndarray, aro: np.ndarray, lnd: np.ndarray) -> _Notes:
-    """The annotations of one picture, checked; of a code that is no emotion nothing else counts."""
+    """Check the annotations of one image; if its code is not an emotion, the others are not checked."""
     label = dataset_code_to_index(SOURCE.name, int(exp))
     if label >= 0:
         if lnd.size != 136 or not np.isfinite(lnd).all():
@@ -121,11 +120,11 @@ def _record(root: Path, image: Path, split: str, notes: _Notes) -> Record:
 
 
 def _from_arrays(root: Path, folder: Path, problems: Problems) -> Iterator[Record]:
-    """The later form: four small arrays a picture, of numbers or of numbers written as text."""
+    """The later release: four small arrays for each image, of numbers or of text."""
     annotations = folder / "annotations"
     if not annotations.is_dir():
         return
-    # A million small files take minutes to read, and seconds to look for changes.
+    # Reading a million small files takes minutes; checking them for changes takes seconds.
     key = [_VERSION, folder_stamp(annotations)]
     stored = cached_arrays(f"{SOURCE.name}-notes", key, partial(_gather, root, annotations))
     problems.add_array(stored["problems"])
@@ -135,14 +134,14 @@ def _from_arrays(root: Path, folder: Path, problems: Problems) -> Iterator[Recor
 
 
 def _gather(root: Path, annotations: Path, out: Path) -> None:
-    """Write what all the small files say, but for pictures without an emotion, as few large arrays."""
+    """Gather the small files of all images with an emotion into a few large arrays."""
     numbers, notes, problems = [], [], Problems()
-    for said in tqdm(sorted(annotations.glob("*_exp.npy")), "reading annotations", disable=None):
-        number = said.name.removesuffix("_exp.npy")
+    for file in tqdm(sorted(annotations.glob("*_exp.npy")), "reading annotations", disable=None):
+        number = file.name.removesuffix("_exp.npy")
         try:
             note = _notes(*(_array(annotations / f"{number}_{kind}.npy") for kind in ("exp", "val", "aro", "lnd")))
         except ValueError as error:
-            problems.add(said.relative_to(root).as_posix(), error)
+            problems.add(file.relative_to(root).as_posix(), error)
             continue
         if note.label >= 0:
             numbers.append(number)
@@ -167,7 +166,7 @@ def _array(file: Path) -> np.ndarray:
 
 
 def _from_table(root: Path, table: Path, split: str, problems: Problems) -> Iterator[Record]:
-    """The first form: one table, landmarks as text x;y;x;y."""
+    """The first release: one table, with landmarks as text x;y;x;y."""
     images = first_existing(root, _IMAGES)
     with table.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
@@ -185,7 +184,7 @@ def _from_table(root: Path, table: Path, split: str, problems: Problems) -> Iter
 
 
 def _values(row: Mapping[str, str | None]) -> Iterator[np.ndarray]:
-    """Expression, valence, arousal and landmarks of a row, as numbers."""
+    """Expression, valence, arousal and landmarks of a row as numbers."""
     for column in ("expression", "valence", "arousal"):
         try:
             yield np.array(float(row[column]))

@@ -23,7 +23,7 @@ _CHUNK = 1 << 24
 
 
 def cache_home() -> Path:
-    """The folder of all caches: `FACEKIT_CACHE`, or `cache` in `data_home()`. Its content may be deleted at any time."""
+    """The folder of all caches: `FACEKIT_CACHE`, or `cache` in `data_home()`. It may be deleted at any time."""
     return Path(os.environ.get("FACEKIT_CACHE") or data_home() / "cache").expanduser()
 
 
@@ -96,7 +96,7 @@ def _not_writable(folder: Path) -> str | None:
 def _fault(folder: Path) -> str | None:
     """The defect of a cache, or None."""
     try:
-        damaged = [name for name, sum_ in read_json(folder / _SUMS).items() if _checksum(folder / name) != sum_]
+        damaged = [name for name, checksum in read_json(folder / _SUMS).items() if _checksum(folder / name) != checksum]
     except (OSError, ValueError, AttributeError) as error:
         return str(error)
     return f"the checksum of {', '.join(damaged)} differs" if damaged else None

@@ -1,4 +1,4 @@
-"""CK+: 593 sequences of 123 people, from neutral to the peak, coded in FACS; 327 of them with an emotion.
+"""CK+: 593 sequences of 123 people from neutral to the peak, coded in FACS; 327 of them have an emotion label.
 
 Source  Lucey et al., *The extended Cohn-Kanade dataset (CK+): A complete dataset for action unit and
         emotion-specified expression*, CVPR Workshops 2010.
@@ -25,47 +25,47 @@ SOURCE = Source(
     name="ckplus",
     title="CK+",
     address="https://www.jeffcohn.net/Resources/",
-    terms="for research, not commerce, to members of a faculty, by a signed agreement; few of the people may be shown "
+    terms="for non-commercial research by members of a faculty, by a signed agreement; few of the people may be shown "
     "in print",
     layout="ckplus/cohn-kanade-images/S005/001/S005_001_00000001.png, ... (from neutral to the peak)\n"
     "ckplus/Emotion/S005/001/S005_001_00000011_emotion.txt (of the last frame; 327 sequences)\n"
     "ckplus/FACS/S005/001/S005_001_00000011_facs.txt\n"
     "ckplus/Landmarks/S005/001/S005_001_00000001_landmarks.txt, ...\n"
-    "ckplus/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png (the 48 x 48 form)",
+    "ckplus/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png (48 x 48 pixels)",
 )
 
-# As the owners' archives unpack, and as most people then lay them out.
+# The folders in the official archives, and those of common copies.
 _IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
 _EMOTION = ("Emotion", "Emotion_labels/Emotion")
 _FACS = ("FACS", "FACS_labels/FACS")
 _LANDMARKS = ("Landmarks/Landmarks", "Landmarks")
 
-# A coder's 1 to 5 are FACS's letters; 0 says that the unit was seen and its strength not judged, which, as in a FACS
-# code without a letter, counts as full.
-_STRENGTHS = dict(enumerate(LETTERS.values(), start=1)) | {0: LETTERS["E"]}
+# Scores 1 to 5 are the letters of FACS. A score of 0 means that the unit is present without a score; like a FACS code
+# without a letter, it counts as full intensity.
+_INTENSITIES = dict(enumerate(LETTERS.values(), start=1)) | {0: LETTERS["E"]}
 
 _UNSCORED = -1.0
 
 
 class CKPlus(StoredFaces):
-    """CK+, in its owners' layout, or as folders of 48 x 48 pixels by emotion.
+    """CK+, in its official layout, or as folders of 48 x 48 pixel images by emotion.
 
-    In the owners' layout, pictures are aligned by the eyes of their landmarks, action units come from the FACS files,
-    and the attribute `facs` holds the coder's own scores, (A,): 1 to 5, -1 for a unit seen without a score, 0 for one
-    that was not seen. FACS units outside of the suite's (`ACTION_UNITS`) are not kept. Parts that are not there
-    (`FACS`, `Landmarks`) are unknown.
+    In the official layout, images are aligned by the eyes, action units are read from the FACS files, and the attribute
+    `facs`, (A,), contains the scores of the FACS coders: 1 to 5, -1 for a unit that is present without a score, 0 for
+    an absent unit. Units that are not in `ACTION_UNITS` are ignored. Without the folders `FACS` or `Landmarks`, these
+    annotations are unknown.
 
-    split       drawn by person
+    split       by person, at random
     path        the folder of cohn-kanade-images, or of the folders by emotion; by default `data_home() / "ckplus"`
     size        height and width in pixels
-    channels    1 for grey, or 3 (a few sequences are in colour)
-    frames      None for stills: of each sequence its peak, and its first frame as neutral. T for sequences of T frames
-                from the first to the peak; nobody scored what lies between, so intensity and action units are taken
-                to rise evenly
-    unlabelled  take also the 266 sequences without an emotion, as label -1 (their peaks have action units)
-    strict      raise `UnusableData` at the first bad file, instead of leaving it out and listing it in `problems`
+    channels    1 for greyscale, or 3 (a few sequences are in colour)
+    frames      None for still images: the peak of each sequence, and its first frame as neutral. T for sequences of T
+                frames from the first frame to the peak; frames in between are not annotated, so that intensity and
+                action units are interpolated linearly
+    unlabelled  include the 266 sequences without an emotion, with label -1 (their peaks have action units)
+    strict      raise `UnusableData` for the first unusable file, instead of adding it to `problems`
 
-    Raises `DatasetMissing` where neither layout is there, and `ValueError` for sequences of the folder form.
+    Raises `DatasetMissing` if neither layout is found, and `ValueError` for sequences from folders by emotion.
     """
 
     name = "ckplus"
@@ -83,7 +83,7 @@ class CKPlus(StoredFaces):
         strict: bool = False,
     ) -> None:
         if frames is not None and frames < 2:
-            raise ValueError(f"frames is {frames}; a sequence has at least 2, and None gives stills")
+            raise ValueError(f"frames is {frames}; a sequence has at least 2, and None returns still images")
         root, problems = SOURCE.root(path), Problems(strict)
         if images := first_existing(root, _IMAGES):
             records = _from_sequences(root, images, frames, unlabelled, problems)
@@ -92,7 +92,7 @@ class CKPlus(StoredFaces):
         else:
             raise ValueError(f"{root} has pictures by emotion and no sequences; frames must be None")
         if not records:
-            raise SOURCE.missing(root, problems[0] if problems else "it holds no picture")
+            raise SOURCE.missing(root, problems[0] if problems else "it contains no picture")
         table = tabulate(SOURCE, records, split, size, channels, problems, sequences=frames is not None)
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
@@ -100,7 +100,7 @@ class CKPlus(StoredFaces):
 
 @dataclass(frozen=True)
 class _Sequence:
-    """One recording: frames from neutral to peak, and what its files say."""
+    """One sequence from neutral to the peak, with its annotations."""
 
     person: str
     name: str
@@ -119,14 +119,14 @@ def _from_sequences(root: Path, images: Path, frames: int | None, unlabelled: bo
             problems.add(folder.relative_to(root).as_posix(), error)
             continue
         if sequence.label >= 0 or unlabelled:
-            records += [_moving(sequence, frames)] if frames else _stills(sequence)
+            records += [_sampled(sequence, frames)] if frames else _stills(sequence)
     return records
 
 
 def _sequence(root: Path, folder: Path) -> _Sequence:
     files = tuple(list_pictures(folder))
     if not files:
-        raise ValueError("the folder holds no picture")
+        raise ValueError("the folder contains no picture")
     person, number = folder.parent.name, folder.name
     return _Sequence(
         person=person,
@@ -143,27 +143,27 @@ def _stills(sequence: _Sequence) -> Iterator[Record]:
     yield _record(sequence, [len(sequence.files) - 1], sequence.label, np.ones(1))
 
 
-def _moving(sequence: _Sequence, frames: int) -> Record:
-    taken = np.linspace(0, len(sequence.files) - 1, frames).round().astype(int)
-    return _record(sequence, taken.tolist(), sequence.label, np.linspace(0, 1, frames))
+def _sampled(sequence: _Sequence, frames: int) -> Record:
+    chosen = np.linspace(0, len(sequence.files) - 1, frames).round().astype(int)
+    return _record(sequence, chosen.tolist(), sequence.label, np.linspace(0, 1, frames))
 
 
-def _record(sequence: _Sequence, taken: list[int], label: int, rise: np.ndarray) -> Record:
-    """Some frames of a sequence; `rise` (T,) is how much of the peak each shows."""
-    still = len(taken) == 1
+def _record(sequence: _Sequence, chosen: list[int], label: int, rise: np.ndarray) -> Record:
+    """Chosen frames of a sequence; `rise` (T,) is the intensity of each relative to the peak."""
+    still = len(chosen) == 1
     known, attributes = {}, {}
     if not still:
         known["intensity"] = rise
     if sequence.scores is not None:
-        units = rise[:, None] * _strengths(sequence.scores)
+        units = rise[:, None] * _intensities(sequence.scores)
         known["action_units"] = units[0] if still else units
         attributes["facs"] = sequence.scores * (rise[-1] > 0)
     return Record(
-        tuple(sequence.files[i] for i in taken),
-        f"{sequence.name}/{sequence.files[taken[-1]].name}" if still else sequence.name,
+        tuple(sequence.files[i] for i in chosen),
+        f"{sequence.name}/{sequence.files[chosen[-1]].name}" if still else sequence.name,
         label,
         person=sequence.person,
-        landmarks=None if sequence.landmarks is None else sequence.landmarks[taken],
+        landmarks=None if sequence.landmarks is None else sequence.landmarks[chosen],
         known=known,
         attributes=attributes,
     )
@@ -173,7 +173,7 @@ def _record(sequence: _Sequence, taken: list[int], label: int, rise: np.ndarray)
 
 
 def _label(root: Path, peak: Path, person: str, number: str) -> int:
-    """The emotion of a sequence as an index, or -1 where its owners gave it none, as they did for 266."""
+    """The emotion of a sequence as an index, or -1 for one of the 266 without a label."""
     home = first_existing(root, _EMOTION)
     file = home / person / number / f"{peak.stem}_emotion.txt" if home else None
     if file is None or not file.exists():
@@ -195,36 +195,37 @@ def _landmarks(root: Path, files: tuple[Path, ...], person: str, number: str) ->
 
 
 def _scores(root: Path, peak: Path, person: str, number: str) -> np.ndarray | None:
-    """A coder's scores by column (A,): 1 to 5, `_UNSCORED` for a unit seen without one, 0 for one that was not."""
+    """FACS scores by column (A,): 1 to 5, `_UNSCORED` for a unit that is present without a score, 0 if absent."""
     home = first_existing(root, _FACS)
     if home is None:
         return None
     scores = np.zeros(len(ACTION_UNIT_COLUMNS))
     file = home / person / number / f"{peak.stem}_facs.txt"
     for unit, score in _numbers(file, columns=2):
-        if score not in _STRENGTHS:
+        if score not in _INTENSITIES:
             raise ValueError(f"{file.name}: unit {unit:g} has the score {score:g}; scores are 0 to 5")
         try:
             columns = action_unit_columns(int(unit))
         except ValueError:
-            continue  # a unit that the suite does not have
+            continue  # a unit that is not in `ACTION_UNITS`
         scores[list(columns)] = score or _UNSCORED
     return scores
 
 
-def _strengths(scores: np.ndarray) -> np.ndarray:
-    seen = np.vectorize(lambda score: _STRENGTHS[max(score, 0)])(scores)
-    return np.where(scores == 0, 0.0, seen)
+def _intensities(scores: np.ndarray) -> np.ndarray:
+    """Intensities (A,) in [0, 1] of FACS scores."""
+    present = np.vectorize(lambda score: _INTENSITIES[max(score, 0)])(scores)
+    return np.where(scores == 0, 0.0, present)
 
 
 def _numbers(file: Path, columns: int) -> np.ndarray:
-    """The numbers in a text file, (rows, columns); an empty file has no row."""
+    """The numbers in a text file, (rows, columns); an empty file has no rows."""
     if not file.exists():
         raise ValueError(f"there is no {file.name}")
     try:
         rows = [[float(word) for word in line.split()] for line in file.read_text().splitlines() if line.strip()]
     except ValueError as error:
-        raise ValueError(f"{file.name} holds what is no number ({error})") from None
+        raise ValueError(f"{file.name} contains text that is not a number ({error})") from None
     if any(len(row) != columns for row in rows):
         raise ValueError(f"{file.name} must have {columns} numbers in each line")
     return np.array(rows).reshape(-1, columns)

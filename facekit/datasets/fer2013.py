@@ -1,4 +1,4 @@
-"""FER-2013: 35,887 grey faces of 48 x 48 pixels gathered by web search, with noisy labels of seven emotions.
+"""FER-2013: 35,887 greyscale faces of 48 x 48 pixels from a web search, with noisy labels of seven emotions.
 
 Source  Goodfellow et al., *Challenges in representation learning: A report on three machine learning contests*,
         ICONIP 2013.
@@ -31,23 +31,23 @@ SOURCE = Source(
     name="fer2013",
     title="FER-2013",
     address="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
-    terms="a challenge's data, gathered from the web, for research; the people in it were not asked",
+    terms="data of a challenge, collected from the web, for research; the people in it did not give consent",
     layout="fer2013/fer2013.csv (or icml_face_data.csv, or either with .gz)\n"
     "fer2013/{train,test}/{angry,disgust,fear,happy,neutral,sad,surprise}/*.jpg",
 )
 
 
 class FER2013(StoredFaces):
-    """FER-2013, from its owners' csv (either form, plain or gzipped) or from folders of pictures.
+    """FER-2013, from the original CSV file (in either layout, plain or gzipped) or from folders of images.
 
-    split       of a csv, train is Training, valid PublicTest and test PrivateTest; where the file has no PrivateTest
-                rows, test is PublicTest, with a notice in the log. Of folders, see `records.in_split`
-    path        the csv, or the folder that it or `train/angry` lies in; by default `data_home() / "fer2013"`
-    size        height and width in pixels; the pictures themselves have 48
-    channels    1, or 3 for the same grey three times
-    strict      raise `UnusableData` at the first bad row, instead of leaving it out and listing it in `problems`
+    split       for a CSV file: train is Training, valid is PublicTest and test is PrivateTest; without PrivateTest
+                rows, test is PublicTest, with a warning in the log. For folders, see `records.in_split`
+    path        the CSV file, or the folder that contains it or `train/angry`; by default `data_home() / "fer2013"`
+    size        height and width in pixels; the original images have 48
+    channels    1 for greyscale, or 3 for greyscale repeated
+    strict      raise `UnusableData` for the first unusable row, instead of adding it to `problems`
 
-    Raises `DatasetMissing` where neither is there.
+    Raises `DatasetMissing` if neither is found.
     """
 
     name = "fer2013"
@@ -68,7 +68,7 @@ class FER2013(StoredFaces):
         elif records := list(by_emotion(root, problems)):
             table = tabulate(SOURCE, records, split, size, channels, problems)
         else:
-            raise SOURCE.missing(root, f"it holds none of {', '.join(_FILES)}, and no folders of pictures")
+            raise SOURCE.missing(root, f"it contains none of {', '.join(_FILES)}, and no folders of pictures")
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
 
@@ -77,10 +77,10 @@ def _from_csv(file: Path, split: str, problems: Problems) -> Table:
     stored = cached_arrays(SOURCE.name, [2, *file_stamp(file)], lambda folder: _convert(file, folder))
     problems.add_array(stored["problems"])
     if not len(stored["label"]):
-        raise SOURCE.missing(file, f"it holds no usable row ({problems[0] if problems else 'it is empty'})")
+        raise SOURCE.missing(file, f"it contains no usable row ({problems[0] if problems else 'it is empty'})")
     usage = _USAGES.index(_USAGE_OF[split])
     if split == "test" and usage not in stored["usage"]:
-        logger.warning("%s: %s has no PrivateTest rows, so test is PublicTest", SOURCE.title, file.name)
+        logger.warning("%s: %s has no PrivateTest rows; PublicTest is used as test", SOURCE.title, file.name)
         usage = _USAGES.index("PublicTest")
     rows = np.flatnonzero(stored["usage"] == usage)
     return Table(
@@ -93,7 +93,7 @@ def _from_csv(file: Path, split: str, problems: Problems) -> Table:
 
 
 def _convert(file: Path, folder: Path) -> None:
-    """Read a csv once, into arrays."""
+    """Convert a CSV file to arrays."""
     problems = Problems()
     rows = list(_read(file, problems))
     pixels = np.array([row[0] for row in rows], np.uint8)
@@ -104,7 +104,7 @@ def _convert(file: Path, folder: Path) -> None:
 
 
 def _read(file: Path, problems: Problems) -> Iterator[tuple[np.ndarray, int, int, int]]:
-    """Pixels, label, usage and line number of each good row."""
+    """Pixels, label, usage and line number of each usable row."""
     opener = gzip.open if file.suffix == ".gz" else open
     with opener(file, "rt", newline="", encoding="utf-8-sig", errors="replace") as stream:
         table = csv.DictReader(stream)

@@ -1,4 +1,4 @@
-"""FERG-DB: 55,767 rendered pictures of six cartoon characters, each with seven expressions.
+"""FERG-DB: 55,767 rendered images of six cartoon characters, each with seven expressions.
 
 Source  Aneja et al., *Modeling stylized character expressions via deep learning*, ACCV 2016.
 """
@@ -16,30 +16,30 @@ from facekit.datasets.stored import StoredFaces
 
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 
-# Six characters are too few to be drawn by lot: three women and three men, one of each held out.
+# Six characters are too few for a random split. There are three women and three men; one of each is held out.
 _SPLITS = {"aia": "train", "bonnie": "train", "jules": "train", "malcolm": "train", "mery": "valid", "ray": "test"}
 
 SOURCE = Source(
     name="ferg",
     title="FERG-DB",
     address="https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html",
-    terms="for research, by a form; the characters belong to their makers",
+    terms="for research, by a form; the characters belong to their creators",
     layout="ferg/FERG_DB_256/<character>/<character>_<emotion>/*.png, such as aia/aia_joy/aia_joy_1.png",
 )
 
 
 class FERG(StoredFaces):
-    """FERG-DB; its domain is cartoon, and each character is a person.
+    """FERG-DB. Its domain is cartoon, and each character is a person.
 
-    split       by character, one held out for valid (mery) and one for test (ray); with `known_characters`, one in
-                ten pictures of every character for each
-    path        the folder that FERG_DB_256 lies in, or itself; by default `data_home() / "ferg"`
-    size        height and width in pixels; the pictures themselves have 256
-    channels    3 for colour, or 1 for grey
-    known_characters    every character is in every split, as in the paper: for learning to draw these six
-    strict      raise `UnusableData` at the first bad file, instead of leaving it out and listing it in `problems`
+    split       by character, with one held out for valid (mery) and one for test (ray); with `known_characters`, 10 %
+                of the images of each character are valid and 10 % test
+    path        the folder FERG_DB_256, or the folder that contains it; by default `data_home() / "ferg"`
+    size        height and width in pixels; the original images have 256
+    channels    3 for RGB, or 1 for greyscale
+    known_characters    every character is in every split, as in the paper: to generate images of these six characters
+    strict      raise `UnusableData` for the first unusable file, instead of adding it to `problems`
 
-    Raises `DatasetMissing` where there is no character's folder.
+    Raises `DatasetMissing` if there is no folder of any character.
     """
 
     name = "ferg"

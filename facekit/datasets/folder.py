@@ -1,4 +1,4 @@
-"""Any folder of pictures, sorted by emotion or listed in a csv."""
+"""Any folder of images, sorted by emotion or listed in a CSV file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from facekit.faces.emotions import emotion_index
 SOURCE = Source(
     name="folder",
     title="a folder of pictures",
-    address="you",
-    terms="those of whoever took the pictures, and what the people in them agreed to",
+    address="your own pictures",
+    terms="those of the photographers, and the consent of the people in the pictures",
     layout="<folder>/<emotion>/*.png (or .jpg, ...)\n"
     "<folder>/{train,valid,test}/<emotion>/*.png\n"
     "<folder>/labels.csv with the columns file and emotion, and, where known, person and split",
@@ -27,7 +27,7 @@ SOURCE = Source(
 
 _LIST = "labels.csv"
 
-# What tables call each of the columns.
+# Accepted names of each column.
 _COLUMNS = {
     "file": ("file", "path", "image", "filename"),
     "emotion": ("emotion", "label", "expression"),
@@ -37,21 +37,20 @@ _COLUMNS = {
 
 
 class PictureFolder(StoredFaces):
-    """Your own pictures: folders named by emotion, or a csv that says which picture shows what.
+    """Your own images: in folders named by emotion, or listed in a CSV file.
 
-    split       folders `train`, `valid` and `test`, or a column `split`, decide where they are; else one in ten
-                pictures is valid and one in ten test, drawn by person where people are known
-    path        the folder, or the csv; by default `data_home() / "folder"`
-    size        height and width in pixels; the middle square of each picture is taken. Photographs in which the face
-                does not fill the picture belong through `facekit.datasets.prepare` first
-    channels    1 for grey, 3 for colour
-    person      a regular expression with one group, searched for in each picture's path under the folder: who is in
-                it. `r"^[^/]+/(\\w+)_"` reads Ann from `happy/Ann_01.jpg`
-    strict      raise `UnusableData` at the first bad file or row, instead of leaving it out and listing it in
-                `problems`
+    split       assigned by folders `train`, `valid` and `test` or a column `split`; otherwise 10 % of the images are
+                valid and 10 % test, split by person where identities are known
+    path        the folder, or the CSV file; by default `data_home() / "folder"`
+    size        height and width in pixels; images are cropped to the central square. Photographs that the face does not
+                fill must be processed by `facekit.datasets.prepare` first
+    channels    1 for greyscale, 3 for RGB
+    person      a regular expression with one group, which is searched in the path of each image under the folder and
+                captures the identity: `r"^[^/]+/(\\w+)_"` captures Ann in `happy/Ann_01.jpg`
+    strict      raise `UnusableData` for the first unusable file or row, instead of adding it to `problems`
 
-    Folders and labels are understood as `emotion_name` does: happy, joy and happiness are one. Raises
-    `DatasetMissing` where there is no picture.
+    Folder names and labels may be synonyms (`emotion_name`): happy, joy and happiness are equivalent. Raises
+    `DatasetMissing` if there is no image.
     """
 
     name = "folder"
@@ -78,9 +77,9 @@ class PictureFolder(StoredFaces):
 
 
 def by_emotion(root: Path, problems: Problems, person: str | None = None) -> Iterator[Record]:
-    """The pictures in folders named by emotion, directly in `root` or under folders named by split.
+    """The images in folders named by emotion, which lie in `root` or in folders named by split.
 
-    person    a regular expression with one group, which finds who it is in a picture's path under `root`
+    person    a regular expression with one group, which captures the identity in the path of an image under `root`
     """
     for folder in _folders(root):
         split = split_named(folder.name)
@@ -89,13 +88,13 @@ def by_emotion(root: Path, problems: Problems, person: str | None = None) -> Ite
                 name = file.relative_to(root).as_posix()
                 found = re.search(person, name) if person else None
                 if person and not found:
-                    problems.add(name, f"no person is found in its path by {person!r}")
+                    problems.add(name, f"its path does not match {person!r}, which captures the person")
                     continue
                 yield Record((file,), name, label, person=found.group(1) if found else None, split=split)
 
 
 def of_emotion(root: Path, folder: Path, emotion: str, problems: Problems) -> Iterator[tuple[Path, int]]:
-    """The pictures in a folder that all show one emotion, with its index; notes a word for none, and no pictures."""
+    """The images in a folder of one emotion, with its index. An unknown emotion or an empty folder is a problem."""
     where = f"{folder.relative_to(root).as_posix()}/"
     try:
         label = emotion_index(emotion)
@@ -104,7 +103,7 @@ def of_emotion(root: Path, folder: Path, emotion: str, problems: Problems) -> It
         return
     files = list(list_pictures(folder))
     if not files:
-        problems.add(where, "the folder holds no picture")
+        problems.add(where, "the folder contains no picture")
     for file in files:
         yield file, label
 
@@ -129,7 +128,7 @@ def _listed(table: Path, problems: Problems) -> Iterator[Record]:
 
 
 def _columns(header: Mapping | tuple | list) -> dict[str, str]:
-    """The table's own name of each column that is known here."""
+    """The name in the table of each known column."""
     own = {name.strip().lower(): name for name in header if name}
     return {key: own[word] for key, words in _COLUMNS.items() if (word := next((w for w in words if w in own), None))}
 
@@ -140,10 +139,10 @@ def _row(folder: Path, where: str, row: dict[str, str]) -> Record:
         raise ValueError(f"there is no file {row['file']!r}")
     split = split_named(row["split"]) if row.get("split") else None
     if row.get("split") and split is None:
-        raise ValueError(f"{row['split']!r} is no split; use train, valid or test")
+        raise ValueError(f"{row['split']!r} is not a split; use train, valid or test")
     label = emotion_index(row["emotion"]) if row["emotion"] else -1
     return Record((file,), f"{where} {row['file']}", label, person=row.get("person") or None, split=split)
 
 
 def _nothing(source: Source, root: Path, problems: Problems) -> DatasetMissing:
-    return source.missing(root, f"no usable picture ({problems[0]})" if problems else "it holds no picture")
+    return source.missing(root, f"no usable picture ({problems[0]})" if problems else "it contains no picture")

@@ -1,4 +1,7 @@
-"""Photographs and cartoons as one dataset, for joint training with the mask vector of StarGAN (Choi 2018, §3.3; P2 §4.3)."""
+"""Photographs and cartoons as one dataset.
+
+Source  joint training with a mask vector in StarGAN (Choi 2018, §3.3) and P2, §4.3.
+"""
 
 from __future__ import annotations
 

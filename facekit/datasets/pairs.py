@@ -60,7 +60,7 @@ class NeutralHappyPairs(StoredFaces):
         people = dict(_people(_opened(root), problems))
         if not people:
             raise SOURCE.missing(
-                root, problems[0] if problems else "no folder in it holds a neutral and a happy picture"
+                root, problems[0] if problems else "no folder in it contains a neutral and a happy picture"
             )
         problems.log(SOURCE.title)
         count = 2 * len(people)

@@ -43,7 +43,9 @@ def read_picture(source: str | os.PathLike | bytes | Image.Image, channels: int 
         image = _open(source)
         if image.width * image.height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
-            raise BadPicture(f"the picture has {image.width} x {image.height} pixels; at most {limit} million are supported")
+            raise BadPicture(
+                f"the picture has {image.width} x {image.height} pixels; at most {limit} million are supported"
+            )
         image.load()
         return _to_mode(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
     except FileNotFoundError:

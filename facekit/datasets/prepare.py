@@ -1,4 +1,4 @@
-"""Photographs made ready: each face found, set upright with its eyes in their place, cropped, and made small."""
+"""Preprocessing of photographs: face detection, alignment by the eyes, cropping and resizing."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from facekit.datasets.pictures import BadPicture, list_pictures, read_picture, t
 from facekit.faces.faces import Faces, from_uint8
 from facekit.workspace.files import atomic_path, sha256
 
-_VERSION = 1  # raise it when the same picture comes out otherwise
+_VERSION = 1  # increase it when the same photograph is processed differently
 
 REPORT = "report.csv"
-"""The file in a prepared folder that says what became of each picture."""
+"""The file in the output folder with the outcome of each picture."""
 
 
 class NoFace(BadPicture):
-    """A picture in which no face was found."""
+    """No face was found in a picture."""
 
 
 class SeveralFaces(BadPicture):
-    """A picture in which several faces were found, where one was asked for."""
+    """Several faces were found in a picture that must contain one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A face made ready.
+    """An aligned and cropped face.
 
     image      size x size pixels, mode "L" or "RGB"
-    count      faces in the picture; this is the largest
-    by         what it was aligned by: "landmarks", "eyes", or "box" where the eyes could only be guessed
-    scale      pixels of `image` to one of the picture; above 1 the face was enlarged, and is blurred
+    count      number of faces in the picture, of which this is the largest
+    by         basis of the alignment: "landmarks", "eyes", or "box" if the eyes were not detected
+    scale      pixels of `image` per pixel of the picture; above 1, the face was enlarged and is blurred
     landmarks  (68, 2) from -1 to 1 across `image`, or None
     """
 
@@ -58,7 +58,7 @@ class Prepared:
 
     @property
     def faces(self) -> Faces:
-        """The face as a record of one, for `edit`."""
+        """The face as `Faces` with N = 1, for `edit`."""
         landmarks = None if self.landmarks is None else torch.from_numpy(self.landmarks).float()[None]
         return Faces(from_uint8(torch.from_numpy(to_array(self.image)))[None], landmarks=landmarks)
 
@@ -71,15 +71,15 @@ def prepare_picture(
     several: str = "largest",
     finder: FaceFinder | None = None,
 ) -> Prepared:
-    """The face in a picture, upright, the eyes at `EYE_HEIGHT` and `EYE_DISTANCE`, in size x size pixels.
+    """Detect, align and crop the face in a picture: size x size pixels, eyes at `EYE_HEIGHT` and `EYE_DISTANCE`.
 
-    image      a file's path, its bytes, or an open picture; anything that a person may upload
-    channels   3 for colour, 1 for grey
-    several    what to do where there are several faces: take the "largest", or "refuse"
-    finder     what finds the face; OpenCV's cascades by default
+    image      path of a file, its bytes, or an open image; any upload of a user
+    channels   3 for RGB, 1 for greyscale
+    several    if there are several faces: use the "largest", or "refuse"
+    finder     face detector; by default the cascades of OpenCV
 
-    Raises `BadPicture` for what is no picture, is damaged or is too large, `NoFace` and `SeveralFaces` (both are
-    `BadPicture`s); the message is a sentence for the person who gave the picture.
+    Raises `BadPicture` for data that is not an image, is damaged or is too large, and its subclasses `NoFace` and
+    `SeveralFaces`; the message is one sentence for the user.
     """
     if several not in ("largest", "refuse"):
         raise ValueError(f"several is {several!r}; use 'largest' or 'refuse'")
@@ -87,9 +87,9 @@ def prepare_picture(
     pixels = np.asarray(picture)
     found = (finder or _default_finder()).find(pixels)
     if not found:
-        raise NoFace("no face was found in the picture; it must be seen from the front, and not be covered")
+        raise NoFace("no face was found in the picture; it must show an uncovered face from the front")
     if len(found) > 1 and several == "refuse":
-        raise SeveralFaces(f"there are {len(found)} faces in the picture; crop it to the one that is meant")
+        raise SeveralFaces(f"there are {len(found)} faces in the picture; crop it to one face")
     face = found[0]
     matrix = alignment(face.eyes, size)
     return Prepared(
@@ -111,12 +111,12 @@ def _default_finder() -> FaceFinder:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: a row of the report.
+    """The outcome of one picture: a row of the report.
 
     picture   its path under the folder
-    problem   why it could not be used, or empty
-    by, faces, scale    as in `Prepared`; `by` is empty where there is a problem
-    stamp     size and time of change of the picture, and the settings: with the same, it is not prepared again
+    problem   the reason if it cannot be used, or empty
+    by, faces, scale    `by`, `count` and `scale` of `Prepared`; `by` is empty if there is a problem
+    stamp     size and modification time of the picture, and the settings; if unchanged, the picture is skipped
     """
 
     picture: str
@@ -129,28 +129,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What became of a folder of pictures; `print` it, or see `report.csv` in the prepared folder.
+    """The outcome of a folder of pictures, to be printed; also in `report.csv` in the output folder.
 
-    outcomes   one a picture, by name
-    looked_at  how many of them were worked on in this run; the others were done before
+    outcomes   one for each picture, sorted by name
+    processed  number of pictures processed in this run; the others were processed before
     """
 
     outcomes: tuple[Outcome, ...]
-    looked_at: int
+    processed: int
 
     @property
     def unusable(self) -> list[Outcome]:
-        """The pictures that could not be used, and why."""
+        """The outcomes of pictures that cannot be used."""
         return [outcome for outcome in self.outcomes if outcome.problem]
 
     def __str__(self) -> str:
-        good = len(self.outcomes) - len(self.unusable)
-        guessed = sum(outcome.by == "box" for outcome in self.outcomes)
+        usable = len(self.outcomes) - len(self.unusable)
+        estimated = sum(outcome.by == "box" for outcome in self.outcomes)
         enlarged = sum(outcome.scale > 1 for outcome in self.outcomes)
         lines = [
-            f"{good} of {len(self.outcomes)} pictures prepared; looked at now: {self.looked_at}",
-            f"  {guessed} aligned by the face's outline alone, for the eyes were not seen",
-            f"  {enlarged} enlarged, and so blurred",
+            f"{usable} of {len(self.outcomes)} pictures prepared; processed in this run: {self.processed}",
+            f"  {estimated} aligned by the box of the face, because the eyes were not detected",
+            f"  {enlarged} enlarged, and therefore blurred",
             f"{len(self.unusable)} not usable",
         ]
         return "\n".join(lines + [f"  {outcome.picture}: {outcome.problem}" for outcome in self.unusable])
@@ -166,23 +166,23 @@ def prepare_folder(
     network: str | os.PathLike | None = None,
     workers: int | None = None,
 ) -> Preparation:
-    """Prepare every picture in a folder and the folders in it, into PNGs of the same names under another folder.
+    """Prepare all pictures in a folder and its subfolders; the results are PNG files of the same names under `out`.
 
-    `report.csv` in `out` tells of every picture. When run again, what is done and unchanged is skipped, also where
-    it stopped half-way; what could not be used is tried again only after it, or a setting, has changed.
+    `report.csv` in `out` lists the outcome of each picture. A later run, also after an interruption, skips pictures
+    that are unchanged; unusable pictures are processed again only if they or the settings have changed.
 
     network    an ONNX file of 68 landmarks, as for `FaceFinder`
-    workers    processes at once; by default one a core, and 1 works in this process
+    workers    number of processes; by default one for each core; 1 works in this process
 
-    Raises `FileNotFoundError` where there is no such folder or no picture in it, and `ValueError` where `out` lies in
+    Raises `FileNotFoundError` if the folder does not exist or contains no picture, and `ValueError` if `out` lies in
     `source`.
     """
     source, out = Path(source), Path(out)
-    files, rivals = _sources(source, out)
+    files, duplicates = _sources(source, out)
     worker = _Worker(source, out, size, channels, several, None if network is None else Path(network))
     known = {o.picture: o for o in _read_report(out / REPORT) if worker.is_done(o)}
     todo = [file for file in files if worker.name(file) not in known]
-    known |= {outcome.picture: outcome for outcome in rivals}
+    known |= {outcome.picture: outcome for outcome in duplicates}
     _start_report(out / REPORT, known.values())
     with (out / REPORT).open("a", newline="", encoding="utf-8") as report:
         rows = _rows(report)
@@ -194,13 +194,13 @@ def prepare_folder(
 
 
 class _Worker:
-    """Prepares one picture after another; goes to another process by its settings alone."""
+    """Prepares one picture after another. Only its settings are sent to another process."""
 
     def __init__(self, source: Path, out: Path, size: int, channels: int, several: str, network: Path | None) -> None:
         self.source, self.out, self.network = source, out, network
         self.options = {"size": size, "channels": channels, "several": several}
-        said = json.dumps([_VERSION, self.options, network and sha256(network)])
-        self.settings = hashlib.sha256(said.encode()).hexdigest()[:12]
+        settings = json.dumps([_VERSION, self.options, network and sha256(network)])
+        self.settings = hashlib.sha256(settings.encode()).hexdigest()[:12]
 
     @functools.cached_property
     def finder(self) -> FaceFinder:
@@ -211,7 +211,7 @@ class _Worker:
         try:
             done = prepare_picture(file, finder=self.finder, **self.options)
         except BadPicture as error:
-            target.unlink(missing_ok=True)  # of an earlier run, when the picture or a setting was another
+            target.unlink(missing_ok=True)  # from an earlier run with another picture or setting
             return Outcome(self.name(file), problem=str(error), stamp=self.stamp(file))
         with atomic_path(target) as draft:
             done.image.save(draft)
@@ -230,27 +230,27 @@ class _Worker:
         return f"{stat.st_size}-{stat.st_mtime_ns}-{self.settings}"
 
     def is_done(self, outcome: Outcome) -> bool:
-        """Whether an earlier run's outcome still holds."""
+        """Whether the outcome of an earlier run is still valid."""
         file = self.source / outcome.picture
         unchanged = file.is_file() and outcome.stamp == self.stamp(file)
         return unchanged and (bool(outcome.problem) or self.target(file).is_file())
 
 
 def _sources(source: Path, out: Path) -> tuple[list[Path], list[Outcome]]:
-    """The pictures to prepare, and the outcomes of those that would overwrite what another one becomes."""
+    """The pictures to prepare, and outcomes for those whose output would overwrite that of another picture."""
     if not source.is_dir():
         raise FileNotFoundError(f"there is no folder {source}")
     if out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{out} lies in {source}: prepared pictures would be prepared again; choose another folder")
-    files, rivals = {}, []
+    files, duplicates = {}, []
     for file in list_pictures(source):
         first = files.setdefault(file.with_suffix(""), file)
         if first != file:
-            said = f"{first.name} has the same name but for its ending, and both would become {file.stem}.png"
-            rivals.append(Outcome(file.relative_to(source).as_posix(), problem=said))
+            problem = f"{first.name} has the same name except its suffix, and both would become {file.stem}.png"
+            duplicates.append(Outcome(file.relative_to(source).as_posix(), problem=problem))
     if not files:
-        raise FileNotFoundError(f"{source} holds no picture")
-    return list(files.values()), rivals
+        raise FileNotFoundError(f"{source} contains no picture")
+    return list(files.values()), duplicates
 
 
 def _run(worker: _Worker, files: list[Path], workers: int | None) -> Iterator[Outcome]:
@@ -258,19 +258,19 @@ def _run(worker: _Worker, files: list[Path], workers: int | None) -> Iterator[Ou
     if workers == 1:
         yield from map(worker, files)
         return
-    # Processes started afresh: a copy of this one could stand still in a lock that another thread of it held.
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_start, initargs=(worker,)) as pool:
+    # New processes, because a forked one could deadlock on a lock held by another thread.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(worker,)) as pool:
         yield from pool.map(_work, files, chunksize=4)
 
 
-_worker: _Worker | None = None  # of this process
+_worker: _Worker | None = None  # the worker of this process
 
 
 def _start(worker: _Worker) -> None:
     global _worker
     _worker = worker
-    cv2.setNumThreads(1)  # one process a core
+    cv2.setNumThreads(1)  # each process uses one core
 
 
 def _work(file: Path) -> Outcome:
@@ -285,7 +285,7 @@ def _rows(stream) -> csv.DictWriter:
 
 
 def _start_report(path: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write the report anew with these rows, to be continued."""
+    """Write a new report that starts with these rows."""
     with atomic_path(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
         rows = _rows(stream)
         rows.writeheader()
@@ -293,7 +293,7 @@ def _start_report(path: Path, outcomes: Iterable[Outcome]) -> None:
 
 
 def _read_report(path: Path) -> Iterator[Outcome]:
-    """The rows of an earlier run; one that was cut off as it was written is left out."""
+    """The rows of an earlier run, without a row that is incomplete because of an interruption."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""RaFD: 67 people, eight expressions, three directions of gaze, seen by five cameras at once.
+"""RaFD: 67 people with eight expressions and three directions of gaze, photographed by five cameras.
 
 Source  Langner et al., *Presentation and validation of the Radboud Faces Database*, Cognition & Emotion 24(8), 2010.
 """
@@ -17,7 +17,7 @@ from facekit.datasets.stored import StoredFaces
 from facekit.faces.emotions import emotion_index
 
 CAMERAS = (0, 45, 90, 135, 180)
-"""Degrees around the person; 90 is in front."""
+"""Positions of the cameras around the person in degrees; 90 is frontal."""
 
 _GAZES = ("left", "frontal", "right")
 _NAME = re.compile(r"Rafd(\d{3})_(\d{2})_([A-Za-z]+)_([a-z]+)_([a-z]+)_(left|frontal|right)", re.IGNORECASE)
@@ -26,27 +26,27 @@ SOURCE = Source(
     name="rafd",
     title="RaFD",
     address="https://rafd.socsci.ru.nl",
-    terms="for science alone, to researchers at universities, each of whom asks in person; students through their "
+    terms="for scientific research, on personal request of researchers at universities; students through their "
     "supervisors",
     layout="rafd/**/Rafd090_01_Caucasian_female_angry_frontal.jpg (camera, model, group, sex, emotion, gaze)",
 )
 
 
 class RaFD(StoredFaces):
-    """RaFD, from the names of its files, in whatever folders they lie.
+    """RaFD. All annotations are read from the file names; the folders are irrelevant.
 
-    Attributes: `camera` in degrees (90 in front), `gaze` (-1 to the left, 0 to the camera, 1 to the right) and `child`
-    (0 or 1).
+    Attributes: `camera` in degrees (90 is frontal), `gaze` (-1 to the left, 0 to the camera, 1 to the right) and
+    `child` (0 or 1).
 
-    split       drawn by person
-    path        the folder of the pictures; by default `data_home() / "rafd"`
-    size        height and width in pixels; the middle square of each picture (681 x 1024) is taken, in which the face
-                is small: let `facekit.datasets.prepare` crop it first, which keeps the names
-    channels    3 for colour, or 1 for grey
-    cameras     which of `CAMERAS` to take
-    strict      raise `UnusableData` at the first bad file, instead of leaving it out and listing it in `problems`
+    split       by person, at random
+    path        the folder of the images; by default `data_home() / "rafd"`
+    size        height and width in pixels; images (681 x 1024) are cropped to the central square, in which the face is
+                small: crop them with `facekit.datasets.prepare` first, which preserves the names
+    channels    3 for RGB, or 1 for greyscale
+    cameras     the cameras of `CAMERAS` to use
+    strict      raise `UnusableData` for the first unusable file, instead of adding it to `problems`
 
-    Raises `DatasetMissing` where there is no such picture.
+    Raises `DatasetMissing` if there is no image of these cameras.
     """
 
     name = "rafd"
@@ -67,7 +67,7 @@ class RaFD(StoredFaces):
         root, problems = SOURCE.root(path), Problems(strict)
         records = [record for record in _scan(root, problems) if record.attributes["camera"] in cameras]
         if not records:
-            raise SOURCE.missing(root, f"it has no picture by its names from cameras {tuple(cameras)}")
+            raise SOURCE.missing(root, f"no file name in it is that of a picture from cameras {tuple(cameras)}")
         table = tabulate(SOURCE, records, split, size, channels, problems)
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)

@@ -75,8 +75,9 @@ def tabulate(
     kept = [chosen[i] for i in rows]
     if not kept:
         raise EmptySplit(
-            f"{source.title} has no usable picture in split {split!r}: of {len(records)} in total, {len(chosen)} belong "
-            f"to it, and {len(problems)} are unusable; with few pictures or people, make folders train, valid and test"
+            f"{source.title} has no usable picture in split {split!r}: of {len(records)} in total, {len(chosen)} "
+            f"belong to it, and {len(problems)} are unusable; with few pictures or people, make folders train, valid "
+            "and test"
         )
     known = {name: np.stack([r.known[name] for r in kept]).astype(np.float32) for name in kept[0].known}
     if kept[0].landmarks is not None:

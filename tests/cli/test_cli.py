@@ -44,7 +44,7 @@ def test_errors_that_count_as_mistakes_exist():
     [
         (["train", "stargen"], "'stargen' is no system"),
         (["train", "emotion_cnn", "--profile", "huge"], "'huge' is no profile"),
-        (["train", "emotion_cnn", "--data", "fer"], "'fer' is no dataset"),
+        (["train", "emotion_cnn", "--data", "fer"], "'fer' is not a dataset"),
         (["train", "emotion_cnn", "--set", "stepz=3"], "has no 'stepz'"),
         (["train", "emotion_cnn", "--set", "steps=many"], "steps is 'many'; it must be int"),
         (["train", "emotion_cnn", "--set", "dat.size=3"], "'dat.size' sets nothing"),

@@ -1,4 +1,4 @@
-"""Small copies of the datasets' layouts, drawn by SyntheticFaces; the tools for it are a plain module."""
+"""Small datasets in the layout of the real ones, rendered by `SyntheticFaces`; helper functions are in `trees.py`."""
 
 import csv
 import shutil
@@ -11,7 +11,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trees import AFFECTNET_COLUMNS, CK_CORNER, CK_PEOPLE, FERG, RAFD, SPELLED, image, save, write_numbers
+from trees import AFFECTNET_COLUMNS, CK48, CK_CORNER, CK_PEOPLE, FERG, RAFD, image, save, write_numbers
 
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
@@ -25,8 +25,8 @@ def _own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def drawn() -> Faces:
-    """Eight people, each with all eight emotions, 96 pixels, in colour."""
+def rendered() -> Faces:
+    """Eight people with all eight emotions each, 96 pixels, RGB."""
     dataset = SyntheticFaces("train", people=8, faces_per_person=8, size=96, emotions=EMOTIONS)
     return dataset.faces(range(len(dataset)))
 
@@ -41,9 +41,9 @@ def moving() -> Faces:
 
 
 @pytest.fixture
-def fer_rows(drawn):
+def fer_rows(rendered):
     """Rows (emotion, pixels, Usage) of a small FER-2013: 40 Training, 12 PublicTest, 12 PrivateTest."""
-    small = drawn.gray().resized(48)
+    small = rendered.gray().resized(48)
     pixels = to_uint8(small.images).flatten(1).tolist()
     usages = ["Training"] * 40 + ["PublicTest"] * 12 + ["PrivateTest"] * 12
     labels = [DATASET_LABELS["fer2013"].index(EMOTIONS[e]) if e < 7 else 6 for e in small.emotion.tolist()]
@@ -51,17 +51,17 @@ def fer_rows(drawn):
 
 
 @pytest.fixture
-def by_emotion_tree(drawn, tmp_path):
-    """<root>/<emotion>/<person>_<i>.png, 64 pictures."""
-    for i in range(len(drawn)):
-        name = EMOTIONS[drawn.emotion[i]]
-        save(drawn.images[i], tmp_path / "faces" / name / f"p{drawn.person[i]}_{i}.png")
+def by_emotion_tree(rendered, tmp_path):
+    """<root>/<emotion>/<person>_<i>.png, 64 images."""
+    for i in range(len(rendered)):
+        name = EMOTIONS[rendered.emotion[i]]
+        save(rendered.images[i], tmp_path / "faces" / name / f"p{rendered.person[i]}_{i}.png")
     return tmp_path / "faces"
 
 
 @pytest.fixture
 def ckplus_tree(ckplus_template, tmp_path):
-    """CK+ as its owners lay it out: twelve sequences of five frames, ten of them with an emotion."""
+    """CK+ in its official layout: twelve sequences of five frames, ten of them with an emotion."""
     return shutil.copytree(ckplus_template, tmp_path / "ckplus")
 
 
@@ -80,12 +80,12 @@ def ckplus_template(moving, tmp_path_factory):
             points = (moving.landmarks[i, t].numpy() + 1) * 96 + CK_CORNER
             write_numbers(root / "Landmarks" / person / number / f"{stem.format(t + 1)}_landmarks.txt", points)
         (root / "cohn-kanade-images" / person / number / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-        seen = [
-            (unit.number, 0 if unit.number == 25 else round(5 * strength))
+        scores = [
+            (unit.number, 0 if unit.number == 25 else round(5 * intensity))
             for unit in ACTION_UNITS
-            if round(5 * (strength := moving.action_units[i, -1, action_unit_columns(unit.number)[0]].item())) > 0
+            if round(5 * (intensity := moving.action_units[i, -1, action_unit_columns(unit.number)[0]].item())) > 0
         ]
-        write_numbers(root / "FACS" / person / number / f"{stem.format(5)}_facs.txt", [*seen, (38, 3)])
+        write_numbers(root / "FACS" / person / number / f"{stem.format(5)}_facs.txt", [*scores, (38, 3)])
         (root / "Emotion" / person / number).mkdir(parents=True)
         if i < 10:
             code = DATASET_LABELS["ckplus"].index(EMOTIONS[moving.emotion[i]])
@@ -94,20 +94,20 @@ def ckplus_template(moving, tmp_path_factory):
 
 
 @pytest.fixture
-def ck48_tree(drawn, tmp_path):
-    """CK+ as folders of 48 x 48 pixels: three frames of each person and emotion but neutral."""
-    root, small = tmp_path / "CK+48", drawn.gray().resized(48)
+def ck48_tree(rendered, tmp_path):
+    """CK+ as folders of 48 x 48 pixel images by emotion, without neutral."""
+    root, small = tmp_path / "CK+48", rendered.gray().resized(48)
     for i in range(len(small)):
         name = EMOTIONS[small.emotion[i]]
         if name != "neutral":
             person = f"S{100 + int(small.person[i]) % 100}"
-            save(small.images[i], root / SPELLED.get(name, name) / f"{person}_00{i % 5}_000000{10 + i % 9}.png")
+            save(small.images[i], root / CK48.get(name, name) / f"{person}_00{i % 5}_000000{10 + i % 9}.png")
     return root
 
 
 @pytest.fixture
 def ferg_tree(ferg_template, tmp_path):
-    """FERG-DB: six characters, seven emotions, two pictures of each."""
+    """FERG-DB: six characters, seven emotions, two images of each."""
     return shutil.copytree(ferg_template, tmp_path / "ferg")
 
 
@@ -118,26 +118,26 @@ def ferg_template(tmp_path_factory):
     characters = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
     people = faces.person.unique().tolist()
     for i in range(len(faces)):
-        who = characters[people.index(int(faces.person[i]))]
+        character = characters[people.index(int(faces.person[i]))]
         emotion = FERG.get(name := EMOTIONS[faces.emotion[i]], name)
         for copy in range(2):
-            name = f"{who}_{emotion}_{i * 2 + copy}.png"
-            save(faces.images[i], root / "FERG_DB_256" / who / f"{who}_{emotion}" / name)
+            name = f"{character}_{emotion}_{i * 2 + copy}.png"
+            save(faces.images[i], root / "FERG_DB_256" / character / f"{character}_{emotion}" / name)
     return root
 
 
 @pytest.fixture
-def rafd_tree(drawn, tmp_path):
-    """RaFD: eight people, eight emotions, from the front, and one person from the side too."""
+def rafd_tree(rendered, tmp_path):
+    """RaFD: eight people and eight emotions from the front, and one person also from the side."""
     root = tmp_path / "rafd"
-    people = drawn.person.unique().tolist()
-    for i in range(len(drawn)):
-        model = people.index(int(drawn.person[i])) + 1
-        emotion = RAFD.get(name := EMOTIONS[drawn.emotion[i]], name)
+    people = rendered.person.unique().tolist()
+    for i in range(len(rendered)):
+        model = people.index(int(rendered.person[i])) + 1
+        emotion = RAFD.get(name := EMOTIONS[rendered.emotion[i]], name)
         group = "Kid_male" if model == 8 else "Caucasian_female"
         gaze = ("left", "frontal", "right")[i % 3]
         canvas = Image.new("RGB", (136, 204), "white")
-        canvas.paste(image(drawn.images[i]), (20, 54))
+        canvas.paste(image(rendered.images[i]), (20, 54))
         root.mkdir(exist_ok=True)
         canvas.save(root / f"Rafd090_{model:02d}_{group}_{emotion}_{gaze}.jpg", quality=95)
         if model == 1:
@@ -146,25 +146,25 @@ def rafd_tree(drawn, tmp_path):
 
 
 @pytest.fixture
-def affectnet_arrays(drawn, tmp_path):
-    """AffectNet's later form: 48 pictures to train on and 16 to validate; one of each is uncertain (code 9)."""
+def affectnet_arrays(rendered, tmp_path):
+    """The later release of AffectNet: 48 training and 16 validation images, one of each uncertain (code 9)."""
     root = tmp_path / "affectnet"
-    for i in range(len(drawn)):
+    for i in range(len(rendered)):
         folder = root / ("train_set" if i < 48 else "val_set")
-        save(drawn.images[i], folder / "images" / f"{i}.jpg")
+        save(rendered.images[i], folder / "images" / f"{i}.jpg")
         (folder / "annotations").mkdir(exist_ok=True)
-        code = 9 if i in (0, 48) else DATASET_LABELS["affectnet"].index(EMOTIONS[drawn.emotion[i]])
+        code = 9 if i in (0, 48) else DATASET_LABELS["affectnet"].index(EMOTIONS[rendered.emotion[i]])
         affect = -2.0 if code == 9 else round(np.sin(i), 3)
-        said = {"exp": np.array(str(code)), "val": np.array(str(affect)), "aro": np.array(str(affect))}
-        said["lnd"] = ((drawn.landmarks[i].numpy() + 1) * 48).reshape(136)
-        for kind, value in said.items():
+        annotations = {"exp": np.array(str(code)), "val": np.array(str(affect)), "aro": np.array(str(affect))}
+        annotations["lnd"] = ((rendered.landmarks[i].numpy() + 1) * 48).reshape(136)
+        for kind, value in annotations.items():
             np.save(folder / "annotations" / f"{i}_{kind}.npy", value)
     return root
 
 
 @pytest.fixture
-def affectnet_tables(drawn, tmp_path):
-    """AffectNet's first form: tables of 48 and 16 rows, and pictures in numbered folders."""
+def affectnet_tables(rendered, tmp_path):
+    """The first release of AffectNet: tables of 48 and 16 rows, and images in numbered folders."""
     root = tmp_path / "affectnet"
     for name, rows in (("training.csv", range(48)), ("validation.csv", range(48, 64))):
         table = root / "Manually_Annotated_file_lists" / name
@@ -173,9 +173,9 @@ def affectnet_tables(drawn, tmp_path):
             out = csv.writer(stream)
             out.writerow(AFFECTNET_COLUMNS)
             for i in rows:
-                save(drawn.images[i], root / "Manually_Annotated_Images" / str(i % 3) / f"{i:04x}.jpg")
-                code = DATASET_LABELS["affectnet"].index(EMOTIONS[drawn.emotion[i]])
-                points = ((drawn.landmarks[i].numpy() + 1) * 48).reshape(136)
+                save(rendered.images[i], root / "Manually_Annotated_Images" / str(i % 3) / f"{i:04x}.jpg")
+                code = DATASET_LABELS["affectnet"].index(EMOTIONS[rendered.emotion[i]])
+                points = ((rendered.landmarks[i].numpy() + 1) * 48).reshape(136)
                 landmarks = ";".join(f"{value:.2f}" for value in points)
                 out.writerow([f"{i % 3}/{i:04x}.jpg", 0, 0, 96, 96, landmarks, code, 0.25, -0.5])
     return root

@@ -4,8 +4,8 @@ import pytest
 from facekit.datasets.cache import cache_home, cached_arrays, file_stamp
 
 
-class Maker:
-    """Writes a known array, and counts how often."""
+class Builder:
+    """Writes a known array and counts the calls."""
 
     def __init__(self, value=1):
         self.value, self.calls = value, 0
@@ -16,14 +16,14 @@ class Maker:
         np.save(folder / "none.npy", np.empty((0, 2), "<U1"))
 
 
-def test_arrays_are_made_once_and_kept():
-    make = Maker()
+def test_arrays_are_computed_once():
+    make = Builder()
     first = cached_arrays("x", [1], make)
     assert isinstance(first["a"], np.memmap)
     assert cached_arrays("x", [1], make)["a"].tolist() == [1] * 1000
     assert first["none"].shape == (0, 2)
     assert make.calls == 1
-    assert cached_arrays("x", [2], Maker(5))["a"][0] == 5
+    assert cached_arrays("x", [2], Builder(5))["a"][0] == 5
     assert cached_arrays("x", [1], make)["a"][0] == 1
 
 
@@ -50,8 +50,8 @@ def spoil_no_sums(folder):
 
 
 @pytest.mark.parametrize("spoil", [spoil_bit, spoil_length, spoil_missing, spoil_sums, spoil_no_sums])
-def test_a_damaged_cache_is_made_again_with_a_notice(spoil, caplog):
-    make = Maker()
+def test_a_damaged_cache_is_computed_again_with_a_warning(spoil, caplog):
+    make = Builder()
     cached_arrays("x", [1], make)
     assert not caplog.text
     spoil(next(cache_home().iterdir()))
@@ -62,7 +62,7 @@ def test_a_damaged_cache_is_made_again_with_a_notice(spoil, caplog):
     assert make.calls == 2
 
 
-def test_a_failed_making_leaves_nothing():
+def test_a_failed_computation_leaves_no_files():
     def fail(folder):
         np.save(folder / "a.npy", np.zeros(3))
         raise RuntimeError("power cut")
@@ -72,28 +72,28 @@ def test_a_failed_making_leaves_nothing():
     assert list(cache_home().iterdir()) == []
 
 
-def test_the_faster_of_two_processes_wins():
+def test_a_concurrent_process_may_finish_first():
     def slower(folder):
-        cached_arrays("x", [1], Maker())  # as if another process had finished meanwhile
-        Maker()(folder)
+        cached_arrays("x", [1], Builder())  # as if another process had finished in the meantime
+        Builder()(folder)
 
     assert cached_arrays("x", [1], slower)["a"].tolist() == [1] * 1000
     assert len(list(cache_home().iterdir())) == 1
 
 
-def test_where_nothing_can_be_kept_the_arrays_are_in_memory(tmp_path, monkeypatch, caplog):
+def test_arrays_are_in_memory_if_the_cache_is_not_writable(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FACEKIT_CACHE", str(tmp_path / "file" / "cache"))
-    make = Maker()
+    make = Builder()
     for _ in range(2):
         arrays = cached_arrays("x", [1], make)
         assert arrays["a"].tolist() == [1] * 1000
         assert not isinstance(arrays["a"], np.memmap)
     assert make.calls == 2
-    assert "no cache can be kept" in caplog.text
+    assert "no cache can be written" in caplog.text
 
 
-def test_a_files_stamp_changes_with_its_content(tmp_path):
+def test_the_stamp_of_a_file_changes_with_its_content(tmp_path):
     (tmp_path / "a").write_text("1")
     before = file_stamp(tmp_path / "a")
     assert file_stamp(tmp_path / "a") == before

@@ -5,9 +5,9 @@ from facekit.datasets.base import DATASETS
 from facekit.datasets.check import check_data, check_dataset
 
 
-def test_an_empty_home_says_where_everything_comes_from(tmp_path):
+def test_the_report_on_an_empty_folder_names_all_sources(tmp_path):
     report = check_data(tmp_path)
-    names = [name for name in DATASETS if name != "joint"]  # whose files are those of two others
+    names = [name for name in DATASETS if name != "joint"]  # it consists of two other datasets
     assert [of.name for of in report.datasets] == names
     text = str(report)
     assert str(tmp_path) in text
@@ -20,8 +20,8 @@ def test_an_empty_home_says_where_everything_comes_from(tmp_path):
                 assert fact in text
 
 
-def test_what_is_there_is_counted(tmp_path, fer_rows, monkeypatch):
-    fer_rows[45][1] = fer_rows[0][1]  # a picture of train in valid
+def test_images_are_counted(tmp_path, fer_rows, monkeypatch):
+    fer_rows[45][1] = fer_rows[0][1]  # an image of train in valid
     fer_rows[3] = ["9", *fer_rows[3][1:]]
     write_fer(tmp_path / "fer2013" / "fer2013.csv", fer_rows)
     monkeypatch.setenv("FACEKIT_DATA", str(tmp_path))
@@ -31,8 +31,8 @@ def test_what_is_there_is_counted(tmp_path, fer_rows, monkeypatch):
     assert report.repeated == {("train", "valid"): 1, ("train", "test"): 0, ("valid", "test"): 0}
     assert [problem.where for problem in report.problems] == ["fer2013.csv:5"]
     text = str(report)
-    for said in ("1 pictures of valid are in train too", "fer2013.csv:5: label 9", "1 left out as unusable"):
-        assert said in text
+    for message in ("1 images of valid are also in train", "fer2013.csv:5: label 9", "1 left out as unusable"):
+        assert message in text
     happy = next(line for line in text.splitlines() if line.strip().startswith("happy")).split()
     wanted = [report.counts[split]["happy"] for split in ("train", "valid", "test")]
     assert [int(word) for word in happy[1::2]] == wanted
@@ -40,7 +40,7 @@ def test_what_is_there_is_counted(tmp_path, fer_rows, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "tree"), [("ckplus", "ckplus_tree"), ("ferg", "ferg_tree"), ("rafd", "rafd_tree")])
-def test_people_are_counted_and_splits_that_are_empty_are_no_error(name, tree, request):
+def test_people_are_counted_and_empty_splits_are_allowed(name, tree, request):
     report = check_dataset(name, request.getfixturevalue(tree))
     assert report.found
     assert not report.problems
@@ -48,10 +48,10 @@ def test_people_are_counted_and_splits_that_are_empty_are_no_error(name, tree, r
     assert "people" in str(report)
 
 
-def test_unlabelled_pictures_are_counted(tmp_path, drawn):
+def test_unlabelled_images_are_counted(tmp_path, rendered):
     rows = ["file,emotion"]
     for i in range(40):
-        save(drawn.images[i], tmp_path / f"{i}.png")
+        save(rendered.images[i], tmp_path / f"{i}.png")
         rows.append(f"{i}.png,{'' if i % 2 else 'happy'}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     report = check_dataset("folder", tmp_path)

@@ -1,4 +1,4 @@
-"""Faces pasted into larger pictures, where it is known, from their landmarks, where the eyes are."""
+"""Rendered faces pasted into larger images, with known positions of the eyes."""
 
 import numpy as np
 import pytest
@@ -23,25 +23,25 @@ def people():
 
 
 def pasted(faces, i, corner=(300, 120), side=200, canvas=(800, 600), turn=0.0):
-    """A face in a large grey picture, and where its eyes then are."""
+    """A face in a large grey image, and the positions of its eyes."""
     scene = Image.new("RGB", canvas, (128, 120, 110))
     scene.paste(image(faces.images[i]).resize((side, side), Image.Resampling.BICUBIC), corner)
     eyes = (eyes_of(faces.landmarks[i].numpy()) + 1) / 2 * side + corner
     if turn:
-        middle = np.array(canvas) / 2
+        centre = np.array(canvas) / 2
         scene = scene.rotate(turn, Image.Resampling.BICUBIC, fillcolor=(128, 120, 110))
-        angle = -np.radians(turn)  # Pillow turns against the clock, y points down
-        eyes = (eyes - middle) @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + middle
+        angle = -np.radians(turn)  # Pillow rotates counterclockwise; y points down
+        eyes = (eyes - centre) @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + centre
     return np.asarray(scene), eyes
 
 
 def error(found, eyes):
-    """Mean distance of the eyes from where they are, as a share of the distance between them."""
+    """Mean distance of the detected from the true eyes, relative to the interocular distance."""
     return np.linalg.norm(found.eyes - eyes, axis=1).mean() / np.linalg.norm(eyes[1] - eyes[0])
 
 
 @pytest.mark.parametrize("turn", [0, 25, -25])
-def test_drawn_faces_are_found_with_their_eyes(finder, people, turn):
+def test_rendered_faces_and_their_eyes_are_detected(finder, people, turn):
     errors = []
     for i in range(len(people)):
         scene, eyes = pasted(people, i, turn=turn)
@@ -51,13 +51,13 @@ def test_drawn_faces_are_found_with_their_eyes(finder, people, turn):
     assert np.median(errors) < 0.15
 
 
-def test_an_opencv_without_cascades_is_named(monkeypatch):
+def test_opencv_without_cascades_raises(monkeypatch):
     monkeypatch.delattr("cv2.CascadeClassifier")
     with pytest.raises(ImportError, match="pip install 'opencv-python-headless<5'"):
         FaceFinder()
 
 
-def test_large_and_small_pictures_are_searched_alike(finder, people):
+def test_detection_is_independent_of_the_image_size(finder, people):
     scene, eyes = pasted(people, findable(finder, people))
     for factor in (0.5, 3):
         size = (round(800 * factor), round(600 * factor))
@@ -66,20 +66,20 @@ def test_large_and_small_pictures_are_searched_alike(finder, people):
         assert found[0].side == pytest.approx(170 * factor, rel=0.35)
 
 
-def test_a_face_that_fills_its_picture_is_found(finder, people):
+def test_a_face_that_fills_the_image_is_detected(finder, people):
     which = findable(finder, people)
     tight = image(people.images[which]).resize((48, 48), Image.Resampling.LANCZOS)
     assert finder.find(np.asarray(tight))
 
 
-def test_nothing_is_found_where_nothing_is(finder):
+def test_images_without_a_face_have_no_detection(finder):
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert finder.find(noise) == []
     assert finder.find(np.full((300, 400, 3), 90, np.uint8)) == []
     assert finder.find(np.zeros((1, 1, 3), np.uint8)) == []
 
 
-def test_several_faces_come_largest_first_and_tiny_ones_do_not_count(finder, people):
+def test_several_faces_are_sorted_by_size_and_small_ones_ignored(finder, people):
     which = findable(finder, people)
     face = image(people.images[which])
     scene = Image.new("RGB", (900, 600), (128, 120, 110))
@@ -108,12 +108,12 @@ def test_landmarks_by_a_network(outside, people):
     assert np.median(errors) < 0.12
 
 
-def test_a_network_of_another_kind_is_refused(outside):
-    with pytest.raises(ValueError, match="a network of 68 landmarks reads"):
+def test_a_network_with_another_output_raises(outside):
+    with pytest.raises(ValueError, match="a network of 68 landmarks has input"):
         FaceFinder(outside("judges/fer_mini_xception.onnx"))
 
 
-def test_real_faces(outside, finder):
+def test_photographs(outside, finder):
     import io
     import zipfile
 

@@ -18,7 +18,7 @@ from facekit.faces.faces import to_uint8
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "fer2013.csv.gz", "icml_face_data.csv", "icml_face_data.csv.gz"])
-def test_every_form_gives_the_rows_as_written(tmp_path, fer_rows, name):
+def test_every_file_format_returns_the_rows_as_written(tmp_path, fer_rows, name):
     write_fer(tmp_path / name, fer_rows, name.split(".")[0])
     counted = 0
     for split in ("train", "valid", "test"):
@@ -28,30 +28,30 @@ def test_every_form_gives_the_rows_as_written(tmp_path, fer_rows, name):
             row = fer_rows[int(row_name.split(":")[1]) - 2]
             assert row[2] == {"train": "Training", "valid": "PublicTest", "test": "PrivateTest"}[split]
             assert to_uint8(faces.images[i]).flatten().tolist() == [int(p) for p in row[1].split()]
-            assert EMOTIONS[faces.emotion[i]] == EMOTIONS[int(row[0])]  # FER-2013's order is the suite's
+            assert EMOTIONS[faces.emotion[i]] == EMOTIONS[int(row[0])]  # both have the same order
         counted += len(dataset)
     assert counted == len(fer_rows)
 
 
-def test_it_is_found_under_the_data_home(tmp_path, fer_rows, monkeypatch):
+def test_the_dataset_is_found_under_data_home(tmp_path, fer_rows, monkeypatch):
     write_fer(tmp_path / "fer2013" / "fer2013.csv", fer_rows)
     monkeypatch.setenv("FACEKIT_DATA", str(tmp_path))
     assert len(open_dataset("fer2013", "train")) == 40
 
 
-def test_what_is_missing_is_said_with_where_to_get_it(tmp_path):
+def test_a_missing_dataset_raises_with_its_source(tmp_path):
     with pytest.raises(DatasetMissing, match=r"kaggle(?s:.*)fer2013\.csv"):
         FER2013(path=tmp_path / "nowhere")
-    with pytest.raises(DatasetMissing, match="holds none of"):
+    with pytest.raises(DatasetMissing, match="contains none of"):
         FER2013(path=tmp_path)
 
 
-def test_without_private_rows_test_is_public_and_says_so(tmp_path, fer_rows, caplog):
+def test_without_private_rows_test_is_public_with_a_warning(tmp_path, fer_rows, caplog):
     file = write_fer(tmp_path / "fer2013.csv", [row for row in fer_rows if row[2] != "PrivateTest"])
     valid = FER2013("valid", path=file)
     assert "PrivateTest" not in caplog.text
     test = FER2013("test", path=file)
-    assert "no PrivateTest rows, so test is PublicTest" in caplog.text
+    assert "no PrivateTest rows; PublicTest is used as test" in caplog.text
     assert torch.equal(test.faces(range(12)).images, valid.faces(range(12)).images)
 
 
@@ -69,7 +69,7 @@ BAD = {
     "too few pixels": (lambda row: [row[0], row[1].rsplit(" ", 1)[0], row[2]], "2303 pixels; it must have 2304"),
     "too many pixels": (lambda row: [row[0], row[1] + " 7", row[2]], "2305 pixels"),
     "no pixels": (lambda row: [row[0], "", row[2]], "0 pixels"),
-    "a word for a pixel": (lambda row: [row[0], "x" + row[1], row[2]], "not a whole number from 0 to 255"),
+    "a pixel that is a word": (lambda row: [row[0], "x" + row[1], row[2]], "not a whole number from 0 to 255"),
     "a pixel of 256": (lambda row: [row[0], "256" + row[1][row[1].index(" ") :], row[2]], "not a whole number"),
     "a negative pixel": (lambda row: [row[0], "-1" + row[1][row[1].index(" ") :], row[2]], "not a whole number"),
     "a label out of range": (lambda row: ["7", *row[1:]], "label 7 is out of range"),
@@ -81,28 +81,28 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_row_is_named_and_left_out(tmp_path, fer_rows, kind, caplog):
-    spoil, said = BAD[kind]
+def test_an_invalid_row_is_reported_and_left_out(tmp_path, fer_rows, kind, caplog):
+    spoil, message = BAD[kind]
     fer_rows[10] = spoil(fer_rows[10])
     file = write_fer(tmp_path / "fer2013.csv", fer_rows)
     dataset = FER2013(path=file)
     assert len(dataset) == 39
     assert [problem.where for problem in dataset.problems] == ["fer2013.csv:12"]
-    assert said in dataset.problems[0].what
+    assert message in dataset.problems[0].what
     assert "FER-2013: left out 1 unusable" in caplog.text
     for _ in range(2):  # freshly read, and from the cache
         with pytest.raises(UnusableData, match=r"fer2013\.csv:12") as raised:
             FER2013(path=file, strict=True)
-        assert said in raised.value.problem.what
+        assert message in raised.value.problem.what
 
 
-def test_good_data_pass_strictly_and_silently(tmp_path, fer_rows, caplog):
+def test_valid_data_pass_strict_mode_without_log_records(tmp_path, fer_rows, caplog):
     caplog.set_level(logging.INFO)
     assert FER2013(path=write_fer(tmp_path / "fer2013.csv", fer_rows), strict=True).problems == ()
     assert not caplog.records
 
 
-def test_a_missing_column_is_named(tmp_path, fer_rows):
+def test_a_missing_column_is_reported(tmp_path, fer_rows):
     (tmp_path / "fer2013.csv").write_text("emotion,pixel,Usage\n0,1 2,Training\n")
     with pytest.raises(DatasetMissing, match="no column pixels"):
         FER2013(path=tmp_path)
@@ -110,8 +110,8 @@ def test_a_missing_column_is_named(tmp_path, fer_rows):
         FER2013(path=tmp_path, strict=True)
 
 
-def test_a_truncated_gz_keeps_what_can_be_read(tmp_path, fer_rows):
-    rng = np.random.default_rng(0)  # noise, so that the archive cannot pack several rows into its last bytes
+def test_of_a_truncated_gz_file_the_readable_rows_are_used(tmp_path, fer_rows):
+    rng = np.random.default_rng(0)  # noise, so that the last bytes of the archive do not contain several rows
     rows = [[e, " ".join(map(str, rng.integers(0, 256, 2304))), u] for e, _, u in fer_rows]
     file = write_fer(tmp_path / "fer2013.csv.gz", rows)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -123,7 +123,7 @@ def test_a_truncated_gz_keeps_what_can_be_read(tmp_path, fer_rows):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b broken", gzip.compress(b"", mtime=0)])
-def test_a_file_without_rows_is_missing(tmp_path, content):
+def test_a_file_without_rows_raises(tmp_path, content):
     file = tmp_path / "fer2013.csv.gz"
     file.write_bytes(content)
     with pytest.raises(DatasetMissing, match="no usable row"):
@@ -134,21 +134,21 @@ def test_the_csv_is_read_once(tmp_path, fer_rows, monkeypatch):
     file = write_fer(tmp_path / "fer2013.csv", fer_rows)
     first = FER2013(path=file).faces([3])
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_read", lambda *_: pytest.fail("the csv was read again"))
+        patch.setattr(module, "_read", lambda *_: pytest.fail("the CSV file was read again"))
         assert torch.equal(FER2013(path=file).faces([3]).images, first.images)
     write_fer(file, fer_rows[:20])
     assert len(FER2013(path=file)) == 20
 
 
-def test_a_loaders_process_maps_the_cache_again(tmp_path, fer_rows):
+def test_a_pickled_dataset_maps_the_cache_again(tmp_path, fer_rows):
     dataset = FER2013(path=write_fer(tmp_path / "fer2013.csv", fer_rows))
     sent = pickle.dumps(dataset)
     assert len(sent) < 64 * 48 * 48
     assert torch.equal(pickle.loads(sent).faces(range(40)).images, dataset.faces(range(40)).images)
 
 
-def test_folders_of_pictures(tmp_path, drawn):
-    small = drawn.gray().resized(48)
+def test_folders_of_images(tmp_path, rendered):
+    small = rendered.gray().resized(48)
     for i in range(len(small)):
         name, part = EMOTIONS[small.emotion[i]], "train" if i < 40 else "test"
         if name != "contempt":
@@ -156,7 +156,7 @@ def test_folders_of_pictures(tmp_path, drawn):
     train, valid, test = (FER2013(split, path=tmp_path) for split in ("train", "valid", "test"))
     assert len(train) + len(valid) + len(test) == 56
     assert all(name.startswith("test/") for name in test.faces(range(len(test))).names)
-    # There is no folder of validation, so it is taken out of train, and nothing is in both.
+    # Without a validation folder, the split is taken out of train, and the two are disjoint.
     taken = set(valid.faces(range(len(valid))).names)
     assert taken
     assert taken.isdisjoint(train.faces(range(len(train))).names)
@@ -183,7 +183,7 @@ def test_a_face_does_not_depend_on_how_it_is_fetched(tmp_path, fer_rows, batches
     assert torch.equal(through, dataset.faces(range(40)).images)
 
 
-def test_the_real_file(outside):
+def test_the_original_file(outside):
     path = outside("data/fer2013/fer2013.csv.gz")
     train, valid = (open_dataset("fer2013", split, path=path, size=48, channels=1) for split in ("train", "valid"))
     assert len(train) == 16_036

@@ -9,7 +9,7 @@ from facekit.faces.parts import DOMAINS
 
 
 @pytest.mark.parametrize("inner", ["FERG_DB_256", "."])
-def test_characters_are_people_and_each_is_in_one_split(ferg_tree, inner):
+def test_characters_are_identities_and_splits_share_none(ferg_tree, inner):
     splits = open_splits("ferg", ferg_tree / inner)
     names = {split: {name.split("/")[0] for name in all_of(dataset).names} for split, dataset in splits.items()}
     assert names == {"train": {"aia", "bonnie", "jules", "malcolm"}, "valid": {"mery"}, "test": {"ray"}}
@@ -36,23 +36,23 @@ def test_known_characters_are_in_every_split(ferg_tree):
     assert len(set().union(*names)) == 84
 
 
-def test_a_wrong_folder_an_empty_one_and_a_bad_picture_are_named(ferg_tree, drawn):
+def test_unknown_emotions_empty_folders_and_damaged_images_are_reported(ferg_tree, rendered):
     home = ferg_tree / "FERG_DB_256"
     (home / "aia" / "aia_pride").mkdir()
     (home / "ray" / "ray_contempt").mkdir()
     bad = next((home / "jules" / "jules_joy").glob("*.png"))
     bad.write_bytes(bad.read_bytes()[:100])
-    save(drawn.images[0], home / "notes" / "notes_joy" / "a.png")  # no character: not looked at
+    save(rendered.images[0], home / "notes" / "notes_joy" / "a.png")  # not a character, so ignored
     dataset = FERG(path=ferg_tree)
-    said = {problem.where: problem.what for problem in dataset.problems}
-    assert set(said) == {"aia/aia_pride/", "ray/ray_contempt/", bad.relative_to(home).as_posix()}
-    assert "'pride' is not the name of an emotion" in said["aia/aia_pride/"]
-    assert said["ray/ray_contempt/"] == "the folder holds no picture"
+    problems = {problem.where: problem.what for problem in dataset.problems}
+    assert set(problems) == {"aia/aia_pride/", "ray/ray_contempt/", bad.relative_to(home).as_posix()}
+    assert "'pride' is not the name of an emotion" in problems["aia/aia_pride/"]
+    assert problems["ray/ray_contempt/"] == "the folder contains no picture"
     assert len(dataset) == 55
     with pytest.raises(UnusableData, match="aia/aia_pride/"):
         FERG(path=ferg_tree, strict=True)
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_a_missing_dataset_raises_with_its_source(tmp_path):
     with pytest.raises(DatasetMissing, match=r"no folder of aia(?s:.*)grail\.cs\.washington"):
         FERG(path=tmp_path)

@@ -17,7 +17,7 @@ def joint(tmp_path, fer_rows, monkeypatch):
     return open_dataset("joint", "valid", size=32, cartoon="synthetic")
 
 
-def test_faces_come_from_both_in_the_order_asked_for(joint):
+def test_faces_are_returned_in_the_given_order(joint):
     photographs = open_dataset("fer2013", "valid", size=32, channels=3)
     cartoons = SyntheticFaces("valid", size=32, domain="cartoon")
     assert len(joint) == len(photographs) + len(cartoons)
@@ -30,13 +30,13 @@ def test_faces_come_from_both_in_the_order_asked_for(joint):
     assert joint.channels == 3
 
 
-def test_a_loader_mixes_them(joint):
+def test_a_loader_mixes_both_domains(joint):
     batch = next(iter(loader(joint, 256, shuffle=True)))
     assert set(batch.domain.tolist()) == {0, 1}
 
 
-def test_what_is_not_there_is_named(joint):
+def test_missing_and_unknown_datasets_raise(joint):
     with pytest.raises(DatasetMissing, match="FERG"):
         open_dataset("joint", "train")
-    with pytest.raises(ValueError, match="'fergg' is no dataset"):
+    with pytest.raises(ValueError, match="'fergg' is not a dataset"):
         open_dataset("joint", "train", cartoon="fergg")

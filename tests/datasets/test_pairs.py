@@ -28,7 +28,7 @@ def tree(tmp_path):
 
 @pytest.fixture(params=["folder", "archive", "home"])
 def path(request, tree, tmp_path, monkeypatch):
-    """The same people in a folder, in an archive, and in an archive where data are looked for."""
+    """The same people in a folder, in an archive, and in an archive under `data_home()`."""
     if request.param == "folder":
         return tree
     archive = shutil.make_archive(str(tmp_path / "people"), "zip", tree)
@@ -41,20 +41,20 @@ def path(request, tree, tmp_path, monkeypatch):
     return None
 
 
-def test_each_person_is_neutral_and_then_happy(path):
+def test_each_person_has_a_neutral_and_a_happy_image(path):
     dataset = open_dataset("pairs", "test", path=path)
     faces = all_of(dataset)
     assert faces.images.shape == (6, 1, 64, 64)
     assert [EMOTIONS[i] for i in faces.emotion] == ["neutral", "happy"] * 3
     assert faces.person.tolist() == [0, 0, 1, 1, 2, 2]
-    assert faces.names == tuple(f"{name}/{shown}" for name in PEOPLE for shown in ("neutral", "happy"))
+    assert faces.names == tuple(f"{name}/{emotion}" for name in PEOPLE for emotion in ("neutral", "happy"))
     assert not dataset.problems
     people = SyntheticFaces("test", people=3, faces_per_person=1, channels=1)
-    drawn = people.counterfactual([2], Expression.of("happy")).images
-    assert (faces.images[5] - drawn[0]).abs().max() < 0.03  # grey by other sums of 8 bits
+    rendered = people.counterfactual([2], Expression.of("happy")).images
+    assert (faces.images[5] - rendered[0]).abs().max() < 0.03  # greyscale conversion of rounded values
 
 
-def test_who_lacks_a_picture_or_has_a_damaged_one_is_left_out_and_named(tree):
+def test_people_with_missing_or_damaged_images_are_reported_and_left_out(tree):
     (tree / "Ann" / "happy.png").unlink()
     (tree / "Bo" / "neutral.png").write_bytes(b"no picture")
     (tree / "notes.txt").write_text("of no use")
@@ -68,7 +68,7 @@ def test_who_lacks_a_picture_or_has_a_damaged_one_is_left_out_and_named(tree):
         NeutralHappyPairs(path=tree, strict=True)
 
 
-def test_what_is_not_there_is_said(tmp_path, tree):
+def test_missing_data_and_other_splits_raise(tmp_path, tree):
     with pytest.raises(DatasetMissing, match="no folder in it"):
         NeutralHappyPairs(path=tree / "Ann")
     (tmp_path / "bad.zip").write_bytes(b"no archive")
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_said(tmp_path, tree):
         NeutralHappyPairs("train", path=tree)
 
 
-def test_real_people(outside):
+def test_photographs(outside):
     dataset = NeutralHappyPairs(path=outside("data/muxspace_pairs/muxspace_pairs.zip"), channels=3, size=48)
     assert len(dataset) == 940
     assert not dataset.problems

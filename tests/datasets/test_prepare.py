@@ -22,8 +22,8 @@ from facekit.datasets.synthetic import SyntheticFaces
 def faces():
     """Drawn pictures in which the cascades find a face: eight people."""
     dataset = SyntheticFaces("train", people=16, faces_per_person=1, size=128, emotions=["neutral"])
-    finder, drawn = FaceFinder(), dataset.faces(range(16))
-    pictures = [image(picture) for picture in drawn.images]
+    finder, rendered = FaceFinder(), dataset.faces(range(16))
+    pictures = [image(picture) for picture in rendered.images]
     return [picture for picture in pictures if len(finder.find(np.asarray(picture))) == 1][:8]
 
 
@@ -45,11 +45,11 @@ def test_a_portrait_is_cropped_to_its_face(faces):
     again = FaceFinder().find(np.asarray(prepare_picture(portrait(faces[0]), 256).image))
     assert np.abs(again[0].eyes.mean(0) / 256 - [0.5, EYE_HEIGHT]).max() < 0.05
     assert done.faces.images.shape == (1, 3, 64, 64)
-    grey = prepare_picture(portrait(faces[0]), 48, channels=1)
-    assert grey.faces.images.shape == (1, 1, 48, 48)
+    gray = prepare_picture(portrait(faces[0]), 48, channels=1)
+    assert gray.faces.images.shape == (1, 1, 48, 48)
 
 
-def test_a_path_bytes_and_an_open_picture_are_alike(faces, tmp_path):
+def test_paths_bytes_and_open_images_are_equivalent(faces, tmp_path):
     scene = portrait(faces[1])
     scene.save(tmp_path / "a.png")
     wanted = prepare_picture(scene).image
@@ -57,7 +57,7 @@ def test_a_path_bytes_and_an_open_picture_are_alike(faces, tmp_path):
     assert prepare_picture((tmp_path / "a.png").read_bytes()).image == wanted
 
 
-def test_a_picture_that_the_camera_turned_is_turned_back(faces):
+def test_the_exif_orientation_is_applied(faces):
     scene = portrait(faces[0])
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -67,13 +67,13 @@ def test_a_picture_that_the_camera_turned_is_turned_back(faces):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "LA", "P", "CMYK"])
-def test_grey_alpha_and_palettes_will_do(faces, mode):
+def test_greyscale_alpha_and_palettes_are_accepted(faces, mode):
     done = prepare_picture(portrait(faces[0]).convert(mode))
     plain = np.asarray(prepare_picture(portrait(faces[0])).image.convert("L"), int)
     assert np.abs(np.asarray(done.image.convert("L"), int) - plain).mean() < 14
 
 
-def test_the_largest_face_is_taken_or_several_are_refused(faces):
+def test_the_largest_face_is_used_or_several_are_refused(faces):
     scene = portrait(faces[0], size=(800, 400), corner=(40, 100), side=140)
     scene.paste(faces[1].resize((240, 240)), (400, 80))
     done = prepare_picture(scene)
@@ -88,7 +88,7 @@ def test_the_largest_face_is_taken_or_several_are_refused(faces):
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest undoes the filter of `pictures`
 @pytest.mark.parametrize(
-    ("content", "kind", "said"),
+    ("content", "kind", "message"),
     [
         (b"hello", BadPicture, "not a picture"),
         (b"", BadPicture, "not a picture"),
@@ -97,18 +97,18 @@ def test_the_largest_face_is_taken_or_several_are_refused(faces):
         ("cut", BadPicture, "truncated"),
     ],
 )
-def test_what_will_not_do_ends_in_a_sentence(faces, content, kind, said):
+def test_unusable_input_raises_with_one_sentence(faces, content, kind, message):
     if isinstance(content, str):
         stream = io.BytesIO()
         pictures = {"huge": Image.new("1", (10_000, 10_000)), "cut": portrait(faces[0])}
         pictures.get(content, Image.new("RGB", (200, 200), "gray")).save(stream, "PNG")
         content = stream.getvalue()[: len(stream.getvalue()) // (2 if content == "cut" else 1)]
-    with pytest.raises(kind, match=said) as raised:
+    with pytest.raises(kind, match=message) as raised:
         prepare_picture(content)
     assert "\n" not in str(raised.value)
 
 
-def test_landmarks_come_with_a_network(outside, faces):
+def test_landmarks_by_a_network(outside, faces):
     finder = FaceFinder(outside("judges/faceapi_landmark68.onnx"))
     done = prepare_picture(portrait(faces[0]), finder=finder)
     assert done.by == "landmarks"
@@ -121,7 +121,7 @@ def test_landmarks_come_with_a_network(outside, faces):
 
 @pytest.fixture
 def source(faces, tmp_path):
-    """Eight portraits by emotion, a text file, a blank picture, two of one name, and something hidden."""
+    """Eight portraits by emotion, a text file, a blank picture, two files of one name, and a hidden file."""
     root = tmp_path / "photos"
     for i, face in enumerate(faces):
         file = root / ("happy" if i % 2 else "sad") / f"{i}.jpg"
@@ -144,18 +144,18 @@ def rows(out):
         return {row["picture"]: row for row in csv.DictReader(stream)}
 
 
-def test_a_folder_is_prepared_and_reported(source, tmp_path):
+def test_a_folder_is_prepared_with_a_report(source, tmp_path):
     out = tmp_path / "out"
     report = prepare_folder(source, out, 48, channels=1, workers=1)
     assert set(contents(out)) == {f"{'happy' if i % 2 else 'sad'}/{i}.png" for i in range(8)}
-    said = {outcome.picture: outcome.problem for outcome in report.unusable}
-    assert set(said) == {"sad/text.png", "sad/blank.png", "sad/0.png"}
-    assert "not a picture" in said["sad/text.png"]
-    assert "no face" in said["sad/blank.png"]
-    assert "0.jpg has the same name" in said["sad/0.png"]
+    problems = {outcome.picture: outcome.problem for outcome in report.unusable}
+    assert set(problems) == {"sad/text.png", "sad/blank.png", "sad/0.png"}
+    assert "not a picture" in problems["sad/text.png"]
+    assert "no face" in problems["sad/blank.png"]
+    assert "0.jpg has the same name" in problems["sad/0.png"]
     assert len(report.outcomes) == 11
     table = rows(out)
-    assert {name for name, row in table.items() if row["problem"]} == set(said)
+    assert {name for name, row in table.items() if row["problem"]} == set(problems)
     assert all(row["by"] in ("eyes", "box") for row in table.values() if not row["problem"])
     assert "8 of 11 pictures prepared" in str(report)
     assert "sad/blank.png: no face" in str(report)
@@ -164,19 +164,19 @@ def test_a_folder_is_prepared_and_reported(source, tmp_path):
     assert Image.open(out / "happy" / "1.png").mode == "L"
 
 
-def test_running_again_does_nothing_twice(source, tmp_path, monkeypatch):
+def test_a_second_run_skips_everything(source, tmp_path, monkeypatch):
     out = tmp_path / "out"
     first = prepare_folder(source, out, workers=1)
     before = contents(out)
     with monkeypatch.context() as patch:
-        patch.setattr("facekit.datasets.prepare.prepare_picture", lambda *_, **__: pytest.fail("it was done again"))
+        patch.setattr("facekit.datasets.prepare.prepare_picture", lambda *_, **__: pytest.fail("processed again"))
         second = prepare_folder(source, out, workers=1)
-    assert second.looked_at == 0
+    assert second.processed == 0
     assert second.outcomes == first.outcomes
     assert contents(out) == before
 
 
-def test_what_changed_or_is_gone_is_done_again_and_nothing_else(source, faces, tmp_path):
+def test_only_changed_or_missing_results_are_processed_again(source, faces, tmp_path):
     out = tmp_path / "out"
     prepare_folder(source, out, workers=1)
     before = contents(out)
@@ -187,7 +187,7 @@ def test_what_changed_or_is_gone_is_done_again_and_nothing_else(source, faces, t
     portrait(faces[6]).save(source / "happy" / "new.jpg")
     (source / "sad" / "6.jpg").unlink()
     report = prepare_folder(source, out, workers=1)
-    assert report.looked_at == 5
+    assert report.processed == 5
     after = contents(out)
     touched = {name for name in after if after[name] != before.get(name)}
     assert touched == {"happy/1.png", "happy/3.png", "sad/blank.png", "happy/new.png"}
@@ -196,14 +196,14 @@ def test_what_changed_or_is_gone_is_done_again_and_nothing_else(source, faces, t
     assert "sad/6.jpg" not in rows(out)
 
 
-def test_another_setting_prepares_all_again(source, tmp_path):
+def test_another_setting_processes_everything_again(source, tmp_path):
     out = tmp_path / "out"
     prepare_folder(source, out, 48, workers=1)
-    assert prepare_folder(source, out, 64, workers=1).looked_at == 10
+    assert prepare_folder(source, out, 64, workers=1).processed == 10
     assert Image.open(out / "happy" / "1.png").size == (64, 64)
 
 
-def test_processes_give_what_one_process_gives(source, tmp_path):
+def test_several_processes_return_the_same_as_one(source, tmp_path):
     one = prepare_folder(source, tmp_path / "one", workers=1)
     two = prepare_folder(source, tmp_path / "two", workers=2)
     assert two.outcomes == one.outcomes
@@ -211,19 +211,19 @@ def test_processes_give_what_one_process_gives(source, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_a_row_that_was_cut_off_is_done_again(source, tmp_path):
+def test_an_incomplete_row_is_processed_again(source, tmp_path):
     out = tmp_path / "out"
     prepare_folder(source, out, workers=1)
     whole = (out / REPORT).read_text()
     for kept in (len(whole) - 5, len(whole) - 30, len(whole) // 2):
         (out / REPORT).write_text(whole[:kept])
         report = prepare_folder(source, out, workers=1)
-        assert 1 <= report.looked_at < 10
+        assert 1 <= report.processed < 10
         assert len(report.outcomes) == 11
         assert rows(out) == {row["picture"]: row for row in csv.DictReader(whole.splitlines())}
 
 
-def test_it_continues_where_it_was_killed(source, tmp_path):
+def test_an_interrupted_run_can_be_continued(source, tmp_path):
     out = tmp_path / "out"
     code = (
         "import sys, time; from facekit.datasets import prepare as p; whole = p.prepare_picture\n"
@@ -242,7 +242,7 @@ def test_it_continues_where_it_was_killed(source, tmp_path):
         run.wait()
     done = contents(out)
     report = prepare_folder(source, out, workers=1)
-    assert report.looked_at <= 10 - 2
+    assert report.processed <= 10 - 2
     after = contents(out)
     assert len([name for name in done if not name.startswith(".") and after.get(name) == done[name]]) >= 2
     assert sum(not outcome.problem for outcome in report.outcomes) == 8
@@ -252,11 +252,11 @@ def test_it_continues_where_it_was_killed(source, tmp_path):
         assert (out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
 
 
-def test_a_folder_that_will_not_do_is_refused(source, tmp_path):
+def test_invalid_folders_raise(source, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         prepare_folder(tmp_path / "none", tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="holds no picture"):
+    with pytest.raises(FileNotFoundError, match="contains no picture"):
         prepare_folder(tmp_path / "empty", tmp_path / "out")
     for out in (source, source / "out"):
         with pytest.raises(ValueError, match="prepared pictures would be prepared again"):

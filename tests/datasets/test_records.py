@@ -12,14 +12,14 @@ from facekit.datasets.sources import Problems, UnusableData, inside
 from facekit.workspace.folders import data_home
 
 
-def test_shares_are_as_said():
+def test_shares_of_the_splits():
     counts = Counter(split_of(f"person {i}") for i in range(5000))
     assert counts["train"] / 5000 == pytest.approx(0.8, abs=0.02)
     assert counts["valid"] / 5000 == pytest.approx(0.1, abs=0.015)
 
 
-def test_the_draw_is_for_ever():
-    """A change here would move people between the splits of trained models."""
+def test_the_split_of_a_key_is_fixed():
+    """A change would move people between the splits of trained models."""
     assert "".join(split_of(f"ckplus/S{i:03d}")[0] for i in range(30)) == "tttttvtttttttttvttttttttvttttt"
 
 
@@ -30,26 +30,26 @@ records = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(records, st.booleans())
-def test_no_record_is_lost_or_in_two_splits(drawn, by_owners):
-    made = [
-        Record((Path(f"{i}"),), f"{i}", person=f"p{person}", split=split if by_owners else None)
-        for i, (person, split) in enumerate(drawn)
+def test_splits_are_disjoint_and_complete(assignments, official):
+    all_records = [
+        Record((Path(f"{i}"),), f"{i}", person=f"p{person}", split=split if official else None)
+        for i, (person, split) in enumerate(assignments)
     ]
-    given_splits = {record.split for record in made} - {None}
+    given_splits = {record.split for record in all_records} - {None}
     problems = Problems()
-    parts = {split: in_split(made, split, SOURCE, problems) for split in SPLITS}
+    parts = {split: in_split(all_records, split, SOURCE, problems) for split in SPLITS}
     if given_splits and "test" not in given_splits:
         assert parts["test"] == parts["valid"]
         parts["test"] = []
     placed = Counter(record.name for part in parts.values() for record in part)
     left_out = {problem.where for problem in problems}
     assert set(placed.values()) <= {1}
-    assert set(placed) | left_out == {record.name for record in made}
+    assert set(placed) | left_out == {record.name for record in all_records}
     if not given_splits:
         people = [{record.person for record in part} for part in parts.values()]
         assert sum(map(len, people)) == len(set().union(*people))
     for split in given_splits & {"test", "valid"}:
-        assert parts[split] == [record for record in made if record.split == split]
+        assert parts[split] == [record for record in all_records if record.split == split]
 
 
 @pytest.mark.parametrize(("word", "split"), [("val", "valid"), ("Validation", "valid"), ("TEST", "test"), ("x", None)])
@@ -57,14 +57,14 @@ def test_names_of_splits(word, split):
     assert split_named(word) == split
 
 
-def test_a_path_stays_inside(tmp_path):
+def test_paths_outside_of_the_folder_raise(tmp_path):
     assert inside(tmp_path, "a/../b.png") == tmp_path / "b.png"
     for name in ("../b.png", "a/../../b.png", "/etc/passwd", f"../{tmp_path.name}x/b.png"):
         with pytest.raises(ValueError, match="leads out"):
             inside(tmp_path, name)
 
 
-def test_problems_are_kept_and_raised():
+def test_problems_are_collected_or_raised():
     problems = Problems()
     problems.add("a:1", "wrong")
     problems.add(Path("b"), ValueError("bad"))

@@ -1,4 +1,4 @@
-"""The embedded data set: balance, splits, counterfactuals, options."""
+"""SyntheticFaces: balance, splits, counterfactuals, options."""
 
 import pytest
 import torch
@@ -20,11 +20,11 @@ def small():
 
 
 def same(a, b):
-    """Bitwise the same pictures."""
+    """Whether all images are bitwise equal."""
     return torch.equal(a.images, b.images)
 
 
-def test_a_record_holds_everything(small):
+def test_faces_have_every_annotation(small):
     faces = small.faces([0, 3, 7])
     assert faces.images.shape == (3, 3, 32, 32)
     assert faces.images.min() >= -1
@@ -57,18 +57,18 @@ def test_a_face_does_not_depend_on_its_batch():
     assert same(data[-1], everything[47])
 
 
-def test_a_face_does_not_depend_on_how_many_there_are():
+def test_a_face_does_not_depend_on_the_number_of_people():
     few, many = SyntheticFaces("train", people=2, size=32), SyntheticFaces("train", people=9, size=32)
     assert same(few.faces(range(16)), many.faces(range(16)))
 
 
-def test_no_global_generator_is_used(small):
+def test_the_global_generator_is_not_used(small):
     state = torch.random.get_rng_state()
     small.faces([1])
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_splits_have_different_people():
+def test_splits_share_no_identity():
     people = [set(SyntheticFaces(split, faces_per_person=1).persons.tolist()) for split in ("train", "valid", "test")]
     assert [len(p) for p in people] == [PEOPLE[s] for s in ("train", "valid", "test")]
     assert not set.union(people[0] & people[1], people[0] & people[2], people[1] & people[2])
@@ -111,7 +111,7 @@ def test_attributes_are_independent(one, other):
 
 
 @pytest.mark.parametrize("parts", [("emotion", "intensity"), ("action_units",), ("emotion", "intensity", "domain")])
-def test_its_own_expression_gives_the_face_itself(parts):
+def test_the_counterfactual_of_the_own_expression_is_the_face_itself(parts):
     data = SyntheticFaces("valid", people=4, size=32, domain="both", one_sided=0.5)
     index = range(len(data))
     faces = data.faces(index)
@@ -120,22 +120,22 @@ def test_its_own_expression_gives_the_face_itself(parts):
     assert (again.action_units - faces.action_units).abs().max() < 1e-5
 
 
-def test_at_rest_no_action_unit_is_active_and_the_person_stays(small):
+def test_a_neutral_counterfactual_has_no_action_units_and_the_same_identity(small):
     index = range(16)
     faces, rest = small.faces(index), small.counterfactual(index, Expression.neutral())
     assert (rest.action_units == 0).all()
     assert (rest.emotion == EMOTIONS.index("neutral")).all()
     assert torch.equal(rest.person, faces.person)
     face = torch.maximum(faces.mask, rest.mask)
-    outside = max_pool2d(face, 3, stride=1, padding=1)[:, 0] == 0  # the lens spreads light to the next pixel
-    outside[:, 20:] = False  # below, the chin moves before neck and clothes
+    outside = max_pool2d(face, 3, stride=1, padding=1)[:, 0] == 0  # the lens blurs light to the next pixel
+    outside[:, 20:] = False  # below, the chin moves in front of neck and clothes
     difference = (rest.images - faces.images).abs().amax(1)
     assert difference[outside].max() < 0.02
     moved = faces.emotion != EMOTIONS.index("neutral")
     assert (difference.flatten(1).max(1).values[moved] > 0.05).all()
 
 
-def test_another_emotion_is_shown_by_its_prototype(small):
+def test_another_emotion_is_rendered_by_its_prototype(small):
     index = (small.labels == EMOTIONS.index("sad")).nonzero()[:2, 0]
     shown = small.counterfactual(index, Expression.of("happy", 0.6))
     assert torch.allclose(shown.action_units, Expression.of("happy", 0.6, n=2).to_action_units().action_units)
@@ -149,12 +149,12 @@ def test_counterfactual_over_time_and_in_another_domain(small):
     assert film.images.shape == (2, 4, 3, 32, 32)
     assert torch.allclose(film.intensity[:, -1], torch.tensor(0.8))
     assert same(small.counterfactual([0, 1], path.at(3)), film.flatten_time()[[3, 7]])
-    drawn = small.counterfactual([0, 1], Expression.neutral().with_domain("cartoon"))
-    assert (drawn.domain == DOMAINS.index("cartoon")).all()
-    assert (drawn.attributes["character"] == -1).all()
+    rendered = small.counterfactual([0, 1], Expression.neutral().with_domain("cartoon"))
+    assert (rendered.domain == DOMAINS.index("cartoon")).all()
+    assert (rendered.attributes["character"] == -1).all()
 
 
-def test_counterfactual_refuses_what_it_does_not_understand(small):
+def test_counterfactual_raises_for_landmarks_and_wrong_numbers_of_rows(small):
     with pytest.raises(UnsupportedExpression, match="landmarks"):
         small.counterfactual([0], Expression(landmarks=torch.zeros(1, 68, 2)))
     with pytest.raises(ValueError, match="2 rows for 3 faces"):
@@ -164,7 +164,7 @@ def test_counterfactual_refuses_what_it_does_not_understand(small):
 # ------------------------------------------------------------------------------------------------------- options
 
 
-def test_intensity_lies_in_its_range_and_moves_the_face():
+def test_intensity_lies_in_its_range():
     data = SyntheticFaces("test", people=8, size=32, intensity=(0.3, 0.5), emotions=("happy", "sad"))
     faces = data.faces(range(len(data)))
     assert faces.intensity.min() >= 0.3
@@ -187,7 +187,7 @@ def test_sequences_rise_and_fall():
     assert (faces.action_units[moving][:, 2].amax(1) > 0.3).all()
 
 
-def test_one_sided_faces_have_one_weak_half():
+def test_one_sided_faces_have_one_weak_side():
     data = SyntheticFaces("test", people=16, size=32, one_sided=0.5, emotions=("happy",))
     faces = data.faces(range(len(data)))
     left, right = (faces.action_units[:, ACTION_UNIT_COLUMNS.index(name)] for name in ("AU12L", "AU12R"))
@@ -199,7 +199,7 @@ def test_one_sided_faces_have_one_weak_half():
     assert ((left / right)[side == 0] - 1).abs().max() < 0.25
 
 
-def test_label_noise_keeps_the_truth():
+def test_label_noise_keeps_the_true_emotion():
     data = SyntheticFaces("train", people=500, label_noise=0.2)
     wrong = data.labels != data.attributes["true_emotion"]
     assert 0.17 < wrong.float().mean() < 0.23
@@ -223,15 +223,15 @@ def test_imitates_fer2013():
     assert torch.equal(clean.labels, clean.attributes["true_emotion"])
 
 
-def test_both_domains_mix_people():
+def test_both_domains_alternate():
     data = SyntheticFaces("train", people=12, size=32, domain="both")
     faces = data.faces(range(0, 96, 8))
     cartoon = faces.domain == DOMAINS.index("cartoon")
     assert cartoon.tolist() == [False, True] * 6
     assert (faces.attributes["character"][~cartoon] == -1).all()
-    drawn = SyntheticFaces("train", people=12, size=32, domain="cartoon")
-    assert set(drawn.attributes["character"].tolist()) == set(range(6))
-    assert (drawn.faces(range(12)).domain == 1).all()
+    rendered = SyntheticFaces("train", people=12, size=32, domain="cartoon")
+    assert set(rendered.attributes["character"].tolist()) == set(range(6))
+    assert (rendered.faces(range(12)).domain == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -251,12 +251,12 @@ def test_both_domains_mix_people():
         ({"emotions": ()}, "at least one emotion"),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_invalid_options_raise(options, message):
     with pytest.raises(ValueError, match=message):
         SyntheticFaces(**options)
 
 
-def test_an_index_outside_is_refused(small):
+def test_an_index_out_of_range_raises(small):
     with pytest.raises(IndexError, match="160 faces"):
         small.faces([160])
 

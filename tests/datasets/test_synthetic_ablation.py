@@ -1,4 +1,4 @@
-"""Drawn faces from which an ingredient is left out."""
+"""Rendered faces without one of the ingredients of the renderer."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def inputs():
     return Identity.draw(persons), units, View.draw(persons)
 
 
-def test_without_leaving_anything_out_the_faces_are_those_of_the_renderer(inputs):
+def test_without_ablation_the_faces_are_those_of_the_renderer(inputs):
     assert torch.equal(render_without((), *inputs, size=48).images, render(*inputs, 48, 1).images)
 
 
@@ -26,8 +26,8 @@ def test_each_ingredient_changes_the_images(inputs, name):
     assert (whole - without).abs().amax((1, 2, 3)).min() > 0.1
 
 
-def test_an_unknown_ingredient_is_refused(inputs):
-    with pytest.raises(ValueError, match="hair is no ingredient; known are camera, crop"):
+def test_an_unknown_ingredient_raises(inputs):
+    with pytest.raises(ValueError, match="hair is not an ingredient; use some of camera, crop"):
         render_without(("hair",), *inputs)
 
 

@@ -1,4 +1,4 @@
-"""The cache of the embedded data set: the same faces, and nothing damaged is ever used."""
+"""The cache of SyntheticFaces."""
 
 import logging
 import subprocess
@@ -34,21 +34,21 @@ def check_same(a, b):
 
 
 @pytest.mark.parametrize("extra", [{}, {"frames": 3}, {"domain": "both", "channels": 1}])
-def test_cached_faces_are_the_drawn_ones(home, extra):
-    cached, drawn = SyntheticFaces(cache=True, **OPTIONS, **extra), SyntheticFaces(**OPTIONS, **extra)
-    check_same(cached.faces([11, 0, 5]), drawn.faces([11, 0, 5]))
+def test_cached_faces_equal_rendered_ones(home, extra):
+    cached, rendered = SyntheticFaces(cache=True, **OPTIONS, **extra), SyntheticFaces(**OPTIONS, **extra)
+    check_same(cached.faces([11, 0, 5]), rendered.faces([11, 0, 5]))
     edited = cached.counterfactual([2], Expression.of("happy"))
-    check_same(edited, drawn.counterfactual([2], Expression.of("happy")))
+    check_same(edited, rendered.counterfactual([2], Expression.of("happy")))
 
 
-def test_drawn_once(home, monkeypatch):
+def test_a_split_is_rendered_once(home, monkeypatch):
     SyntheticFaces(cache=True, **OPTIONS)
-    monkeypatch.setattr(module, "write_split", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr(module, "write_split", lambda *_: pytest.fail("rendered again"))
     SyntheticFaces(cache=True, **OPTIONS)
     assert len(folders(home)) == 1
 
 
-def test_other_options_and_other_renderers_have_their_own(home, monkeypatch):
+def test_other_options_and_other_renderers_have_their_own_cache(home, monkeypatch):
     SyntheticFaces(cache=True, **OPTIONS)
     SyntheticFaces(cache=True, **OPTIONS, one_sided=0.5)
     monkeypatch.setattr(module, "RENDERER_VERSION", synthetic.RENDERER_VERSION + 1)
@@ -57,7 +57,7 @@ def test_other_options_and_other_renderers_have_their_own(home, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "manifest", "missing"])
-def test_a_damaged_cache_is_made_again_with_a_notice(home, damage, caplog):
+def test_a_damaged_cache_is_computed_again_with_a_warning(home, damage, caplog):
     before = SyntheticFaces(cache=True, **OPTIONS).faces(range(12))
     (folder,) = folders(home)
     file = folder / "images.npy"
@@ -78,7 +78,7 @@ def test_a_damaged_cache_is_made_again_with_a_notice(home, damage, caplog):
     assert np.load(file).shape == (12, 3, 32, 32)
 
 
-def test_a_build_that_stops_half_way_leaves_nothing_to_trust(home, monkeypatch):
+def test_an_interrupted_build_leaves_no_cache(home, monkeypatch):
     def stopped(dataset, folder):
         split.write_split(dataset, folder)
         raise KeyboardInterrupt
@@ -96,13 +96,13 @@ def test_two_processes_build_at_once(home):
         "d = S(people=8, size=32, cache=True); print(int(((d.faces(range(64)).images + 1) * 127.5).sum()))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [run.communicate(timeout=60)[0] for run in runs]
+    message = [run.communicate(timeout=60)[0] for run in runs]
     assert all(run.returncode == 0 for run in runs)
-    assert said[0] == said[1]
+    assert message[0] == message[1]
     assert len(folders(home)) == 1
 
 
-def test_several_processes_draw_the_same_faces_as_one(tmp_path, monkeypatch):
+def test_several_processes_render_the_same_faces_as_one(tmp_path, monkeypatch):
     dataset, alone, shared = SyntheticFaces(people=300, faces_per_person=2, size=16), tmp_path / "1", tmp_path / "2"
     alone.mkdir()
     shared.mkdir()
@@ -115,7 +115,7 @@ def test_several_processes_draw_the_same_faces_as_one(tmp_path, monkeypatch):
         assert np.array_equal(np.load(alone / f"{name}.npy"), np.load(shared / f"{name}.npy")), name
 
 
-def test_a_drawing_process_that_fails_says_why(tmp_path, monkeypatch):
+def test_the_error_of_a_process_is_reported(tmp_path, monkeypatch):
     dataset = SyntheticFaces(people=300, faces_per_person=2, size=16)
     monkeypatch.setattr(split, "_FACES_PER_PROCESS", 100)
     monkeypatch.setattr(split.os, "cpu_count", lambda: 2)

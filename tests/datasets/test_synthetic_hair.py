@@ -1,4 +1,4 @@
-"""Hair, beards and headscarves keep off what a face is read by, and noise is what it claims to be."""
+"""Hair, beards and headscarves do not cover the facial features; noise has its documented distribution."""
 
 import pytest
 import torch
@@ -18,11 +18,11 @@ from facekit.faces.expression import Expression
 PEOPLE = 6
 
 
-def drawn(emotion: str, size: int = 96, **columns: int):
-    """Canvas, people and shape of six people with some columns set."""
+def rendered(emotion: str, size: int = 96, **columns: int):
+    """Canvas, identities and shapes of six people with some fields set."""
     fixed = {name: torch.full((PEOPLE,), value) for name, value in columns.items()}
     identity = Identity.draw(torch.arange(PEOPLE) + 30).replace(**fixed)
-    # From far enough that crown and neck are in the picture.
+    # From a distance at which crown and neck are in the image.
     view = View.frontal(PEOPLE).replace(scale=torch.full((PEOPLE,), 0.24), shift_y=torch.full((PEOPLE,), -0.2))
     s = shape(identity, displacements(Expression.of(emotion, 1.0, n=PEOPLE).to_action_units().action_units))
     c = Canvas.of(*unproject(view, identity.nose_depth, size), 1 / (size * view.scale))
@@ -39,7 +39,7 @@ def nearest(c: Canvas, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("style", HAIR_STYLES)
 def test_no_hair_covers_eyes_nose_or_mouth(style, bold):
     for emotion in EMOTIONS:
-        c, identity, s = drawn(emotion, hair_style=HAIR_STYLES.index(style))
+        c, identity, s = rendered(emotion, hair_style=HAIR_STYLES.index(style))
         u, v = landmarks(s)
         front = Hair(c, identity, s, bold).front.flatten(1)
         assert front.gather(1, nearest(c, u[:, 27:], v[:, 27:])).max() < 0.02
@@ -47,15 +47,15 @@ def test_no_hair_covers_eyes_nose_or_mouth(style, bold):
 
 @pytest.mark.parametrize("style", ["short", "fringe", "long", "curly", "afro"])
 def test_hair_lies_above_the_forehead(style):
-    c, identity, s = drawn("neutral", hair_style=HAIR_STYLES.index(style))
+    c, identity, s = rendered("neutral", hair_style=HAIR_STYLES.index(style))
     at = nearest(c, torch.zeros(PEOPLE, 1), identity.hairline[:, None] - 0.25)
     hair = Hair(c, identity, s)
     assert (hair.front * hair.behind).flatten(1).gather(1, at).min() > 0.9
 
 
-def test_a_headscarf_covers_the_neck_however_far_the_jaw_drops():
+def test_a_headscarf_covers_the_neck_even_with_a_dropped_jaw():
     for emotion in ("neutral", "surprise"):
-        c, identity, s = drawn(emotion, hair_style=HAIR_STYLES.index("headscarf"))
+        c, identity, s = rendered(emotion, hair_style=HAIR_STYLES.index("headscarf"))
         below = (c.v > s.lower[:, None, None] + 0.10) & (c.a < 0.8)
         hair = Hair(c, identity, s)
         assert below.any()
@@ -64,7 +64,7 @@ def test_a_headscarf_covers_the_neck_however_far_the_jaw_drops():
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_no_beard_grows_on_the_lips(emotion):
-    c, identity, s = drawn(emotion, size=128, beard=BEARDS.index("full"))
+    c, identity, s = rendered(emotion, size=128, beard=BEARDS.index("full"))
     m = lips(c, s)
     inner = (c.v > m.top + 0.02) & (c.v < m.bottom - 0.02) & (m.t.abs() < 0.9)
     assert inner.any()
@@ -72,8 +72,8 @@ def test_no_beard_grows_on_the_lips(emotion):
 
 
 @pytest.mark.parametrize("kind", BEARDS)
-def test_a_beard_darkens_the_jaw_as_its_kind_says(kind):
-    c, identity, s = drawn("neutral", beard=BEARDS.index(kind))
+def test_each_kind_of_beard_darkens_its_regions(kind):
+    c, identity, s = rendered("neutral", beard=BEARDS.index(kind))
     skin = identity.skin[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
     before = skin.clone()
     paint_beard(skin, c, identity, s, lips(c, s))
@@ -85,7 +85,7 @@ def test_a_beard_darkens_the_jaw_as_its_kind_says(kind):
     assert changed.gather(1, nearest(c, torch.full((PEOPLE, 1), 0.5), torch.full((PEOPLE, 1), 0.35))).max() < 1e-6
 
 
-def test_noise_is_smooth_and_of_deviation_one():
+def test_noise_is_smooth_with_standard_deviation_one():
     x = torch.linspace(-40, 40, 1201)[None, None].expand(1, 300, -1)
     y = torch.linspace(-40, 40, 300)[None, :, None].expand(1, -1, 1201)
     n = noise(x, y)

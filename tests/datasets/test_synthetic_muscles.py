@@ -1,7 +1,7 @@
-"""What every muscle does to the skin: folds, furrows and pits, by pixels. Where parts move: test_synthetic_render.
+"""Folds, furrows and dimples of the skin for each action unit. For the motion of landmarks, see test_synthetic_render.
 
-Each is looked for where FACS (2002) describes it, in a window that goes with the landmarks of the person's left half
-or of the middle. There, from rest to the full unit, light falls less evenly or the skin gets darker on most people.
+Each is measured where FACS (2002) describes it, in a window relative to landmarks of the left half or the middle of the
+face. From rest to the full unit, shading there must become less even or the skin darker on most people.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ PEOPLE, SIZE = 16, 128
 
 
 def show(unit: int | None) -> Faces:
-    """People without glasses, from the front, at rest or with one unit in full."""
+    """Frontal faces without glasses, neutral or with one unit at full intensity."""
     identity = Identity.draw(torch.arange(PEOPLE))
     identity = identity.replace(glasses=torch.zeros_like(identity.glasses))
     units = action_unit_vector({} if unit is None else {unit: 1.0}).expand(PEOPLE, -1)
@@ -31,7 +31,7 @@ def rest() -> Faces:
 
 
 class Window(NamedTuple):
-    """A rectangle about the mean of some landmarks; lengths in distances between the eyes, x outward and y down."""
+    """A rectangle relative to the mean of some landmarks, in interocular distances, x outward and y down."""
 
     about: tuple[int, ...]
     x: float
@@ -40,7 +40,7 @@ class Window(NamedTuple):
     half_height: float
 
     def mask(self, faces: Faces) -> Tensor:
-        """Which pixels lie in it, (N, SIZE, SIZE) of 0 and 1."""
+        """A mask of its pixels, (N, SIZE, SIZE)."""
         at = faces.landmarks
         unit = (at[:, 42:48].mean(1) - at[:, 36:42].mean(1)).norm(dim=-1)
         x, y = (at[:, list(self.about)].mean(1) + unit[:, None] * torch.tensor([self.x, self.y])).T[..., None]
@@ -51,12 +51,12 @@ class Window(NamedTuple):
 
 
 def darkness(faces: Faces, mask: Tensor) -> Tensor:
-    """How much darker than mid-grey the window is on average, (N,)."""
+    """Mean darkness of the window relative to mid-grey, (N,)."""
     return -_mean(to_gray(faces.images)[:, 0], mask)
 
 
 def unevenness(faces: Faces, mask: Tensor) -> Tensor:
-    """How much a pixel of the window differs from the next, (N,): lines and folds raise it, a shade does not."""
+    """Mean difference between neighbouring pixels of the window, (N,): increased by lines and folds, not by shading."""
     gray = to_gray(faces.images)[:, 0]
     down, across = gray.diff(dim=1).abs(), gray.diff(dim=2).abs()
     return _mean(down, mask[:, 1:]) + _mean(across, mask[:, :, 1:])
@@ -115,7 +115,7 @@ def test_tight_and_pressed_lips_are_thinner(rest, unit):
 
 
 @pytest.mark.parametrize(("unit", "window"), [(12, FOREHEAD), (15, CROWS_FEET), (17, GLABELLA), (4, UNDER_LIP)])
-def test_skin_that_a_muscle_does_not_reach_stays(rest, unit, window):
+def test_skin_beyond_a_muscle_does_not_change(rest, unit, window):
     full = show(unit)
     mask = window.mask(rest)
     assert ((full.images - rest.images).abs().amax(1) * mask).max() < 0.02

@@ -1,4 +1,4 @@
-"""The renderer: what every muscle moves, where the landmarks are, what does not change."""
+"""The renderer: motion by each action unit, landmarks, and golden images."""
 
 import itertools
 from pathlib import Path
@@ -24,27 +24,27 @@ PEOPLE = torch.arange(12)
 REST = torch.zeros(12, len(ACTION_UNIT_COLUMNS))
 
 
-def show(strengths: dict, domain: str = "photo", size: int = 32, **view):
-    """Twelve people from the front showing these action units."""
-    units = action_unit_vector(strengths).expand(12, -1)
+def show(intensities: dict, domain: str = "photo", size: int = 32, **view):
+    """Frontal faces of twelve people with these action units."""
+    units = action_unit_vector(intensities).expand(12, -1)
     return render(Identity.draw(PEOPLE), units, View.frontal(12).replace(**view), size, domain=domain)
 
 
-def points(strengths: dict, **looks) -> torch.Tensor:
-    """Landmarks (12, 68, 2) on the faces of twelve people, in distances between the eyes."""
-    units = action_unit_vector(strengths).expand(12, -1)
+def points(intensities: dict, **looks) -> torch.Tensor:
+    """Landmarks (12, 68, 2) of twelve people, in interocular distances."""
+    units = action_unit_vector(intensities).expand(12, -1)
     return torch.stack(landmarks(shape(Identity.draw(PEOPLE).replace(**looks), displacements(units))), -1)
 
 
-def moved(strengths: dict, **looks) -> torch.Tensor:
-    """How far each landmark moves from rest, (12, 68, 2)."""
-    return points(strengths, **looks) - points({}, **looks)
+def moved(intensities: dict, **looks) -> torch.Tensor:
+    """Motion of each landmark from the neutral face, (12, 68, 2)."""
+    return points(intensities, **looks) - points({}, **looks)
 
 
 SYMMETRICAL = dict.fromkeys(("skew_brow", "skew_eye", "skew_mouth", "bend"), torch.zeros(12))
 
 
-# Landmarks that a unit moves, and where: "up", "down", "out" or "in". Left is the person's, right in the picture.
+# Landmarks moved by each unit, direction ("up", "down", "out" or "in"), and smallest distance.
 MOVES = {
     "AU1": [((21, 22), "up", 0.10)],
     "AU2": [((17, 18, 25, 26), "up", 0.05)],
@@ -70,7 +70,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("unit", ACTION_UNITS, ids=lambda unit: f"AU{unit.number}")
-def test_each_unit_alone_moves_what_its_muscle_moves(unit):
+def test_each_unit_moves_the_landmarks_of_its_muscle(unit):
     by = moved({unit.number: 1.0})
     for where, way, least in MOVES[f"AU{unit.number}"]:
         for point in where:
@@ -81,19 +81,19 @@ def test_each_unit_alone_moves_what_its_muscle_moves(unit):
 
 
 @pytest.mark.parametrize("unit", [u for u in ACTION_UNITS if u.region in ("brow", "eye", "cheek")], ids=str)
-def test_units_of_the_upper_face_leave_the_mouth(unit):
+def test_units_of_the_upper_face_do_not_move_the_mouth(unit):
     assert moved({unit.number: 1.0})[:, 48:].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("unit", [u for u in ACTION_UNITS if u.region == "mouth"], ids=str)
-def test_units_of_the_mouth_leave_brows_and_upper_lids(unit):
+def test_units_of_the_mouth_do_not_move_brows_and_upper_lids(unit):
     assert moved({unit.number: 1.0})[:, [*range(17, 27), 36, 37, 38, 43, 44, 45]].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("unit", [u for u in ACTION_UNITS if u.sided], ids=lambda u: f"AU{u.number}")
 def test_sided_units_move_their_side_and_mirror(unit):
     left, right = (moved({f"AU{unit.number}{side}": 1.0}, **SYMMETRICAL) for side in "LR")
-    far = [*range(17, 22), *range(36, 42), 48]  # the person's right: left in the picture
+    far = [*range(17, 22), *range(36, 42), 48]  # the right side of the person
     assert left[:, far].abs().max() < 1e-5
     assert left.abs().amax((1, 2)).min() > 0.005
     assert torch.allclose(mirror_landmarks(left), right, atol=1e-5)
@@ -101,13 +101,13 @@ def test_sided_units_move_their_side_and_mirror(unit):
 
 @pytest.mark.parametrize("unit", ACTION_UNITS, ids=lambda unit: f"AU{unit.number}")
 @pytest.mark.parametrize("domain", ["photo", "cartoon"])
-def test_each_unit_is_seen(unit, domain):
+def test_each_unit_is_visible(unit, domain):
     difference = (show({unit.number: 1.0}, domain, 64).images - show({}, domain, 64).images).abs()
     assert (difference.amax((1, 2, 3)) > 0.08).all()
 
 
-def test_effects_grow_with_strength():
-    """On all people, if hardly where a low brow leaves the raised lid no room."""
+def test_effects_increase_with_intensity():
+    """For all people, but little where a low brow leaves no room for the raised lid."""
     for unit in ACTION_UNITS:
         half, full = (moved({unit.number: s}).norm(dim=-1).amax(1) for s in (0.5, 1.0))
         assert (full > half).all(), f"AU{unit.number}"
@@ -125,7 +125,7 @@ def test_closed_lips_meet_and_parted_lips_do_not():
     assert (points({25: 1})[:, 66, 1] - points({25: 1})[:, 62, 1]).min() > 0.03
 
 
-def test_landmarks_keep_their_order_under_every_pair_of_units():
+def test_landmarks_keep_their_order_for_every_pair_of_units():
     for a, b in itertools.combinations(ACTION_UNITS, 2):
         at = points({a.number: 1.0, b.number: 1.0})
         for upper, lower in ((51, 62), (62, 66), (66, 57), (57, 8), (33, 51), (37, 41), (44, 46), (19, 37), (24, 44)):
@@ -145,7 +145,7 @@ def test_landmarks_lie_on_the_face():
 
 
 def test_pupils_are_dark_and_lie_between_the_lids():
-    """Landmarks and pixels agree: the darkest part of an open eye lies within its six points."""
+    """The darkest part of an open eye lies within its six landmarks."""
     faces = show({5: 0.5}, size=256)
     gray = to_gray(faces.images)[:, 0]
     for eye in (range(36, 42), range(42, 48)):
@@ -157,13 +157,13 @@ def test_pupils_are_dark_and_lie_between_the_lids():
             assert window.max() > window.min() + 0.5
 
 
-def test_landmarks_are_the_curves_seen_through_the_view():
+def test_landmarks_are_projected_curves():
     identity, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
     expected = project(*landmarks(shape(identity, displacements(REST))), view, identity.nose_depth)
     assert torch.equal(render(identity, REST, view, 32).landmarks, expected)
 
 
-def test_turning_moves_the_nose_more_than_the_ears():
+def test_rotation_moves_the_nose_more_than_the_ears():
     front, turned = show({}).landmarks, show({}, yaw=torch.full((12,), 0.3)).landmarks
     shift = (turned - front)[..., 0]
     assert (shift[:, 30] > shift[:, 2] + 0.05).all()
@@ -172,7 +172,7 @@ def test_turning_moves_the_nose_more_than_the_ears():
     assert (down[:, 30] > down[:, 27]).all()
 
 
-def test_projection_and_its_inverse_agree():
+def test_unproject_inverts_project():
     view, depth = View.draw(torch.arange(20)), Identity.draw(torch.arange(20)).nose_depth
     u, v = unproject(view, depth, 48)
     line = (torch.arange(48) * 2 + 1) / 48 - 1
@@ -184,7 +184,7 @@ def test_projection_and_its_inverse_agree():
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 128, 256])
-def test_sizes_show_the_same_picture(size):
+def test_images_of_all_sizes_agree(size):
     view = View.draw(torch.arange(4)).replace(noise=torch.zeros(4))
     identity, units = Identity.draw(torch.arange(4)), Expression.of("happy", n=4).to_action_units().action_units
     large, other = render(identity, units, view, 256), render(identity, units, view, size)
@@ -214,7 +214,7 @@ def test_noise_is_drawn_per_pixel_and_small():
     assert (noise[0] - noise[1]).std() > 0.02
 
 
-def test_sequences_are_their_frames():
+def test_the_frames_of_a_sequence_equal_single_images():
     units = torch.stack([REST[:2], action_unit_vector({12: 1.0}).expand(2, -1)], 1)
     identity, view = Identity.draw(PEOPLE[:2]), View.draw(PEOPLE[:2])
     film = render(identity, units, view, 32)
@@ -222,7 +222,7 @@ def test_sequences_are_their_frames():
     assert torch.equal(film.images[:, 1], render(identity, units[:, 1], view, 32).images)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_shapes_that_do_not_match_raise():
     identity, view = Identity.draw(PEOPLE), View.draw(PEOPLE)
     with pytest.raises(ValueError, match="action_units have shape"):
         render(identity, REST[:, :5], view)
@@ -235,15 +235,15 @@ def test_shapes_that_do_not_fit_are_refused():
 # --------------------------------------------------------------------------------------------------------- draws
 
 
-def test_draws_are_the_published_ones():
-    """Pinned numbers: whoever changes the hash changes every person."""
+def test_random_bits_are_fixed():
+    """A change of the hash would change every identity."""
     assert bits(torch.tensor([0, 1, 2_000_000, 1 << 40]), "skin tone").tolist() == PINNED
 
 
 PINNED = [1083350855, 3178181710, 2125619755, 993874358]
 
 
-def test_draws_are_spread_and_apart():
+def test_draws_have_their_distribution_and_are_independent():
     key = torch.arange(20000)
     a, b = uniform(key, "a"), uniform(key, "b")
     assert abs(a.mean() - 0.5) < 0.01
@@ -255,7 +255,7 @@ def test_draws_are_spread_and_apart():
     assert abs(n.std() - 0.5) < 0.01
 
 
-def test_shuffled_gives_each_place_once_a_block():
+def test_shuffled_permutes_each_block():
     place = shuffled(torch.arange(70), 7, "x").view(10, 7)
     assert (place.sort(1).values == torch.arange(7)).all()
     assert len({tuple(row) for row in place.tolist()}) > 5
@@ -272,14 +272,14 @@ def golden_faces() -> np.ndarray:
     return to_uint8(torch.cat([resize(to_gray(part.images), 16)[:, 0] for part in parts])).numpy()
 
 
-def test_pictures_are_the_ones_published():
-    """Thumbnails within two grey levels. After a wanted change raise RENDERER_VERSION and run this file as a script."""
+def test_images_match_the_golden_thumbnails():
+    """Within two grey levels. After an intended change, increase RENDERER_VERSION and run this file as a script."""
     kept = np.load(GOLDEN)["thumbnails"].astype(int)
     difference = np.abs(golden_faces().astype(int) - kept)
     assert difference.max() <= 2, f"differs by up to {difference.max()} grey levels"
 
 
-def test_action_units_are_where_the_vocabulary_says():
+def test_action_units_are_in_their_columns():
     faces = SyntheticFaces("test", people=3, size=32, emotions=("happy",), intensity=(1, 1)).faces(range(24))
     assert (faces.action_units[:, list(action_unit_columns(12))] > 0.4).all()
     assert (faces.action_units[:, list(action_unit_columns(4))] == 0).all()

@@ -1,4 +1,4 @@
-"""Faces that show freely drawn action units instead of an emotion."""
+"""Faces with random action units instead of an emotion."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ MANY = torch.arange(8000)
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Strengths (8000, 20) of units freely drawn, the stronger side's."""
+    """Intensities (8000, 20) of random units, the maximum of both sides."""
     units = free_units(MANY)
     return torch.stack([units[:, list(action_unit_columns(unit.number))].amax(1) for unit in ACTION_UNITS], 1)
 
@@ -28,32 +28,32 @@ def mixed():
     return SyntheticFaces("train", people=30, size=32, free_units=0.5)
 
 
-# ------------------------------------------------------------------------------------------------ what is drawn
+# ------------------------------------------------------------------------------------------------- distribution
 
 
-def test_a_few_units_act_at_any_strength_from_slight_to_full(drawn):
+def test_a_few_units_are_active_at_intensities_from_slight_to_full(drawn):
     acting = (drawn > 0).sum(1)
-    assert set(acting.tolist()) == {1, 2, 3, 4, 5, 6}  # AU25 comes with a jaw that drops
-    strengths = drawn[drawn > 0]
-    assert strengths.min() >= 0.2
-    assert strengths.max() <= 1
-    assert strengths.mean() == pytest.approx(0.6, abs=0.03)
+    assert set(acting.tolist()) == {1, 2, 3, 4, 5, 6}  # a jaw drop also activates AU25
+    intensities = drawn[drawn > 0]
+    assert intensities.min() >= 0.2
+    assert intensities.max() <= 1
+    assert intensities.mean() == pytest.approx(0.6, abs=0.03)
 
 
 def test_every_unit_is_about_as_frequent(drawn):
     share = (drawn > 0).float().mean(0)
-    share[column(25)] = share.mean()  # by itself, and wherever others part the lips
+    share[column(25)] = share.mean()  # active by itself, and where other units part the lips
     assert share.min() > 0.6 * share.max()
 
 
-def test_units_act_apart_from_each_other(drawn):
+def test_units_are_independent(drawn):
     together = torch.corrcoef((drawn > 0).float().T).fill_diagonal_(0)
     apart = [i for i in range(20) if ACTION_UNITS[i].number not in (5, 16, 23, 24, 25, 26, 27, 43)]
     assert together[apart][:, apart].abs().max() < 0.06
 
 
 @pytest.mark.parametrize(("one", "other"), [(5, 43), (16, 24), (24, 25), (24, 26), (24, 27), (23, 24), (26, 27)])
-def test_what_no_face_shows_at_once_is_not_drawn_together(drawn, one, other):
+def test_units_that_exclude_each_other_are_not_drawn_together(drawn, one, other):
     a, b = drawn[:, column(one)] > 0, drawn[:, column(other)] > 0
     assert a.any()
     assert b.any()
@@ -77,10 +77,10 @@ def test_the_sides_differ_in_a_quarter_of_the_cases():
     assert (left > right)[left != right].float().mean() == pytest.approx(0.5, abs=0.05)
 
 
-# -------------------------------------------------------------------------------------------------- as a dataset
+# ------------------------------------------------------------------------------------------------------ dataset
 
 
-def test_free_faces_have_no_emotion_and_the_others_are_as_ever(mixed):
+def test_free_faces_have_no_emotion_and_the_others_do_not_change(mixed):
     plain = SyntheticFaces("train", people=30, size=32)
     free = mixed.labels == -1
     assert 0.4 < free.float().mean() < 0.6
@@ -94,7 +94,7 @@ def test_free_faces_have_no_emotion_and_the_others_are_as_ever(mixed):
     assert torch.equal(ours.person, theirs.person)
 
 
-def test_a_free_face_does_not_depend_on_its_batch_or_on_their_number(mixed):
+def test_a_free_face_does_not_depend_on_its_batch_or_their_number(mixed):
     chosen = (mixed.labels == -1).nonzero()[:3, 0]
     few = SyntheticFaces("train", people=int(chosen.max()) // 8 + 1, size=32, free_units=0.5)
     assert torch.equal(mixed.faces(chosen).images, torch.cat([few.faces([int(i)]).images for i in chosen]))
@@ -102,7 +102,7 @@ def test_a_free_face_does_not_depend_on_its_batch_or_on_their_number(mixed):
     assert torch.equal(more.faces(chosen).action_units, mixed.faces(chosen).action_units)
 
 
-def test_the_true_answer_to_an_edit_of_a_free_face(mixed):
+def test_the_counterfactual_of_a_free_face(mixed):
     index = (mixed.labels == -1).nonzero()[:4, 0]
     faces = mixed.faces(index)
     again = mixed.counterfactual(index, faces.expression.only("action_units"))
@@ -130,7 +130,7 @@ def test_free_units_rise_and_fall():
     assert (film.action_units[:, [0, -1]] == 0).all()
 
 
-def test_one_side_may_be_weak_on_free_faces_too():
+def test_one_side_can_be_weak_on_free_faces():
     data = SyntheticFaces("train", people=20, size=32, free_units=1.0, one_sided=1.0)
     smiling = data.faces(range(160))
     left, right = (smiling.action_units[:, action_unit_columns(c)[0]] for c in ("AU6L", "AU6R"))
@@ -140,21 +140,21 @@ def test_one_side_may_be_weak_on_free_faces_too():
     assert weaker[both].median() < 0.3
 
 
-def test_the_noise_of_labels_leaves_free_faces_unlabelled():
+def test_label_noise_leaves_free_faces_unlabelled():
     data = SyntheticFaces("train", people=200, free_units=0.5, imitate="fer2013")
     assert torch.equal(data.labels == -1, data.attributes["true_emotion"] == -1)
     known = data.labels >= 0
     assert 0.07 < (data.labels != data.attributes["true_emotion"])[known].float().mean() < 0.13
 
 
-def test_counts_and_balanced_orders_know_the_emotions_alone(mixed):
+def test_class_counts_and_balanced_sampling_ignore_free_faces(mixed):
     assert sum(mixed.class_counts().values()) == (mixed.labels >= 0).sum()
     assert "contempt" not in mixed.emotions
     assert (mixed.labels[list(BalancedSampler(mixed.labels))] >= 0).all()
     assert SyntheticFaces("train", people=3, free_units=1.0).emotions == ()
 
 
-def test_a_cache_holds_the_same_free_faces(tmp_path, mixed):
+def test_a_cache_contains_the_same_free_faces(tmp_path, mixed):
     cached = SyntheticFaces("train", people=30, size=32, free_units=0.5, cache=tmp_path)
     a, b = cached.faces(range(16)), mixed.faces(range(16))
     assert torch.equal(a.images, b.images)

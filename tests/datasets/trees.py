@@ -1,4 +1,4 @@
-"""Writing small copies of the datasets' layouts."""
+"""Writing small datasets in the layout of the real ones."""
 
 import csv
 import gzip
@@ -11,8 +11,8 @@ from facekit.datasets import open_dataset
 from facekit.datasets.sources import EmptySplit
 from facekit.faces.faces import to_uint8
 
-# How the owners of each dataset spell the emotions.
-SPELLED = {"angry": "anger", "happy": "happy", "sad": "sadness"}
+# Names of the emotions in each dataset.
+CK48 = {"angry": "anger", "happy": "happy", "sad": "sadness"}
 RAFD = {
     "disgust": "disgusted",
     "fear": "fearful",
@@ -22,7 +22,7 @@ RAFD = {
 FERG = {"angry": "anger", "happy": "joy", "sad": "sadness"}
 
 CK_PEOPLE = ("S005", "S010", "S011", "S014", "S022", "S026")
-CK_CORNER = (200, 150)  # of the face in the 640 x 490 picture
+CK_CORNER = (200, 150)  # of the face in the 640 x 490 image
 
 AFFECTNET_COLUMNS = (
     "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
@@ -31,7 +31,7 @@ AFFECTNET_COLUMNS = (
 
 
 def image(picture) -> Image.Image:
-    """A picture (C, H, W) in [-1, 1] as Pillow's."""
+    """Convert an image (C, H, W) in [-1, 1] to a Pillow image."""
     pixels = to_uint8(picture).numpy()
     return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
@@ -43,7 +43,7 @@ def save(picture, path: Path) -> Path:
 
 
 def write_fer(path: Path, rows, form: str = "fer2013") -> Path:
-    """Write rows as `fer2013.csv` or as `icml_face_data.csv`, gzipped where the path says so."""
+    """Write rows in the format of `fer2013.csv` or of `icml_face_data.csv`, gzipped if the path ends in .gz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "wt", newline="") as stream:
@@ -63,7 +63,7 @@ def write_numbers(path: Path, rows) -> None:
 
 
 def open_splits(name: str, path: Path, **options) -> dict:
-    """The splits of a dataset that are not empty: in a small copy, a split drawn by lot may be."""
+    """The non-empty splits of a dataset; random splits of a small dataset may be empty."""
     splits = {}
     for split in ("train", "valid", "test"):
         with suppress(EmptySplit):
@@ -72,5 +72,5 @@ def open_splits(name: str, path: Path, **options) -> dict:
 
 
 def all_of(dataset):
-    """Its faces, as one record."""
+    """All faces of a dataset."""
     return dataset.faces(range(len(dataset)))

@@ -98,7 +98,7 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
         ({"overrides": {"model.size": 4}}, "'model.size' sets nothing"),
         ({"profile": "paper"}, "denoiser has no preset for the profile 'paper'; it has smoke, laptop"),
         ({"profile": "desktop"}, "'desktop' is no profile"),
-        ({"data": "circles"}, "'circles' is no dataset"),
+        ({"data": "circles"}, "'circles' is not a dataset"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_starts(tmp_path, changes, message):

@@ -1,4 +1,4 @@
-"""Drawn faces without some of what makes them realistic: how much each ingredient contributes (notebook 01)."""
+"""Ablation of the renderer: faces without some of the ingredients that make them realistic (notebook 01)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from facekit.faces.faces import Faces
 R = TypeVar("R", bound=Rows)
 
 INGREDIENTS = ("camera", "crop", "eyes", "light", "folds", "muscles")
-"""What can be left out, in the order in which the renderer was improved."""
+"""The ingredients that can be left out, in the order in which they were added to the renderer."""
 
 FOLDS = ("fold", "frown", "crow", "forehead", "forehead_inner", "nose_wrinkle", "cheek", "dimple")
-"""Displacements that fold the skin, as fields of `Displacements`."""
+"""The fields of `Displacements` that fold the skin."""
 
 
 def render_without(
@@ -33,7 +33,7 @@ def render_without(
     channels: int = 1,
     muscles: Callable[[Tensor], Displacements] = displacements,
 ) -> Faces:
-    """Faces as `render` draws them, without some of `INGREDIENTS`.
+    """Render faces as `render` does, without some of `INGREDIENTS`.
 
     camera   a sharp lens with coarse noise
     crop     a wide margin around the head
@@ -42,10 +42,10 @@ def render_without(
     folds    smooth skin
     muscles  action units at half their intensity
 
-    Raises `ValueError` for an ingredient that does not exist.
+    Raises `ValueError` for an unknown ingredient.
     """
     if unknown := set(missing) - set(INGREDIENTS):
-        raise ValueError(f"{', '.join(sorted(unknown))} is no ingredient; known are {', '.join(INGREDIENTS)}")
+        raise ValueError(f"{', '.join(sorted(unknown))} is not an ingredient; use some of {', '.join(INGREDIENTS)}")
     if "camera" in missing:
         view = scaled(0, view, "soft").replace(noise=torch.full_like(view.noise, 0.04))
     if "crop" in missing:
@@ -64,7 +64,7 @@ def render_without(
 
 
 def smooth(action_units: Tensor) -> Displacements:
-    """The displacements of action units on a face whose skin does not fold."""
+    """Displacements by action units on a face whose skin does not fold."""
     return scaled(0, displacements(action_units), *FOLDS)
 
 
