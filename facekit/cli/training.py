@@ -72,7 +72,7 @@ def _add_benchmark(parser: argparse.ArgumentParser) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train one system; the same call again goes on where it stopped."""
-    from facekit.training.accelerator import part_processes
+    from facekit.training.accelerator import disconnect_processes
     from facekit.training.run import train as train_system
 
     written = train_system(
@@ -87,7 +87,7 @@ def train(arguments: argparse.Namespace) -> int:
         start=arguments.start_from,
         log=line,
     )
-    part_processes()
+    disconnect_processes()
     print(written or "stopped when the time was over; the same command goes on")
     return 0
 

@@ -224,7 +224,7 @@ def same_person(judge: Recogniser, faces: Faces, looks: tuple[str, ...] = ()) ->
     looks  attributes that must agree in pairs of two people for these to count
     """
     alike = torch.stack([faces.attributes[name] for name in looks], 1) if looks else None
-    genuine, impostor = pair_similarities(judge.embed(faces), faces.person, across=faces.emotion, alike=alike)
+    genuine, impostor = pair_similarities(judge.embed(faces), faces.person, differing=faces.emotion, matching=alike)
     if not len(genuine) or not len(impostor):
         raise ValueError(f"there are {len(genuine)} pairs of one person and {len(impostor)} of two: give more people")
     auc = verification(genuine, impostor).auc

@@ -80,7 +80,7 @@ class EmotionJudge(_SystemJudge):
 
     def logits(self, faces: Faces) -> Tensor:
         """Logits (N, 7) before the temperature, averaged over each face and its mirror image."""
-        return self.system.read(faces.images)
+        return self.system.predict(faces.images)
 
     def probabilities(self, faces: Faces) -> Tensor:
         """See `Judge.probabilities`."""
@@ -108,7 +108,7 @@ class ActionUnitJudge(_SystemJudge):
 
     def action_units(self, faces: Faces) -> Tensor:
         """Intensities (N, A) in [0, 1], columns as `ACTION_UNIT_COLUMNS`."""
-        return self.system.read(faces.images)
+        return self.system.predict(faces.images)
 
 
 def is_independent(judge: Judge | Recogniser, generator: WeightsCard, others: Iterable[WeightsCard] = ()) -> bool:

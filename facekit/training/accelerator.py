@@ -1,4 +1,4 @@
-"""What a run stands on: the device, one process or several, and the precision of the networks."""
+"""The device of a training run, its processes, and the precision of its networks."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 
 from facekit.training.profiles import Profile
+from facekit.workspace.hardware import computes_bfloat16
 
 
 def accelerator() -> Accelerator:
-    """The device that training runs on and the processes that share the work, as Accelerate finds them.
+    """The device and the processes of a training run, as Accelerate determines them.
 
-    ACCELERATE_USE_CPU=1 leaves a GPU unused. Raises `RuntimeError` where `torchrun` started several processes that
-    do not find each other, and would all train alone.
+    With ACCELERATE_USE_CPU=1 a GPU is not used. Raises `RuntimeError` where `torchrun` started several processes that
+    cannot communicate, and would each train on their own.
     """
     found = Accelerator(cpu=not torch.accelerator.is_available())
     started = int(os.environ.get("WORLD_SIZE", 1))
     if found.num_processes != started:
         raise RuntimeError(
-            f"{started} processes were started and this one sees {found.num_processes}: "
+            f"{started} processes were started, but this one is connected to {found.num_processes}: "
             "set ACCELERATE_USE_CPU=1 to train on CPUs, or start as many processes as there are GPUs"
         )
     if found.device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # every batch has the same shape, so the search pays
+        torch.backends.cudnn.benchmark = True  # all batches have the same shape, so that one search is enough
     return found
 
 
-def part_processes() -> None:
-    """Let go of the other processes, where there are some, once all are done.
+def disconnect_processes() -> None:
+    """Wait for all processes of a run and disconnect them.
 
-    Left to the interpreter's exit, the threads that listen to the others now and then abort it.
+    At the interpreter's exit the threads of the process group sometimes abort the process.
     """
     processes = PartialState()
     processes.wait_for_everyone()
@@ -42,7 +43,7 @@ def part_processes() -> None:
 
 
 def average_gradients(gradients: Sequence[Tensor], processes: Accelerator) -> None:
-    """Replace gradients by their means over all processes, in one message."""
+    """Replace gradients by their means over all processes, in one communication."""
     together = processes.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
     parts = together.split([g.numel() for g in gradients])
     torch._foreach_copy_(list(gradients), [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
@@ -51,27 +52,25 @@ def average_gradients(gradients: Sequence[Tensor], processes: Accelerator) -> No
 def forward_dtype(profile: Profile, device: torch.device) -> torch.dtype:
     """The precision of the networks' forward pass on a device: `torch.float32` or `torch.bfloat16`.
 
-    Under "auto" it is bfloat16 where the device computes in it natively. Elsewhere it would be emulated, which is
-    slower than float32.
+    "auto" is bfloat16 where the device computes in it natively. Elsewhere it is emulated, which is slower than float32.
     """
     if profile.precision == "auto":
-        return torch.bfloat16 if _computes_bfloat16(device) else torch.float32
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[profile.precision]
 
 
 class ForwardPrecision:
-    """A context in which the networks of systems compute in a precision, and all else in float32.
+    """A context in which the networks of systems compute in a reduced precision, and everything else in float32.
 
-    The networks are the outermost modules below a system that can be called. What they return is float32 again,
-    so losses, penalties and distances are computed in full precision. Inside the context their `forward` is wrapped;
-    outside they are as they were.
+    The networks are the outermost callable modules of a system. Their outputs are converted to float32, so that losses
+    and penalties are computed in full precision. Their `forward` is wrapped inside the context and restored after it.
     """
 
     def __init__(self, systems: Iterable[nn.Module], device: torch.device, dtype: torch.dtype) -> None:
-        wanted = systems if dtype != torch.float32 else ()
+        affected = systems if dtype != torch.float32 else ()
         self._wrapped = [
             (network, convert_outputs_to_fp32(torch.autocast(device.type, dtype)(network.forward)))
-            for system in wanted
+            for system in affected
             for network in _callable_children(system)
         ]
 
@@ -81,21 +80,12 @@ class ForwardPrecision:
 
     def __exit__(self, *_) -> None:
         for network, _forward in self._wrapped:
-            del network.forward  # the class's own is seen again
+            del network.forward  # the method of the class applies again
 
 
 def _callable_children(module: nn.Module) -> Iterator[nn.Module]:
     for child in module.children():
-        if type(child).forward is nn.Module.forward:  # a ModuleList or ModuleDict only holds others
+        if type(child).forward is nn.Module.forward:  # a ModuleList or ModuleDict, which is only a container
             yield from _callable_children(child)
         else:
             yield child
-
-
-def _computes_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        features = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not tell
-        return any(features.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-    return False

@@ -1,8 +1,8 @@
-"""Checkpoints of a training run, from which it goes on as if it had never stopped.
+"""Checkpoints of a training run. A resumed run is identical to an uninterrupted one.
 
 checkpoints/step_00000500/model.safetensors    all weights and buffers, in full precision
-                          average.safetensors  their moving average, where one is kept
-                          optimisers.pt        plain tensors and numbers, read with `weights_only=True`
+                          average.safetensors  their moving average, where there is one
+                          optimisers.pt        tensors and numbers only, loaded with `weights_only=True`
                           state.json           the step, and the SHA-256 of the other files
 """
 
@@ -25,17 +25,17 @@ logger = logging.getLogger("facekit.training")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a run needs to go on; the tensors are on the CPU."""
+    """The complete state of a run; the tensors are on the CPU."""
 
-    step: int  # training steps done
-    seconds: float  # spent on them
+    step: int  # number of completed training steps
+    seconds: float  # their duration
     model: Mapping[str, Tensor]
     optimisers: Mapping[str, dict]
     average: Mapping[str, Tensor] | None = None
 
 
 def save(folder: Path, snapshot: Snapshot, kept: int) -> None:
-    """Write a checkpoint into a run's folder of checkpoints, then remove all but the newest `kept` (0 keeps all)."""
+    """Write a checkpoint into the folder of checkpoints, then remove all but the newest `kept` (0 keeps all)."""
     with atomic_path(_place(folder, snapshot.step)) as draft:
         draft.mkdir()
         (draft / "model.safetensors").write_bytes(safetensors.torch.save(dict(snapshot.model)))
@@ -49,25 +49,25 @@ def save(folder: Path, snapshot: Snapshot, kept: int) -> None:
 
 
 def load_latest(folder: Path) -> Snapshot | None:
-    """The newest checkpoint that is whole, or None. Damaged and half-written ones are removed, with a notice."""
+    """The newest undamaged checkpoint, or None. Damaged and incomplete ones are removed, with a warning."""
     remove_drafts(folder)
     for place in reversed(_written(folder)):
         try:
             return _load(place)
         except (OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            logger.warning("the checkpoint %s is damaged (%s); going back to the one before", place, error)
+            logger.warning("the checkpoint %s is damaged (%s); the previous one is used", place, error)
             remove(place)
     return None
 
 
 def latest_step(folder: Path) -> int:
-    """The step of the newest checkpoint, 0 where there is none."""
+    """The step of the newest checkpoint; 0 without checkpoints."""
     written = _written(folder)
     return int(written[-1].name.partition("_")[2]) if written else 0
 
 
 def tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A module's state on the CPU, each tensor a contiguous copy of its own, as safetensors takes it."""
+    """The state of a module on the CPU; each tensor is a contiguous copy, as safetensors requires."""
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in module.state_dict().items()}
 
 
@@ -75,7 +75,7 @@ def _load(place: Path) -> Snapshot:
     state = read_json(place / "state.json")
     for name, checksum in state["files"].items():
         if sha256(place / name) != checksum:
-            raise ValueError(f"{name} has another checksum than when it was written")
+            raise ValueError(f"the checksum of {name} is wrong")
     averaged = "average.safetensors" in state["files"]
     return Snapshot(
         step=state["step"],

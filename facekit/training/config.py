@@ -1,4 +1,4 @@
-"""What a run was asked to do, written beside it as `config.json` and compared when it goes on."""
+"""The configuration of a run, written to `config.json` in its folder and compared when the run is resumed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from facekit.models.system import System
 from facekit.training.profiles import Profile
 from facekit.workspace.files import read_json, write_json
 
-# What may change from one part of a run to the next, since the weights do not depend on it.
-_FREE = {
+# Fields that may change when a run is resumed, since the weights do not depend on them.
+_CHANGEABLE = {
     "profile.promise",
     "profile.duration",
     "profile.workers",
@@ -29,11 +29,11 @@ _FREE = {
 
 
 class ConfigDiffers(ValueError):
-    """A run's folder belongs to a run that was asked to do something else. The message names every difference."""
+    """The folder belongs to a run with another configuration. The message names every difference."""
 
 
 def config_of(system: System, dataset: FaceDataset, profile: Profile, seed: int, processes: int) -> dict[str, object]:
-    """What a run was asked to do, as JSON knows it."""
+    """The configuration of a run, as JSON values."""
     config = {
         "system": system.name,
         "channels": system.channels,
@@ -49,7 +49,7 @@ def config_of(system: System, dataset: FaceDataset, profile: Profile, seed: int,
 
 
 def describe_data(dataset: FaceDataset) -> dict[str, object]:
-    """What tells one dataset from another without loading its pictures."""
+    """A description that distinguishes datasets, computed without loading images."""
     labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
     return {
         "name": dataset.name,
@@ -62,7 +62,7 @@ def describe_data(dataset: FaceDataset) -> dict[str, object]:
 
 
 def claim(folder: Path, config: Mapping[str, object]) -> None:
-    """Make a folder the run's own by writing its `config.json`, or find that it is.
+    """Write `config.json` into the folder of a new run, or compare it with that of a resumed run.
 
     Raises `ConfigDiffers` where the folder belongs to a run with another configuration.
     """
@@ -74,13 +74,13 @@ def claim(folder: Path, config: Mapping[str, object]) -> None:
     before, now = (dict(_flat(values)) for values in (read_json(path)["run"], config))
     differences = [
         f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
-        for name in sorted((before.keys() | now.keys()) - _FREE)
+        for name in sorted((before.keys() | now.keys()) - _CHANGEABLE)
         if before.get(name) != now.get(name)
     ]
     if differences:
         raise ConfigDiffers(
-            f"{folder} holds a run that was asked for something else: {'; '.join(differences)}. "
-            "Train into another folder, or start this one anew with resume=False"
+            f"{folder} contains a run with another configuration: {'; '.join(differences)}. "
+            "Use another folder for this run, or restart with resume=False"
         )
 
 

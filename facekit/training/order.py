@@ -1,7 +1,7 @@
-"""What is drawn at random in training, as a function of counters.
+"""Random numbers of a training run, as a function of counters.
 
-Which face comes when, and every other random number, follows from (seed, step, process) alone. So a resumed run
-needs no saved generators to draw what the run that was never stopped would have drawn.
+The order of the faces and all other random numbers depend on (seed, step, process) alone. A resumed run therefore draws
+the same numbers as an uninterrupted one, without saved generator states.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from facekit.datasets.sampling import BalancedSampler
 
 
 def derived_seed(*counters: int | str) -> int:
-    """A seed in [0, 2**63) that depends on all counters, and looks unrelated when any one changes."""
+    """A seed in [0, 2**63) from a hash of all counters."""
     digest = hashlib.blake2b(repr(counters).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def generator_for(*counters: int | str) -> torch.Generator:
-    """A generator on the CPU with the seed that follows from the counters."""
+    """A generator on the CPU, seeded by `derived_seed`."""
     return torch.Generator().manual_seed(derived_seed(*counters))
 
 
 def seed_global_generators(*counters: int | str) -> None:
-    """Seed PyTorch's generators on all devices, NumPy's and Python's, for code that draws from them."""
+    """Seed the global generators of PyTorch (on all devices), NumPy and Python by `derived_seed`."""
     seed = derived_seed(*counters)
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
-    else:  # the same for the CPU, without noting a seed, with a traceback, for a GPU that is not there
+    else:  # torch.manual_seed would also record a traceback for a GPU that may be initialised later
         torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
 
 
 class FaceOrder(Sampler[int]):
-    """The indices that one process takes, step by step, from step `start` to the end of the run.
+    """The dataset indices of one process, step by step, from step `start` to the end of the run.
 
-    All processes together read one endless sequence, epoch after epoch, `batch` indices a process and step, so
-    that two processes with a batch of 32 take the same faces at each step as one with a batch of 64. A batch may
-    reach over the end of an epoch; no face is left out.
+    All processes share one sequence of epochs, with `batch` indices per process and step: two processes with a batch
+    size of 32 take the same faces in each step as one with a batch size of 64. A batch may extend over the end of an
+    epoch, so that no face is left out.
 
-    balance  (faces,) labels by which every emotion comes as often; None takes every face once an epoch
+    balance  labels (faces,) for sampling all emotions equally often; None takes every face once per epoch
     """
 
     def __init__(

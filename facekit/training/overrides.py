@@ -1,4 +1,4 @@
-"""Fields set by name from the command line or a notebook's parameters, checked before anything starts."""
+"""Overrides of fields by name, from the command line or the parameters of a notebook, with their types checked."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ T = TypeVar("T")
 
 
 def overridden(values: T, changes: Mapping[str, object]) -> T:
-    """A dataclass instance with some fields changed: `overridden(preset, {"steps": 10, "clip_norm": "1.0"})`.
+    """A copy of a dataclass instance with some fields changed: `overridden(preset, {"steps": 10, "clip_norm": "1.0"})`.
 
-    Text stands for what it reads as in the field's type. Raises `ValueError` for a field that does not exist and
-    for a value that its type does not allow.
+    Text is converted to the type of the field. Raises `ValueError` for an unknown field or a value of a wrong type.
     """
     return dataclasses.replace(values, **checked(type(values), changes))
 
 
 def checked(kind: Callable, changes: Mapping[str, object]) -> dict[str, object]:
-    """Keyword arguments of a class in the types that it declares; raises `ValueError` as `overridden` does."""
+    """Keyword arguments of a class, converted to their declared types; raises `ValueError` as `overridden` does."""
     hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
     known = [name for name in inspect.signature(kind).parameters if name in hints]
     for name in changes:
         if name not in known:
             raise ValueError(f"{kind.__name__} has no {name!r}; it has {', '.join(known)}")
-    return {name: _read(value, hints[name], name) for name, value in changes.items()}
+    return {name: _converted(value, hints[name], name) for name, value in changes.items()}
 
 
-def _read(value: object, hint: object, name: str) -> object:
+def _converted(value: object, hint: object, name: str) -> object:
     for option in _options(hint):
         try:
             return _as(value, option)
@@ -44,13 +43,13 @@ def _read(value: object, hint: object, name: str) -> object:
 
 
 def _options(hint: object) -> tuple:
-    """The types that a hint allows; None before text, so that "none" is it."""
+    """The alternatives of a type hint, None first, so that the text "none" means None."""
     union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     return tuple(sorted(typing.get_args(hint), key=lambda option: option is not type(None))) if union else (hint,)
 
 
 def _as(value: object, hint: object) -> object:
-    """The value in one type that is no union; raises `ValueError` where it is of another."""
+    """The value converted to a type that is no union; raises `ValueError` where that is impossible."""
     if hint in (Path, os.PathLike):
         return Path(value)
     if typing.get_origin(hint) in (tuple, Sequence):

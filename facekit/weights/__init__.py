@@ -1,5 +1,9 @@
-"""Weights on disk: safetensors with a JSON card beside them, found by name or path; and what ships."""
+"""Weights on disk: safetensors with a JSON card beside them, found by name or path; the distributed weights.
 
+>>> from facekit.weights import SHIPPED, available_weights, find_weights, read_card
+"""
+
+from facekit.weights.shipped import SHIPPED, Recipe
 from facekit.weights.store import (
     WeightsCard,
     WeightsError,
@@ -12,6 +16,8 @@ from facekit.weights.store import (
 )
 
 __all__ = [
+    "SHIPPED",
+    "Recipe",
     "WeightsCard",
     "WeightsError",
     "available_weights",

@@ -1,4 +1,4 @@
-"""Networks that others made, as ONNX files."""
+"""External networks in ONNX files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 def open_network(path: str | os.PathLike, *, threads: int | None = None):
     """An onnxruntime session for a file, on a GPU where onnxruntime finds one.
 
-    threads  that it may compute with on the CPU; None leaves that to onnxruntime
+    threads  number of CPU threads; None leaves the choice to onnxruntime
 
-    Raises `FileNotFoundError` where there is no such file, and `ValueError` for one that is no ONNX network.
+    Raises `FileNotFoundError` where there is no such file, and `ValueError` for a file that is no ONNX network.
     """
-    import onnxruntime  # takes a second, and most runs do without it
+    import onnxruntime  # imported here, as it takes a second and is rarely needed
 
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The weights that ship in `data/weights`: what each is trained from, and how it is made again."""
+"""The weights in `data/weights`, which are distributed with the library, and how each is trained."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 
 @dataclass(frozen=True)
 class Recipe:
-    """The arguments of `facekit.training.run.train` that make a set of weights."""
+    """The arguments of `facekit.training.run.train` for a set of weights."""
 
     system: str
     data: str = "synthetic"
     profile: str = "laptop"
     overrides: Mapping[str, object] = field(default_factory=dict)
-    then: Mapping[str, object] | None = None  # overrides, besides, of a second run that begins where the first ended
+    then: Mapping[str, object] | None = None  # further overrides of a second run that is initialised from the first
 
 
-# Of the generators: 4,000 people as 8 faces each, which two cores draw in a minute or two.
+# Training data of the generators: 4,000 identities with 8 faces each, which two cores render in a minute or two.
 _PEOPLE = {"profile.people": 4000, "profile.faces_per_person": 8, "profile.workers": 0}
 
 SHIPPED: dict[str, Recipe] = {
     "emotion_cnn-synthetic": Recipe("emotion_cnn"),  # E1
-    # E2 of drawn faces, in the shares, crops and poses of FER-2013 and with what cameras add, so that it reads
-    # photographs too.
+    # E2, trained on rendered faces that imitate the class balance, crops and poses of FER-2013, with camera noise and
+    # blur, so that it also applies to photographs.
     "emotion_resnet-synthetic": Recipe(
         "emotion_resnet",
         overrides={
@@ -38,8 +38,8 @@ SHIPPED: dict[str, Recipe] = {
     ),
     "emotion_resnet-fer2013": Recipe("emotion_resnet", data="fer2013"),
     "identity-synthetic": Recipe("identity", overrides={"steps": 1500}),  # E6
-    # E7. Half of its faces show freely drawn units: no emotion shows AU14 or AU43, and none shows a unit alone. A third
-    # are one-sided: of faces whose halves nearly always agree, it would learn that they always do.
+    # E7. Half of the faces have random action units: no emotion contains AU14 or AU43, and none consists of one unit. A
+    # third are one-sided, since faces with equal halves would teach that left and right always agree.
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
@@ -48,7 +48,7 @@ SHIPPED: dict[str, Recipe] = {
     "vae_diffusion-synthetic": Recipe("vae_diffusion", profile="gpu", overrides=_PEOPLE),  # G13
     "diffusion_autoencoder-synthetic": Recipe("diffusion_autoencoder", profile="gpu", overrides=_PEOPLE),  # G14
     "stargan-synthetic": Recipe("stargan", profile="gpu", overrides=_PEOPLE),  # G5
-    "stargan-synthetic_both": Recipe(  # G3, photographs and cartoons at once
+    "stargan-synthetic_both": Recipe(  # G3: the photographic and the cartoon domain jointly
         "stargan",
         overrides=_PEOPLE
         | {
@@ -60,13 +60,13 @@ SHIPPED: dict[str, Recipe] = {
         },
     ),
     "paired_oracle-synthetic_pairs": Recipe("paired_oracle", data="synthetic_pairs", profile="gpu", overrides=_PEOPLE),
-    "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # teaches G15
+    "completion_editor-synthetic": Recipe("completion_editor", profile="gpu", overrides=_PEOPLE),  # the teacher of G15
     "diffusion_editor-synthetic": Recipe(  # G15
         "diffusion_editor",
         profile="gpu",
         overrides=_PEOPLE | {"varied": False},
         then={"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
     ),
-    "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, which G15 teaches
+    "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }
-"""By the name that `load_system` takes, in an order in which what others stand on comes first."""
+"""By the name that `load_system` takes; dependencies come before the systems that depend on them."""

@@ -1,9 +1,9 @@
-"""Weights on disk: safetensors with a JSON card beside them that says what they are, checked when loaded.
+"""Weights on disk: safetensors with a JSON card that describes them; the checksum is verified when they are loaded.
 
     emotion_resnet-fer2013.safetensors    the tensors, floating-point ones in half precision
-    emotion_resnet-fer2013.json           the card, with the SHA-256 of the tensors' file
+    emotion_resnet-fer2013.json           the card, with the SHA-256 of the safetensors file
 
-Nothing here can run code from a file: safetensors holds numbers only, and the card is JSON.
+Loading never executes code from a file: safetensors holds numbers only, and the card is JSON.
 """
 
 from __future__ import annotations
@@ -24,57 +24,61 @@ import facekit
 from facekit.workspace.files import atomic_path, read_json, write_json
 from facekit.workspace.folders import checkout, data_home, runs_home
 
-_IN_A_RUN = "weights.safetensors"  # the name of the final weights in a run's folder
+_IN_A_RUN = "weights.safetensors"  # file name of the final weights in the folder of a run
 
 
 class WeightsError(ValueError):
-    """Weights that are missing, damaged, or not what they were taken for. The message says which and what to do."""
+    """Weights that are missing, damaged, or of another system than expected. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What a file of weights is: enough to build the system again, and to know what its numbers are worth.
+    """The description of a file of weights: how to build the system, how it was trained, and how good it is.
 
-    The last three fields are filled in by `save_weights`.
+    The last three fields are set by `save_weights`.
     """
 
     system: str  # key in `facekit.models.system.SYSTEMS`
-    profile: str  # the profile that it was trained under
+    profile: str  # the profile under which it was trained
     preset: dict[str, object]  # every field of the preset, after overrides
-    channels: int  # of the pictures: 1 grey, 3 RGB
+    channels: int  # of the images: 1 grey, 3 RGB
     data: dict[str, object]  # name, split, options and number of faces of the dataset
     steps: int  # training steps done
     metrics: dict[str, float] = field(default_factory=dict)  # on held-out faces
-    requires: dict[str, str] = field(default_factory=dict)  # other weights that it stands on: name -> SHA-256
-    started_from: dict[str, str] = field(default_factory=dict)  # weights that its training began with, likewise
-    terms: str = "MIT"  # under which the weights may be used
-    facekit: str = ""  # version of the library
-    torch: str = ""
+    requires: dict[str, str] = field(
+        default_factory=dict
+    )  # weights of other systems that it depends on: name -> SHA-256
+    started_from: dict[str, str] = field(
+        default_factory=dict
+    )  # weights from which its training was initialised, likewise
+    terms: str = "MIT"  # licence or terms of use
+    facekit: str = ""  # version
+    torch: str = ""  # version
     sha256: str = ""  # of the .safetensors file
 
     @property
     def name(self) -> str:
-        """As which they would ship: the system's and the data's, and which domains were drawn, if not photographs."""
+        """The name under which they are distributed: `SYSTEM-DATA`, or `SYSTEM-DATA_DOMAIN` for cartoons."""
         domain = self.data.get("options", {}).get("domain", "photo")
         data = self.data.get("name")
         return "-".join(filter(None, (self.system, data if domain == "photo" else f"{data}_{domain}")))
 
     @property
     def size(self) -> int:
-        """Height and width in pixels of the pictures that the system takes."""
+        """Height and width in pixels of the images that the system takes."""
         return self.preset["size"]
 
 
 def save_weights(
     path: str | os.PathLike, state_dict: Mapping[str, Tensor], card: WeightsCard, half: bool = True
 ) -> WeightsCard:
-    """Write weights and their card, each whole or not at all.
+    """Write weights and their card, each of them atomically.
 
-    path        the .safetensors file; the card goes beside it, ending in .json
-    state_dict  as `nn.Module.state_dict` gives it
-    half        floating-point tensors go to disk as float16, but for those whose values do not fit its range
+    path        the .safetensors file; the card is written beside it, with the suffix .json
+    state_dict  as returned by `nn.Module.state_dict`
+    half        store floating-point tensors as float16, except those whose values exceed its range
 
-    Returns the card as it was written.
+    Returns the card as written.
     """
     path = _tensor_file(path)
     tensors = {name: _for_disk(value, half) for name, value in state_dict.items()}
@@ -88,12 +92,12 @@ def save_weights(
 
 
 def load_weights(source: str | os.PathLike, system: str | None = None) -> tuple[dict[str, Tensor], WeightsCard]:
-    """Tensors (half precision widened to float32, on the CPU) and card of weights, by path or name.
+    """The tensors of weights, on the CPU and with float16 converted to float32, and their card.
 
-    source  as `find_weights` takes it
-    system  the system that they are for, where that is known
+    source  path or name, as `find_weights` takes it
+    system  the system that the weights must belong to; None accepts any
 
-    Raises `WeightsError` where they are not there, have no card, are damaged, or belong to another system.
+    Raises `WeightsError` for weights that are missing, have no card, are damaged, or belong to another system.
     """
     path = find_weights(source)
     card = read_card(path)
@@ -113,10 +117,10 @@ def load_weights(source: str | os.PathLike, system: str | None = None) -> tuple[
 
 
 def read_card(path: str | os.PathLike) -> WeightsCard:
-    """The card beside a file of weights. Raises `WeightsError` where there is none or it cannot be read."""
+    """The card beside a file of weights. Raises `WeightsError` where it is missing or cannot be read."""
     card = _tensor_file(path).with_suffix(".json")
     if not card.exists():
-        raise WeightsError(f"{path} has no card: {card.name} should lie beside it and say what the weights are")
+        raise WeightsError(f"{path} has no card: {card.name} should be beside it")
     try:
         return WeightsCard(**read_json(card))
     except (ValueError, TypeError) as error:
@@ -124,10 +128,10 @@ def read_card(path: str | os.PathLike) -> WeightsCard:
 
 
 def find_weights(source: str | os.PathLike) -> Path:
-    """The .safetensors file that is meant by a path or a name.
+    """The .safetensors file of a path or name.
 
-    A path is a .safetensors file or the folder of a finished run. A name is one of `available_weights`:
-    `emotion_resnet-fer2013`, or `runs/NAME` for a run of one's own. Raises `WeightsError` where nothing is found.
+    A path is a .safetensors file or the folder of a finished run. A name is a key of `available_weights`, such as
+    `emotion_resnet-fer2013`, or `runs/NAME` for a training run. Raises `WeightsError` where nothing is found.
     """
     path = Path(source)
     if path.suffix == ".safetensors" and path.is_file():
@@ -144,7 +148,7 @@ def find_weights(source: str | os.PathLike) -> Path:
 
 
 def available_weights() -> dict[str, Path]:
-    """All weights that can be loaded by name, with their files: those in the weights' folders, then the runs'."""
+    """The files of all weights that can be loaded by name: those in `weights_folders`, then those of runs."""
     found: dict[str, Path] = {}
     for folder in weights_folders():
         for path in sorted(folder.glob("[!.]*.safetensors")):
@@ -156,7 +160,8 @@ def available_weights() -> dict[str, Path]:
 
 
 def weights_folders() -> list[Path]:
-    """Where weights are looked for by name: FACEKIT_WEIGHTS if set, `weights` in the data folder, the checkout's."""
+    """The folders that are searched for weights: FACEKIT_WEIGHTS if set, `weights` in the data folder, and
+    `data/weights` in the checkout."""
     own = os.environ.get("FACEKIT_WEIGHTS")
     folders = [Path(own).expanduser()] if own else []
     return list(dict.fromkeys([*folders, data_home() / "weights", checkout() / "data" / "weights"]))
@@ -177,4 +182,4 @@ def _for_disk(value: Tensor, half: bool) -> Tensor:
     value = value.detach().cpu()
     if half and value.dtype == torch.float32 and value.abs().max() <= torch.finfo(torch.float16).max:
         value = value.half()
-    return value.clone(memory_format=torch.contiguous_format)  # safetensors takes neither views nor other layouts
+    return value.clone(memory_format=torch.contiguous_format)  # safetensors rejects views and other memory layouts

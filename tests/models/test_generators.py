@@ -1,4 +1,4 @@
-"""What holds for every system that edits: the contract of `Generator`."""
+"""The contract of `Generator`, tested for every system that edits, and the diffusion models and editors."""
 
 import copy
 import dataclasses
@@ -13,7 +13,7 @@ from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.models.editors import diffusion_editor
 from facekit.models.label import label_weights
 from facekit.models.load import initialise_from, load_system
-from facekit.models.system import Clock, system_class
+from facekit.models.system import CannotTrain, Clock, system_class
 from facekit.training import train
 from facekit.training.run import BadRun
 from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
@@ -24,7 +24,7 @@ GENERATORS = (*DIFFUSION, *EDITORS, "conditional_vae", "paired_oracle", "stargan
 
 
 def saved(folder, system):
-    """The path of a system's weights, written as a run writes them."""
+    """The path of a system's weights, saved as a training run saves them."""
     requires = {name: read_card(find_weights(name)).sha256 for name in system.requires.values()}
     preset = dataclasses.asdict(system.preset)
     card = WeightsCard(system.name, "smoke", preset, channels=system.channels, data={}, steps=0, requires=requires)
@@ -32,8 +32,8 @@ def saved(folder, system):
     return folder / f"{system.name}.safetensors"
 
 
-def untrained(name):
-    """A smoke system whose every weight does something."""
+def randomised(name):
+    """An untrained smoke system in which no weight is 0, so that every one has an effect."""
     torch.manual_seed(0)
     kind = system_class(name)
     system = kind(kind.presets["smoke"])
@@ -44,26 +44,26 @@ def untrained(name):
 
 
 @pytest.fixture(scope="module")
-def stood_on(tmp_path_factory):
-    """Weights of systems that others stand on, by the field of the preset that names them."""
-    folder = tmp_path_factory.mktemp("stood-on")
-    vae, conditional = (saved(folder, untrained(name)) for name in ("vae", "conditional_vae"))
-    completing = {"proposal": str(conditional), "size": 48}
+def dependencies(tmp_path_factory):
+    """Fields of presets that name weights of small untrained systems, by the system that depends on them."""
+    folder = tmp_path_factory.mktemp("dependencies")
+    vae, conditional = (saved(folder, randomised(name)) for name in ("vae", "conditional_vae"))
+    completion = {"proposal": str(conditional), "size": 48}
     kind = system_class("completion_editor")
-    teacher = saved(folder, kind(dataclasses.replace(kind.presets["smoke"], **completing)))
+    teacher = saved(folder, kind(dataclasses.replace(kind.presets["smoke"], **completion)))
     return {
         "vae_diffusion": {"encoder": str(vae)},
-        "completion_editor": completing,
+        "completion_editor": completion,
         "diffusion_editor": {"teacher": str(teacher), "size": 48},
     }
 
 
 @pytest.fixture(params=GENERATORS)
-def generator(request, stood_on):
+def generator(request, dependencies):
     name = request.param
     kind = system_class(name)
     torch.manual_seed(0)
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on.get(name, {})))
+    system = kind(dataclasses.replace(kind.presets["smoke"], **dependencies.get(name, {})))
     with torch.no_grad():
         for parameter in system.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -75,32 +75,32 @@ def faces(drawn):
     return drawn.faces(range(6))
 
 
-def test_an_edit_is_a_picture_and_belongs_to_its_face(generator, faces):
+def test_an_edit_is_an_image_and_does_not_depend_on_its_batch(generator, faces):
     seeds = [5, 6, 7, 8, 9, 10]
-    asked = Expression.of(["happy", "sad", "fear", "angry", "neutral", "disgust"], 0.7)
-    together = generator.edit(faces, asked, seed=seeds)
+    target = Expression.of(["happy", "sad", "fear", "angry", "neutral", "disgust"], 0.7)
+    together = generator.edit(faces, target, seed=seeds)
     assert together.shape == faces.images.shape
     assert together.abs().max() <= 1
-    alone = generator.edit(faces[[3]], asked[3], seed=[8])
+    alone = generator.edit(faces[[3]], target[3], seed=[8])
     torch.testing.assert_close(alone, together[[3]], atol=1e-4, rtol=0)
-    assert generator.training  # as it was
-    assert torch.equal(together, generator.edit(faces, asked, seed=seeds))
+    assert generator.training  # the mode is restored
+    assert torch.equal(together, generator.edit(faces, target, seed=seeds))
 
 
-def test_expression_over_time_gives_sequences(generator, faces):
+def test_an_expression_over_time_gives_sequences(generator, faces):
     path = Expression.path([Expression.neutral(), Expression.of("happy")], frames=3)
     edited = generator.edit(faces[:2], path, seed=1)
     assert edited.shape == (2, 3, *faces.images.shape[1:])
     torch.testing.assert_close(edited[:, 2], generator.edit(faces[:2], path.at(2), seed=1), atol=1e-4, rtol=0)
 
 
-def test_what_is_asked_for_matters(generator, faces):
+def test_edits_depend_on_emotion_and_intensity(generator, faces):
     happy, sad, half = (generator.edit(faces, Expression.of(*how)) for how in (("happy",), ("sad",), ("happy", 0.5)))
     assert not torch.allclose(happy, sad, atol=1e-4)
     assert not torch.allclose(happy, half, atol=1e-4)
 
 
-def test_what_is_not_understood_is_refused(generator, faces):
+def test_unsupported_expressions_and_image_sizes_raise(generator, faces):
     points = Expression(landmarks=torch.full((1, 68, 2), 0.5))
     with pytest.raises(UnsupportedExpression, match="understands"):
         generator.edit(faces, points)
@@ -111,16 +111,16 @@ def test_what_is_not_understood_is_refused(generator, faces):
         generator.edit(faces.resized(32), Expression.of("happy"))
 
 
-def test_weights_come_back(generator, faces, tmp_path):
-    again = load_system(saved(tmp_path, generator.eval()))
-    asked = Expression.of("surprise")
-    torch.testing.assert_close(again.edit(faces, asked), generator.edit(faces, asked), atol=1e-5, rtol=0)
+def test_loaded_weights_give_the_same_edits(generator, faces, tmp_path):
+    loaded = load_system(saved(tmp_path, generator.eval()))
+    target = Expression.of("surprise")
+    torch.testing.assert_close(loaded.edit(faces, target), generator.edit(faces, target), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", [*DIFFUSION, *EDITORS, "paired_oracle"])
-def test_smoke_training_learns(name, drawn, stood_on):
+def test_training_lowers_the_loss_on_a_fixed_batch(name, drawn, dependencies):
     kind = system_class(name)
-    preset = dataclasses.replace(kind.presets["smoke"], **stood_on.get(name, {}))
+    preset = dataclasses.replace(kind.presets["smoke"], **dependencies.get(name, {}))
     torch.manual_seed(0)
     system = kind(preset)
     optimisers = system.optimisers()
@@ -146,11 +146,11 @@ def test_smoke_training_learns(name, drawn, stood_on):
     assert all(after[key] < 0.8 * before[key] for key in before)
 
 
-def test_what_a_system_stands_on_is_not_trained_not_saved_and_must_be_the_same(stood_on, drawn, tmp_path, monkeypatch):
+def test_a_dependency_is_frozen_not_saved_and_must_be_the_one_of_training(dependencies, drawn, tmp_path, monkeypatch):
     kind = system_class("vae_diffusion")
-    encoder = tmp_path / "mine.safetensors"
+    encoder = tmp_path / "encoder.safetensors"
     for suffix in (".safetensors", ".json"):
-        source = stood_on["vae_diffusion"]["encoder"]
+        source = dependencies["vae_diffusion"]["encoder"]
         encoder.with_suffix(suffix).write_bytes(find_weights(source).with_suffix(suffix).read_bytes())
     system = kind(dataclasses.replace(kind.presets["smoke"], encoder=str(encoder)))
     assert not any("encoder" in name for name in system.state_dict())
@@ -171,142 +171,140 @@ def labels(*columns):
 
 
 @pytest.fixture(scope="module")
-def completing(stood_on):
+def completion(dependencies):
     kind = system_class("completion_editor")
-    return kind(dataclasses.replace(kind.presets["smoke"], **stood_on["completion_editor"], sample_steps=1))
+    return kind(dataclasses.replace(kind.presets["smoke"], **dependencies["completion_editor"], sample_steps=1))
 
 
-def test_faces_are_hidden_where_the_proposals_differ_and_nothing_of_them_is_told_from_there(completing, faces):
+def test_faces_are_masked_where_the_proposals_differ(completion, faces):
     images, source = faces.images[:2], Expression.of(["angry", "neutral"])
-    visible, coarse, mask = completing.show(images, labels(3, 6), source)
-    hidden = mask.bool()
-    assert hidden[0].any()
-    assert not hidden[0].all()
-    assert not hidden[1].any()  # what is asked for is shown already
-    assert torch.equal(visible[~hidden], images[~hidden])
-    assert not visible[hidden].any()
-    torch.testing.assert_close(coarse, completing.proposer(images, labels(0, 6), labels(3, 6))[1])
+    visible, proposal, mask = completion.context(images, labels(3, 6), source)
+    masked = mask.bool()
+    assert masked[0].any()
+    assert not masked[0].all()
+    assert not masked[1].any()  # source and target are equal
+    assert torch.equal(visible[~masked], images[~masked])
+    assert not visible[masked].any()
+    torch.testing.assert_close(proposal, completion.proposer(images, labels(0, 6), labels(3, 6))[1])
 
 
-def test_faces_are_completed_from_a_picture_that_has_come_back_from_an_edit(completing, faces, monkeypatch):
-    learned = []
-    monkeypatch.setattr(completing, "denoising", lambda *given: learned.append(given) or torch.zeros(()))
-    list(completing.training_step(faces, Clock(0, 1)))
-    [(images, told, visible, coarse, mask)] = learned
-    own = label_weights(faces.expression, completing.preset.emotions, "a test")
+def test_completion_is_trained_with_proposals_of_the_edit_back(completion, faces, monkeypatch):
+    objectives = []
+    monkeypatch.setattr(completion, "objective", lambda *given: objectives.append(given) or torch.zeros(()))
+    list(completion.training_step(faces, Clock(0, 1)))
+    [(images, label, visible, proposal, mask)] = objectives
+    own = label_weights(faces.expression, completion.preset.emotions, "a test")
     assert torch.equal(images, faces.images)
-    assert torch.equal(told, own)
+    assert torch.equal(label, own)
     assert not visible[mask.bool()].any()
-    direct = completing.proposer(faces.images, own, own)[0]
-    assert not torch.allclose(coarse, direct, atol=1e-2)
-    asked = []
-    monkeypatch.setattr(completing.proposer.network, "propose", lambda *given: asked.append(given) or given[:1] * 2)
-    list(completing.training_step(faces, Clock(0, 1)))
-    (_, before, other), (_, after, back) = asked
+    direct = completion.proposer(faces.images, own, own)[0]
+    assert not torch.allclose(proposal, direct, atol=1e-2)
+    proposed = []
+    monkeypatch.setattr(completion.proposer.network, "propose", lambda *given: proposed.append(given) or given[:1] * 2)
+    list(completion.training_step(faces, Clock(0, 1)))
+    (_, before, other), (_, after, back) = proposed
     assert torch.equal(before, own)
     assert torch.equal(after, other)
     assert torch.equal(back, own)
 
 
-def test_an_untrained_completing_editor_gives_the_proposal(completing, faces):
-    """The network's answer is 0, and one step from noise leads to what the preconditioning expects."""
-    asked, shown = Expression.of("happy"), faces.expression.only("emotion", "intensity")
-    edited = completing.edit(faces, asked, source=shown)
-    pictures = completing.show(faces.images, labels(3).expand(len(faces), 7), shown)
-    torch.testing.assert_close(edited, completing.expected(*pictures).clamp(-1, 1), atol=0.06, rtol=0)
+def test_an_untrained_completion_editor_returns_the_prior_mean(completion, faces):
+    """The output of the network is 0, so that one sampling step returns the posterior mean of the preconditioning."""
+    target, source = Expression.of("happy"), faces.expression.only("emotion", "intensity")
+    edited = completion.edit(faces, target, source=source)
+    context = completion.context(faces.images, labels(3).expand(len(faces), 7), source)
+    torch.testing.assert_close(edited, completion.prior_mean(*context).clamp(-1, 1), atol=0.06, rtol=0)
 
 
-def test_the_editor_learns_the_way_back_from_its_teachers_pictures(stood_on, faces, monkeypatch):
+def test_the_editor_is_trained_to_recover_faces_from_the_edits_of_its_teacher(dependencies, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    system = kind(dataclasses.replace(kind.presets["smoke"], **dependencies["diffusion_editor"]))
     torch.manual_seed(0)
-    turned = system.turned(faces)
-    assert turned.shape == faces.images.shape
-    assert not torch.allclose(turned, faces.images, atol=1e-2)
-    learned = []
-    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or torch.zeros(()))
+    inputs = system.teacher_inputs(faces)
+    assert inputs.shape == faces.images.shape
+    assert not torch.allclose(inputs, faces.images, atol=1e-2)
+    objectives = []
+    monkeypatch.setattr(system, "objective", lambda *given: objectives.append(given) or torch.zeros(()))
     torch.manual_seed(0)
     list(system.training_step(faces, Clock(0, 1)))
-    [(images, told, shown)] = learned
+    [(images, label, context)] = objectives
     assert torch.equal(images, faces.images)
-    assert torch.equal(told, faces.action_units)
-    assert not torch.equal(shown, faces.images)
+    assert torch.equal(label, faces.action_units)
+    assert not torch.equal(context, faces.images)
     assert not any("teacher" in name for name in system.state_dict())
 
 
-def test_the_editor_becomes_its_own_teacher_and_the_teacher_then_stays(stood_on, faces, monkeypatch):
+def test_in_self_training_the_predecessor_is_the_teacher_and_stays_fixed(dependencies, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    chosen = {**stood_on["diffusion_editor"], "self_training_from": 0.5, "varied": False}
+    chosen = {**dependencies["diffusion_editor"], "self_training_from": 0.5, "varied": False}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
-    with torch.no_grad():  # untrained, it answers 0 whatever it is told
+    with torch.no_grad():  # untrained, its output is 0 for every label
         for parameter in system.denoiser.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    optimiser, denoising = system.optimisers()["denoiser"], system.denoising
-    learned, teachers = [], []
-    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or denoising(*given))
+    optimiser, objective = system.optimisers()["denoiser"], system.objective
+    objectives, predecessors = [], []
+    monkeypatch.setattr(system, "objective", lambda *given: objectives.append(given) or objective(*given))
     for step in range(4):
         torch.manual_seed(step)
         for _, loss, _ in system.training_step(faces, Clock(step, 4)):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        teachers.append({name: value.clone() for name, value in system.predecessor.state_dict().items()})
-    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(teachers)]
-    assert moved == [True, False, False]
+        predecessors.append({name: value.clone() for name, value in system.predecessor.state_dict().items()})
+    changed = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(predecessors)]
+    assert changed == [True, False, False]
     assert not any(parameter.requires_grad for parameter in system.predecessor.parameters())
     for step in (2, 3):
         torch.manual_seed(step)
-        images, told, shown = learned[step]
+        images, label, context = objectives[step]
         assert torch.equal(images, faces.images)
-        assert torch.equal(told, faces.action_units)
-        torch.testing.assert_close(shown, system.turned_by_itself(faces))
+        assert torch.equal(label, faces.action_units)
+        torch.testing.assert_close(context, system.self_training_inputs(faces))
     assert not any(name.startswith("predecessor.") for name in system.weights())
 
 
-def test_varied_the_teachers_take_turns_in_disguise(stood_on, faces, monkeypatch):
+def test_varied_inputs_come_from_both_teachers_and_are_degraded(dependencies, faces, monkeypatch):
     kind = system_class("diffusion_editor")
-    chosen = {**stood_on["diffusion_editor"], "self_training_from": 0.0, "label_guidance": 3.0}
+    chosen = {**dependencies["diffusion_editor"], "self_training_from": 0.0, "label_guidance": 3.0}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
-    with torch.no_grad():  # as weights that the training begins with
+    with torch.no_grad():  # as if initialised from trained weights
         for parameter in system.denoiser.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    asked, disguised = [], []
-    by_teacher, by_itself, disguise = system.turned, system._by_predecessor, diffusion_editor.augment
+    edits, before = [], []
+    by_teacher, by_predecessor, augment = system.teacher_inputs, system._predecessor_edits, diffusion_editor.augment
 
-    def note(images, wanted, guidance):
-        asked.append(guidance)
-        return by_itself(images, wanted, guidance)
+    def record(images, target, guidance):
+        edits.append(guidance)
+        return by_predecessor(images, target, guidance)
 
-    monkeypatch.setattr(system, "turned", lambda given: asked.append("teacher") or by_teacher(given))
-    monkeypatch.setattr(system, "_by_predecessor", note)
-    monkeypatch.setattr(
-        diffusion_editor, "augment", lambda *given: disguised.append(given[0].images) or disguise(*given)
-    )
-    ways, shown = set(), []
-    monkeypatch.setattr(system, "denoising", lambda *given: shown.append(given[2]) or torch.zeros(()))
+    monkeypatch.setattr(system, "teacher_inputs", lambda given: edits.append("teacher") or by_teacher(given))
+    monkeypatch.setattr(system, "_predecessor_edits", record)
+    monkeypatch.setattr(diffusion_editor, "augment", lambda *given: before.append(given[0].images) or augment(*given))
+    sequences, inputs = set(), []
+    monkeypatch.setattr(system, "objective", lambda *given: inputs.append(given[2]) or torch.zeros(()))
     for step in range(12):
-        asked.clear()
+        edits.clear()
         torch.manual_seed(step)
         list(system.training_step(faces, Clock(step, 12)))
-        ways.add(tuple("itself" if isinstance(who, float) else who for who in asked))
-        assert all(who == "teacher" or 0.64 <= who / system.preset.label_guidance <= 1.36 for who in asked)
-        apart = (shown[-1] - disguised[-1]).abs().mean()
-        assert 0.001 < apart < 0.1
-    assert ways == {("teacher",), ("teacher", "itself"), ("itself", "itself")}
+        sequences.add(tuple("predecessor" if isinstance(edit, float) else edit for edit in edits))
+        assert all(edit == "teacher" or 0.64 <= edit / system.preset.label_guidance <= 1.36 for edit in edits)
+        degradation = (inputs[-1] - before[-1]).abs().mean()
+        assert 0.001 < degradation < 0.1
+    assert sequences == {("teacher",), ("teacher", "predecessor"), ("predecessor", "predecessor")}
     for name, value in system.denoiser.state_dict().items():
         assert torch.equal(system.predecessor.denoiser.state_dict()[name], value)
 
 
-def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known(stood_on, faces):
+def test_the_label_is_the_action_units_or_the_prototype_of_the_emotion(dependencies, faces):
     kind = system_class("diffusion_editor")
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    system = kind(dataclasses.replace(kind.presets["smoke"], **dependencies["diffusion_editor"]))
     happy = Expression.of("happy", 0.5)
     assert torch.equal(system.label(happy), happy.to_action_units().action_units)
     assert torch.equal(system.label(faces.expression), faces.action_units)
     photographs = dataclasses.replace(faces, action_units=None, intensity=None)
     prototypes = Expression.from_labels(faces.emotion).to_action_units().action_units
     assert torch.equal(system.label(photographs.expression), prototypes)
-    with torch.no_grad():  # untrained, it answers 0 whatever it is told
+    with torch.no_grad():  # untrained, its output is 0 for every label
         for parameter in system.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     smile = system.edit(faces, Expression.from_action_units({"AU12": 1.0}))
@@ -314,69 +312,70 @@ def test_the_editor_is_told_action_units_and_prototypes_where_they_are_not_known
 
 
 @pytest.fixture
-def drawn_editor(stood_on, tmp_path):
-    """The path of weights of an editor of colour pictures that answers something."""
+def trained_editor(dependencies, tmp_path):
+    """The path of weights of an editor for colour images, in which no weight is 0."""
     kind = system_class("diffusion_editor")
     torch.manual_seed(0)
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["diffusion_editor"]))
+    system = kind(dataclasses.replace(kind.presets["smoke"], **dependencies["diffusion_editor"]))
     with torch.no_grad():
         for parameter in system.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return saved(tmp_path, system)
 
 
-def test_a_grey_editor_begins_as_the_colour_one_of_the_same_weights(drawn_editor, stood_on, faces):
-    colour, kind = load_system(drawn_editor), system_class("diffusion_editor")
+def test_a_grey_editor_initialised_from_colour_weights_gives_the_same_outputs(trained_editor, dependencies, faces):
+    colour, kind = load_system(trained_editor), system_class("diffusion_editor")
     grey = kind(colour.preset, channels=1)
-    assert initialise_from(grey, drawn_editor) == len(load_weights(drawn_editor)[0])
-    pictures = faces.gray().images
-    noise, step = torch.randn(pictures.shape), torch.full((len(faces),), 500)
-    told, label = torch.ones(len(faces), dtype=torch.bool), colour.label(Expression.of("happy"))
-    seen = {}
+    assert initialise_from(grey, trained_editor) == len(load_weights(trained_editor)[0])
+    images = faces.gray().images
+    noise, step = torch.randn(images.shape), torch.full((len(faces),), 500)
+    keep, label = torch.ones(len(faces), dtype=torch.bool), colour.label(Expression.of("happy"))
+    outputs = {}
     for system in (colour, grey):
-        repeated = (x.expand(-1, system.channels, -1, -1) for x in (noise, pictures))
-        noisy, shown = repeated
-        seen[system.channels] = system.denoiser(noisy, step, told, label.expand(len(faces), -1), shown)
-    torch.testing.assert_close(seen[1], seen[3].mean(1, keepdim=True), atol=1e-5, rtol=1e-4)
+        noisy, context = (x.expand(-1, system.channels, -1, -1) for x in (noise, images))
+        outputs[system.channels] = system.denoiser(noisy, step, keep, label.expand(len(faces), -1), context)
+    torch.testing.assert_close(outputs[1], outputs[3].mean(1, keepdim=True), atol=1e-5, rtol=1e-4)
 
 
-def test_with_a_reader_edits_are_to_be_read_as_asked_and_to_stay_as_they_were(
-    drawn_editor, stood_on, faces, tmp_path, monkeypatch
+def test_with_a_classifier_edits_are_trained_towards_the_target_and_the_initial_edits(
+    trained_editor, dependencies, faces, tmp_path, monkeypatch
 ):
     kind = system_class("diffusion_editor")
-    classifier = saved(tmp_path, untrained("emotion_cnn"))
-    chosen = {**stood_on["diffusion_editor"], "classifier": str(classifier)}
+    classifier = saved(tmp_path, randomised("emotion_cnn"))
+    chosen = {**dependencies["diffusion_editor"], "classifier": str(classifier)}
     system = kind(dataclasses.replace(kind.presets["smoke"], **chosen))
     assert system.requires == {"classifier": str(classifier)}
-    with pytest.raises(ValueError, match="--start-from"):
+    with pytest.raises(CannotTrain, match="--start-from"):
         next(system.training_step(faces, Clock(0, 4)))
-    initialise_from(system, drawn_editor)
+    initialise_from(system, trained_editor)
     photographs = dataclasses.replace(faces, action_units=None, intensity=None)
-    learned, denoising = [], system.denoising
-    monkeypatch.setattr(system, "denoising", lambda *given: learned.append(given) or denoising(*given))
-    optimiser, before = system.optimisers()["denoiser"], load_system(drawn_editor)
+    objectives, objective = [], system.objective
+    monkeypatch.setattr(system, "objective", lambda *given: objectives.append(given) or objective(*given))
+    optimiser, before = system.optimisers()["denoiser"], load_system(trained_editor)
     for step in range(2):
         torch.manual_seed(step)
         [(name, loss, scalars)] = system.training_step(photographs, Clock(step, 4))
         assert name == "denoiser"
-        torch.testing.assert_close(loss, scalars["near"] + system.preset.classifier_weight * scalars["read"])
+        torch.testing.assert_close(
+            loss, scalars["anchor"] + system.preset.classifier_weight * scalars["classification"]
+        )
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
     assert all(parameter.grad is None for parameter in system.guidance_networks[0].parameters())
-    for images, _, shown in learned:
-        assert torch.equal(shown, photographs.images)
-        assert not torch.allclose(images, shown, atol=1e-2)
-    for name, value in before.denoiser.state_dict().items():  # what edits are to stay near to stays
+    for images, _, context in objectives:
+        assert torch.equal(context, photographs.images)
+        assert not torch.allclose(images, context, atol=1e-2)
+    for name, value in before.denoiser.state_dict().items():  # the initial weights are kept
         assert torch.equal(system.predecessor.denoiser.state_dict()[name], value)
     assert not torch.equal(system.denoiser.unet.stem.weight, before.denoiser.unet.stem.weight)
     path = saved(tmp_path, system)
     for suffix in (".safetensors", ".json"):
         classifier.with_suffix(suffix).unlink()
-    assert load_system(path).card.requires.keys() == {str(classifier)}  # only training asks it
+    assert load_system(path).card.requires.keys() == {str(classifier)}  # used in training only
 
 
-def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path):
+def test_from_scratch_trains_all_dependencies_on_the_same_faces(tmp_path):
     small = {"profile.people": 16, "profile.faces_per_person": 7, "data.channels": 1}
     fields = {"steps": 2, "checkpoint_every": 2, "teacher.proposal.steps": 3}
 
@@ -390,14 +389,14 @@ def test_what_a_system_stands_on_can_be_trained_first_on_the_same_faces(tmp_path
     [teacher] = editor.guidance_networks
     assert teacher.preset.proposal == str(tmp_path / "teacher" / "proposal" / "weights.safetensors")
     assert (editor.channels, teacher.channels, teacher.proposer.network.channels) == (1, 1, 1)
-    assert teacher.preset.steps > 2  # its own fields are its preset's
+    assert teacher.preset.steps > 2  # fields that are not set keep the value of the preset
     assert teacher.proposer.network.preset.steps == 3
     before = written.stat().st_mtime_ns
     assert run(from_scratch=True) == written
     assert written.stat().st_mtime_ns == before
 
 
-def test_what_is_trained_first_is_like_what_the_preset_names(tmp_path):
+def test_from_scratch_trains_a_system_of_the_kind_that_the_preset_names(tmp_path):
     few = {"profile.people": 16, "profile.faces_per_person": 7, "steps": 1, "teacher.steps": 1}
 
     def run(**changes):
@@ -412,45 +411,45 @@ def test_what_is_trained_first_is_like_what_the_preset_names(tmp_path):
     assert (teacher.name, teacher.preset.steps, teacher.preset.size) == ("stargan", 1, 64)
 
 
-def test_the_oracle_asks_for_pairs(drawn):
+def test_the_paired_oracle_requires_pairs(drawn):
     kind = system_class("paired_oracle")
-    with pytest.raises(ValueError, match="synthetic_pairs"):
+    with pytest.raises(CannotTrain, match="synthetic_pairs"):
         next(kind(kind.presets["smoke"]).training_step(drawn.faces(range(4)), Clock(0, 1)))
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.7])
-def test_g14_goes_from_one_reconstruction_to_the_other(strength, faces, drawn):
-    g14 = untrained("diffusion_autoencoder").eval()
+def test_interpolations_of_g14_begin_and_end_at_the_reconstructions(strength, faces, drawn):
+    g14 = randomised("diffusion_autoencoder").eval()
     g14.preset = dataclasses.replace(g14.preset, strength=strength, sample_steps=4)
-    ways = g14.interpolate(faces.images[:2], faces.images[2:4], 3)
+    interpolated = g14.interpolate(faces.images[:2], faces.images[2:4], 3)
     ends = g14.reconstruct(faces.images[:4])
-    assert ways.shape[:2] == (2, 3)
-    assert torch.allclose(torch.cat([ways[:, 0], ways[:, -1]]), ends, atol=1e-4)
-    measured = g14.evaluate(drawn)["reconstruction_psnr"]
+    assert interpolated.shape[:2] == (2, 3)
+    assert torch.allclose(torch.cat([interpolated[:, 0], interpolated[:, -1]]), ends, atol=1e-4)
+    reported = g14.evaluate(drawn)["reconstruction_psnr"]
     images = drawn.faces(range(len(drawn))).images
-    assert measured == pytest.approx(psnr(g14.reconstruct(images), images).mean().item(), abs=0.01)
+    assert reported == pytest.approx(psnr(g14.reconstruct(images), images).mean().item(), abs=0.01)
 
 
-def test_what_a_label_means_alone_is_counted_from_what_the_face_shows(faces):
-    plain = untrained("diffusion_autoencoder").eval()
+def test_label_only_guidance_is_relative_to_the_source_label(faces):
+    plain = randomised("diffusion_autoencoder").eval()
     plain.preset = dataclasses.replace(plain.preset, sample_steps=2)
-    follows = copy.deepcopy(plain)
-    follows.preset = dataclasses.replace(plain.preset, label_only_guidance=2.0)
-    shown, asked = Expression.of(["sad"] * 6), Expression.of(["happy"] * 6)
-    torch.testing.assert_close(follows.edit(faces, shown, source=shown), plain.edit(faces, shown, source=shown))
-    edits = [system.edit(faces, asked, source=source) for system in (plain, follows) for source in (shown, None)]
+    guided = copy.deepcopy(plain)
+    guided.preset = dataclasses.replace(plain.preset, label_only_guidance=2.0)
+    sad, happy = Expression.of(["sad"] * 6), Expression.of(["happy"] * 6)
+    torch.testing.assert_close(guided.edit(faces, sad, source=sad), plain.edit(faces, sad, source=sad))
+    edits = [system.edit(faces, happy, source=source) for system in (plain, guided) for source in (sad, None)]
     assert all((one - other).abs().mean() > 1e-3 for one, other in itertools.combinations(edits, 2))
-    torch.testing.assert_close(follows.reconstruct(faces.images), plain.reconstruct(faces.images))
-    torch.testing.assert_close(follows.invert(faces.images), plain.invert(faces.images))
+    torch.testing.assert_close(guided.reconstruct(faces.images), plain.reconstruct(faces.images))
+    torch.testing.assert_close(guided.invert(faces.images), plain.invert(faces.images))
 
 
-def test_a_label_models_denoiser_starts_one_with_codes(stood_on, tmp_path):
-    """P1 §7: a DDPM that was trained on other faces, then told an encoder's code."""
-    first = saved(tmp_path, untrained("label_diffusion"))
+def test_a_denoiser_with_codes_can_be_initialised_from_one_without(dependencies, tmp_path):
+    """P1 §7: a DDPM that was trained on other faces, then conditioned on the code of an encoder."""
+    first = saved(tmp_path, randomised("label_diffusion"))
     kind = system_class("vae_diffusion")
-    system = kind(dataclasses.replace(kind.presets["smoke"], **stood_on["vae_diffusion"]))
+    system = kind(dataclasses.replace(kind.presets["smoke"], **dependencies["vae_diffusion"]))
     initialise_from(system, first)
-    learned = load_system(first).denoiser.state_dict()
+    pretrained = load_system(first).denoiser.state_dict()
     own = system.denoiser.state_dict()
-    assert all(torch.equal(value, own[name]) for name, value in learned.items())
-    assert {name.partition(".")[0] for name in set(own) - set(learned)} == {"code"}
+    assert all(torch.equal(value, own[name]) for name, value in pretrained.items())
+    assert {name.partition(".")[0] for name in set(own) - set(pretrained)} == {"code"}

@@ -10,7 +10,7 @@ import torch
 import toys
 
 from facekit.training import PROFILES, fit
-from facekit.training.accelerator import part_processes
+from facekit.training.accelerator import disconnect_processes
 
 
 def main(out: str) -> None:
@@ -27,7 +27,7 @@ def main(out: str) -> None:
         for _ in islice(records, steps):
             pass
         records.close()
-    part_processes()
+    disconnect_processes()
 
 
 if __name__ == "__main__":

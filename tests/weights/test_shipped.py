@@ -66,7 +66,7 @@ def test_e2_reads_photographs(outside):
 def test_the_identity_network_knows_people_again():
     measured = load_system("identity-synthetic").evaluate(valid(48, 4))
     assert measured["auc"] > 0.99
-    assert measured["auc_alike"] > 0.97
+    assert measured["auc_matched"] > 0.97
 
 
 def test_the_action_unit_regressor_tells_left_from_right():

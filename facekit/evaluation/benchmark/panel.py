@@ -103,7 +103,7 @@ class Panel:
         rate of 1 % among unedited faces. As in an edit, the two faces of every pair show different emotions."""
         thresholds = {}
         for judge in self.identity:
-            _, impostor = pair_similarities(judge.embed(others), others.person, across=others.emotion)
+            _, impostor = pair_similarities(judge.embed(others), others.person, differing=others.emotion)
             thresholds[judge.name] = acceptance_threshold(impostor, FALSE_ACCEPT_RATE)
         return thresholds
 

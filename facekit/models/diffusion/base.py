@@ -1,6 +1,6 @@
-"""What the diffusion systems have in common (G11 to G14): the denoiser, its training step, and ways to edit with it.
+"""The base class of the diffusion systems (G11 to G14): the denoiser, its training step, editing and sampling.
 
-A system says what it knows of a face beside the label, by `encode`; all else is settings of its preset.
+A subclass defines the code of a face by `encode`; all other differences are settings of the preset.
 """
 
 from __future__ import annotations
@@ -28,43 +28,41 @@ from facekit.models.optimisers import optimiser
 from facekit.models.system import Clock, Generator, Step, check_choices
 
 STARTS = ("noise", "noised", "inverted")
-"""Where an edit's way begins: pure noise; the face taken part of the way into noise (Meng 2022); its own stochastic
-code, by DDIM's inversion (Preechakul 2022)."""
+"""The start of an edit: pure noise; the face with noise added (SDEdit, Meng 2022); the face's stochastic code by DDIM
+inversion (Preechakul 2022)."""
 
 CODES = ("kept", "erased", "replaced")
-"""What becomes of the label's linear share in a face's code: nothing; taken out, in training too; replaced, in edits,
-by that of the label asked for. See `facekit.layers.codes`."""
+"""The treatment of the part of a face's code that is linear in the label: it is kept; it is erased, in training too; in
+edits it is replaced by that of the target label. See `facekit.layers.codes`."""
 
 
 @dataclass(frozen=True)
 class DiffusionPreset(NoisePreset):
-    """How a diffusion system is built, trained, and asked."""
+    """A diffusion system: architecture, training and editing."""
 
     prediction: str = "velocity"
-    timestep_density: str = "uniform"  # of what it is trained on, one of `DENSITIES`
+    timestep_density: str = "uniform"  # of the timesteps in training, one of `DENSITIES`
     drop_label: float = 0.15
-    drop_face: float = 0.15  # and without their code, independently
+    drop_face: float = 0.15  # probability that a code is dropped in training, independently of the label
     code: str = "kept"  # one of `CODES`
     sample_steps: int = 20
     start: str = "noise"  # one of `STARTS`
-    strength: float = 1.0  # share of the way into noise, of a start from the face
+    strength: float = 1.0  # fraction of the noise levels that an edit traverses, for a start from the face
     label_guidance: float = 2.0
     face_guidance: float = 1.0  # other than 1 only for systems with codes
-    label_only_guidance: float = (
-        0.0  # by what the label changes in nobody's face; other than 0 only for systems with codes
-    )
+    label_only_guidance: float = 0.0  # s_only of `guide`; other than 0 only for systems with codes
 
 
 class Denoiser(nn.Module):
-    """A U-Net that knows the timestep and, where it is told, the label and the face's code.
+    """A U-Net conditioned on the timestep, the label and the code of the face.
 
     noisy       (N, C, H, W)
     timestep    (N,)
-    keep_label  (N,) bool, which faces' labels are told; keep_face likewise of codes
+    keep_label  (N,) bool, the faces whose label is used; `keep_face` likewise for codes
     label       (N, K); code (N, D), where there are codes
 
-    Returns (N, C, H, W): the noise, the clean picture or the velocity, as the preset says. P1 joins its two embeddings
-    end to end; here each fills the whole length and they are added, of which P1's form is a special case.
+    Returns (N, C, H, W): the noise, the clean image or the velocity, according to the preset. P1 concatenates its two
+    embeddings; here embeddings of the full length are added, which includes P1's form as a special case.
     """
 
     def __init__(self, preset: DiffusionPreset, channels: int, code: int = 0) -> None:
@@ -84,7 +82,7 @@ class Denoiser(nn.Module):
 
 
 class DiffusionGenerator(Generator):
-    """A diffusion model that is told a label, and by subclasses a code of the face."""
+    """A diffusion model conditioned on the label and, in subclasses, on a code of the face."""
 
     understands = frozenset({"emotion", "intensity"})
     code_length: ClassVar[int] = 0
@@ -97,7 +95,7 @@ class DiffusionGenerator(Generator):
         self.codes = LabelledCodes(self.code_length, len(preset.emotions)) if self.code_length else None
 
     def encode(self, images: Tensor) -> Tensor:
-        """What is known of faces (N, C, H, W) beside their label, (N, code_length)."""
+        """The codes of faces (N, C, H, W), which condition the denoiser beside the label: (N, code_length)."""
         return images.new_empty(len(images), 0)
 
     # ------------------------------------------------------------------------------------------- training
@@ -128,7 +126,10 @@ class DiffusionGenerator(Generator):
     # ---------------------------------------------------------------------------------------------- in use
 
     def face_code(self, images: Tensor, label: Tensor | None = None) -> Tensor:
-        """The code of faces (N, C, H, W) as the denoiser is told it, (N, D); for an edit, to a label (N, K)."""
+        """The codes of faces (N, C, H, W) in the condition of the denoiser, (N, D).
+
+        label  the target label (N, K) of an edit
+        """
         code = self.encode(images)
         if self.codes is None:
             return code
@@ -140,15 +141,15 @@ class DiffusionGenerator(Generator):
     def clean_estimate(
         self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, keep_face: Tensor, label: Tensor, code: Tensor
     ) -> Tensor:
-        """The clean pictures that the denoiser sees behind noisy ones; the arguments are those of `Denoiser`."""
+        """The denoiser's estimate of the clean images; the arguments are those of `Denoiser`."""
         output = self.denoiser(noisy, timestep, keep_label, keep_face, label, code)
         return self.noise_schedule.to_clean(output, noisy, timestep, self.preset.prediction)
 
-    def guided(self, label: Tensor, code: Tensor, shown: Tensor | None = None, **scales: float) -> Denoise:
-        """The denoiser told labels (N, K) and codes (N, D), followed as far as scales of the preset say.
+    def guided(self, label: Tensor, code: Tensor, source: Tensor | None = None, **scales: float) -> Denoise:
+        """The denoiser under labels (N, K) and codes (N, D), with the guidance scales of the preset.
 
-        shown   labels (N, K) of what the faces show, where that is known
-        scales  fields of the preset that are to be other than there
+        source  labels (N, K) of the input faces, where they are known
+        scales  guidance scales of the preset, by field, that take another value
         """
         preset = dataclasses.replace(self.preset, **scales)
         return guide(
@@ -158,38 +159,39 @@ class DiffusionGenerator(Generator):
             label=preset.label_guidance,
             face=preset.face_guidance,
             label_only=preset.label_only_guidance,
-            source_label=shown,
+            source_label=source,
         )
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         preset, images = self.preset, faces.images
-        asked = label_weights(expression, preset.emotions, self.name)
-        shown = None if source is None else label_weights(source, preset.emotions, self.name)
+        target = label_weights(expression, preset.emotions, self.name)
+        source_label = None if source is None else label_weights(source, preset.emotions, self.name)
         noise = noise_stream(seed, images.shape, images.device)
         strength = 1.0 if preset.start == "noise" else preset.strength
         return preset.sampler.sample(
-            self.guided(asked, self.face_code(images, asked), shown),
-            self._start(images, shown, noise),
+            self.guided(target, self.face_code(images, target), source_label),
+            self._start(images, source_label, noise),
             self.noise_schedule,
             strength=strength,
             noise=noise,
         )
 
-    def _start(self, images: Tensor, shown: Tensor | None, noise: Iterator[Tensor]) -> Tensor:
+    def _start(self, images: Tensor, source: Tensor | None, noise: Iterator[Tensor]) -> Tensor:
+        """The noisy images (N, C, H, W) at which an edit starts, as the preset's `start` says."""
         preset = self.preset
         if preset.start == "noise":
             return next(noise)
         if preset.start == "noised":
             return preset.sampler.noised(images, next(noise), self.noise_schedule, preset.strength)
-        return self.invert(images, shown)
+        return self.invert(images, source)
 
-    def invert(self, images: Tensor, shown: Tensor | None = None) -> Tensor:
-        """The stochastic code of faces (N, C, H, W): the noise from which they come back, as far as `strength` goes.
+    def invert(self, images: Tensor, source: Tensor | None = None) -> Tensor:
+        """The stochastic codes (N, C, H, W) of faces, at the noise level of the preset's `strength`.
 
-        shown  labels (N, K) of what they show; without, the denoiser is not told one
+        source  their labels (N, K); None inverts without a label
         """
-        label = images.new_zeros(len(images), len(self.preset.emotions)) if shown is None else shown
-        known = float(shown is not None)
+        label = images.new_zeros(len(images), len(self.preset.emotions)) if source is None else source
+        known = float(source is not None)
         denoise = self.guided(
             label, self.face_code(images), label_guidance=known, face_guidance=1.0, label_only_guidance=0.0
         )
@@ -197,9 +199,9 @@ class DiffusionGenerator(Generator):
 
     @torch.no_grad()
     def sample(self, expression: Expression, *, seed: Seeds = 0, faces: Faces | None = None) -> Tensor:
-        """New faces from noise with an expression: (N, C, H, W) in [-1, 1].
+        """Sample new faces with an expression: (N, C, H, W) in [-1, 1].
 
-        faces  whose code guides them, where the system has codes; without, nobody's
+        faces  faces whose codes condition the samples, where the system has codes; None samples from the label alone
         """
         preset = self.preset
         expression.require(self.understands, self.name)
@@ -208,16 +210,16 @@ class DiffusionGenerator(Generator):
         shape = (len(label), self.channels, preset.size, preset.size)
         noise = noise_stream(seed, shape, device)
         if faces is None:
-            denoise = self._without_face(label)
+            denoise = self._guided_by_label(label)
         else:
             denoise = self.guided(label, self.face_code(faces.images.to(device), label))
         return preset.sampler.sample(denoise, next(noise), self.noise_schedule, noise=noise)
 
-    def _without_face(self, label: Tensor) -> Denoise:
-        """The denoiser told labels and nobody's code."""
+    def _guided_by_label(self, label: Tensor) -> Denoise:
+        """The denoiser under labels (N, K) with the codes dropped."""
         code = label.new_zeros(len(label), self.code_length)
 
-        def answer(noisy, timestep, keep_label, keep_face, label, code):
+        def estimate(noisy, timestep, keep_label, keep_face, label, code):
             return self.clean_estimate(noisy, timestep, keep_label, torch.zeros_like(keep_face), label, code)
 
-        return guide(answer, label, code, label=self.preset.label_guidance)
+        return guide(estimate, label, code, label=self.preset.label_guidance)

@@ -1,4 +1,4 @@
-"""G12 and G13: a DDPM that is told the label and a trained encoder's code of the face (P1 §4.3, figure 3)."""
+"""G12 and G13: a DDPM conditioned on the label and on the code of the face by a trained encoder (P1 §4.3, figure 3)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from facekit.models.load import load_system
 
 @dataclass(frozen=True)
 class SemanticPreset(DiffusionPreset):
-    """How a diffusion system with a trained encoder is built and trained."""
+    """A diffusion system with a trained encoder."""
 
-    encoder: str = "vae-synthetic"  # name or path of its weights
+    encoder: str = "vae-synthetic"  # name or path of the encoder's weights
     start: str = "inverted"
     label_guidance: float = 1.75
 
 
 class SemanticDiffusion(DiffusionGenerator):
-    """The label, and the code of a frozen encoder.
+    """A diffusion model conditioned on the label and on the code of a frozen encoder.
 
-    reads  the encoder's method that turns pictures (N, C, H, W) into codes (N, D)
+    encoder_method  the method of the encoder that maps images (N, C, H, W) to codes (N, D)
     """
 
-    reads: ClassVar[str]
+    encoder_method: ClassVar[str]
 
     def __init__(self, preset: SemanticPreset, channels: int = 3) -> None:
-        encoder = Frozen(load_system(preset.encoder), self.reads)
+        encoder = Frozen(load_system(preset.encoder), self.encoder_method)
         with torch.no_grad():
             self.code_length = encoder(torch.zeros(1, channels, preset.size, preset.size)).shape[1]
         super().__init__(preset, channels)
@@ -44,10 +44,10 @@ class SemanticDiffusion(DiffusionGenerator):
 
 
 class CNNDiffusion(SemanticDiffusion):
-    """G12: the code is the second-last layer of the emotion classifier E1, so it knows the label and little else."""
+    """G12: the code is the penultimate layer of the emotion classifier E1, which encodes the label and little else."""
 
     name = "cnn_diffusion"
-    reads = "features"
+    encoder_method = "features"
     depends_on: ClassVar = {"encoder": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": SemanticPreset(**SMOKE, encoder="emotion_cnn-synthetic"),
@@ -58,10 +58,10 @@ class CNNDiffusion(SemanticDiffusion):
 
 
 class VAEDiffusion(SemanticDiffusion):
-    """G13: the code is the latent of a variational autoencoder, so it knows the face, its expression included."""
+    """G13: the code is the latent of a variational autoencoder, which encodes identity, expression and view."""
 
     name = "vae_diffusion"
-    reads = "encode"
+    encoder_method = "encode"
     depends_on: ClassVar = {"encoder": "vae"}
     same_images = frozenset({"encoder"})
     presets: ClassVar = {

@@ -1,4 +1,4 @@
-"""What the systems that are built of a U-Net have in common: its layout, how it is trained, its noise."""
+"""Presets of systems that consist of a U-Net: its architecture, its training, and its noise schedule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facekit.models.system import Preset, check_choices
 
 @dataclass(frozen=True)
 class UNetPreset(Preset):
-    """How a U-Net is trained, and how its layers are laid out, as `facekit.layers.unet.UNet` says."""
+    """The architecture of a U-Net, with the arguments of `facekit.layers.unet.UNet`, and its training."""
 
     optimiser: str = "muon"
     learning_rate: float = 6e-3
@@ -29,12 +29,12 @@ class UNetPreset(Preset):
     heads: int = 2
     groups: int = 8
     dropout: float = 0.0
-    condition: int = 96  # length of the sum of all embeddings
+    condition: int = 96  # length of the condition embedding
     norm: str = "adaptive"
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # columns of the label
+    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # the columns of the label
 
     def unet(self, channels_in: int, channels_out: int) -> UNet:
-        """The network that these fields describe."""
+        """The U-Net of these fields."""
         return UNet(
             channels_in,
             channels_out,
@@ -52,22 +52,22 @@ class UNetPreset(Preset):
 
 @dataclass(frozen=True)
 class NoisePreset(UNetPreset):
-    """How a U-Net that denoises is trained and asked."""
+    """The training of a U-Net as a denoiser, and its sampler."""
 
     augment: str = "flip"
     noise_schedule: str = "cosine"  # or "linear"
     timesteps: int = 1000
-    drop_label: float = 0.1  # share of faces that are shown without their label, so that it can be followed more
-    method: str = "dpm++"
+    drop_label: float = 0.1  # probability that a label is dropped in training, for classifier-free guidance
+    method: str = "dpm++"  # of the sampler
     sample_steps: int = 4
     label_guidance: float = 1.0
 
     @property
     def sampler(self) -> Sampler:
-        """How edits and samples come out of noise."""
+        """The sampler of edits and samples."""
         return Sampler(self.method, self.sample_steps)
 
     def noise(self) -> NoiseSchedule:
-        """How noisy a picture is at each timestep."""
+        """The noise schedule."""
         check_choices(self, noise_schedule=("linear", "cosine"))
         return getattr(NoiseSchedule, self.noise_schedule)(self.timesteps)

@@ -1,1 +1,1 @@
-"""Denoising networks that edit in one or a few steps: completion, G15, and the paired oracle."""
+"""Denoisers that edit a face in one or a few steps (completion, G15), and the paired oracle."""

@@ -1,13 +1,13 @@
-"""Diffusion that edits a face by hiding its expression and completing it: the first half of G15, and its teacher.
+"""Editing by completion: a denoiser inpaints the regions of a face that depend on the expression. The teacher of G15.
 
-Whatever a network is shown of a face also shows the face's own expression: it then need not listen to the label. Here
-two things are told apart:
+A denoiser that is given the whole face also sees its present expression, and learns to ignore the label. Completion
+removes this information. The conditional VAE (G1) decodes the code of the face under two labels, the present and the
+target one:
 
-* where expressions differ: G1, the conditional VAE, decodes one code under two labels; where the two pictures differ,
-  the face is hidden from the denoiser;
-* what should be there, coarsely: G1's picture under the label that is asked for. The rest is drawn by diffusion.
+* where the two images differ, the face is masked in the denoiser's input;
+* the image under the target label is a coarse proposal for the masked regions, to which the denoiser adds detail.
 
-It learns without pairs, by hiding and completing what faces show already.
+Training needs no pairs: it masks and completes faces with their present expression.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from facekit.models.system import Clock, Step
 
 @dataclass(frozen=True)
 class CompletionPreset(EditorPreset):
-    """How the completing editor is built, trained and asked."""
+    """The completion editor: architecture, training and editing."""
 
     proposal: str = "conditional_vae-synthetic"  # name or path of G1's weights
-    # Difference of G1's two pictures, in any channel from -1 to 1, above which a place is hidden: wholly, as through
-    # anything less the face's own expression could be made out.
+    # Pixels are masked where G1's two images differ by more than this in any channel, in units of [-1, 1]. The mask is
+    # binary, since partly visible pixels would reveal the present expression.
     hidden_above: float = 0.1
-    margin: int = 2  # pixels by which what is hidden is widened
+    margin: int = 2  # dilation of the mask in pixels
 
 
 class CompletionEditor(DenoisingEditor):
-    """Shown are the face, 0 where it is hidden; G1's picture of it under the label asked for; and 1 where the face is
-    hidden, else 0, in every channel the same."""
+    """Three context images: the face with masked pixels set to 0; G1's image under the target label; the mask, 1 where
+    the face is masked, equal in all channels."""
 
     name = "completion_editor"
-    shown = 3
+    context_images = 3
     depends_on: ClassVar = {"proposal": "conditional_vae"}
     same_images = frozenset({"proposal"})
     presets: ClassVar = {
@@ -64,26 +64,32 @@ class CompletionEditor(DenoisingEditor):
         images, labels = batch.images[known], labels[known]
         n = len(images)
         others = soft_labels(torch.randint(len(emotions), (n,)), random_intensities(n), emotions).to(images.device)
-        # Hidden as on a way to another label, and completed as on the way back, with a picture as far from the face
-        # as an edit's is.
+        # The mask is that of an edit to another label. The proposal is the image of the edit back, whose distance from
+        # the face is that of a proposal in use.
         before, after = self.proposer(images, labels, others)
         back = self.proposer(after, others, labels)[1]
-        yield "denoiser", self.denoising(images, labels, *self.hide(images, before, after, back)), {}
+        yield "denoiser", self.objective(images, labels, *self.masked_context(images, before, after, back)), {}
 
-    def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
+    def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         source = source or self.proposer.network.estimate(images)
-        before, after = self.proposer(images, label_weights(source, self.preset.emotions, self.name).to(asked), asked)
-        return self.hide(images, before, after, after)
+        present = label_weights(source, self.preset.emotions, self.name).to(target)
+        before, after = self.proposer(images, present, target)
+        return self.masked_context(images, before, after, after)
 
-    def expected(self, *pictures: Tensor) -> Tensor:
-        visible, coarse, hidden = pictures
-        return visible + hidden * coarse
+    def prior_mean(self, *context: Tensor) -> Tensor:
+        visible, proposal, mask = context
+        return visible + mask * proposal
 
     @torch.no_grad()
-    def hide(self, images: Tensor, before: Tensor, after: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What is shown of faces, hidden where G1's pictures before and after an edit differ: see the class. All are
-        (N, C, H, W)."""
-        apart = (after - before).abs().amax(1, keepdim=True)
-        apart = F.max_pool2d(apart, 2 * self.preset.margin + 1, stride=1, padding=self.preset.margin)
-        hidden = (apart > self.preset.hidden_above).to(images).expand_as(images)
-        return images * (1 - hidden), coarse, hidden
+    def masked_context(
+        self, images: Tensor, before: Tensor, after: Tensor, proposal: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The three context images of the class, each (N, C, H, W).
+
+        before, after  G1's images before and after an edit; faces are masked where they differ
+        proposal       G1's image for the masked regions
+        """
+        difference = (after - before).abs().amax(1, keepdim=True)
+        difference = F.max_pool2d(difference, 2 * self.preset.margin + 1, stride=1, padding=self.preset.margin)
+        mask = (difference > self.preset.hidden_above).to(images).expand_as(images)
+        return images * (1 - mask), proposal, mask

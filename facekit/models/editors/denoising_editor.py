@@ -1,4 +1,4 @@
-"""What the editors have in common that see pictures of the face beside the noise: G15 and the one that teaches it."""
+"""The base class of editors whose denoiser is conditioned on images of the input face: completion and G15."""
 
 from __future__ import annotations
 
@@ -22,96 +22,101 @@ from facekit.models.system import Generator
 
 @dataclass(frozen=True)
 class EditorPreset(NoisePreset):
-    """How an editor is built, trained and asked."""
+    """A denoising editor: architecture, training and editing."""
 
-    spread: float = 0.15  # how far, roughly, an edit is from the picture that its estimates are counted from
+    spread: float = 0.15  # standard deviation of an edit about its prior mean, per pixel; images are in [-1, 1]
 
 
 class DenoisingEditor(Generator):
-    """A denoiser that is told a label and shown pictures. A subclass says which pictures, by `show`, and may have
-    another label than weights over emotions, by `columns` and `label`.
+    """A denoiser conditioned on a label and on context images, which are concatenated with its noisy input.
 
-    shown  how many pictures it is shown
+    A subclass defines the context images by `context`, and may replace the label (weights over emotions) by another one
+    with `label_size` and `label`.
+
+    context_images  number of context images
     """
 
     understands = frozenset({"emotion", "intensity"})
-    shown: int = 1
+    context_images: int = 1
 
     def __init__(self, preset: EditorPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         self.noise_schedule = preset.noise()
-        self.denoiser = EditingDenoiser(preset, channels, self.columns, self.shown)
+        self.denoiser = EditingDenoiser(preset, channels, self.label_size, self.context_images)
 
     @property
-    def columns(self) -> int:
-        """Of the label, K."""
+    def label_size(self) -> int:
+        """Columns K of the label."""
         return len(self.preset.emotions)
 
     def label(self, expression: Expression) -> Tensor:
-        """An expression as the denoiser is told it, (N, K)."""
+        """The label (N, K) of an expression."""
         return label_weights(expression, self.preset.emotions, self.name)
 
-    def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
-        """The pictures that the denoiser is shown of faces (N, C, H, W) on the way to labels (N, K)."""
+    def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
+        """The context images, each (N, C, H, W), of faces (N, C, H, W) that are edited to labels (N, K)."""
         raise NotImplementedError
 
-    def expected(self, *pictures: Tensor) -> Tensor:
-        """The picture that, of all that can be told from those shown, is likeliest to be near the answer."""
-        return pictures[0]
+    def prior_mean(self, *context: Tensor) -> Tensor:
+        """The mean of the edited image (N, C, H, W) before denoising, from the context images."""
+        return context[0]
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"denoiser": optimiser(self.preset, self.denoiser.parameters())}
 
-    def denoising(self, images: Tensor, labels: Tensor, *pictures: Tensor) -> Tensor:
-        """The loss of drawing faces (N, C, H, W) with labels (N, K), given pictures."""
+    def objective(self, images: Tensor, labels: Tensor, *context: Tensor) -> Tensor:
+        """The denoising loss of faces (N, C, H, W) with labels (N, K), given context images."""
         preset, (n, device) = self.preset, (len(images), images.device)
         timestep = torch.randint(preset.timesteps, (n,), device=device)
         noisy = self.noise_schedule.add_noise(images, torch.randn_like(images), timestep)
         keep = torch.rand(n, device=device) >= preset.drop_label
-        mean, spread = self._expected(noisy, timestep, *pictures)
-        return denoising_loss(self.denoiser(noisy, timestep, keep, labels, *pictures), (images - mean) / spread)
+        mean, spread = self._posterior(noisy, timestep, *context)
+        return denoising_loss(self.denoiser(noisy, timestep, keep, labels, *context), (images - mean) / spread)
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         images = faces.images
-        asked = self.label(expression)
+        target = self.label(expression)
         noise = noise_stream(seed, images.shape, images.device)
-        denoise = self.guided(asked, *self.show(images, asked, source))
+        denoise = self.guided(target, *self.context(images, target, source))
         return self.preset.sampler.sample(denoise, next(noise), self.noise_schedule, noise=noise)
 
-    def guided(self, label: Tensor, *pictures: Tensor) -> Denoise:
-        """The denoiser told labels (N, K) and shown pictures, followed as far as the preset says."""
-        return guide(self.clean_estimate, label, *pictures, label=self.preset.label_guidance)
+    def guided(self, label: Tensor, *context: Tensor) -> Denoise:
+        """The denoiser under labels (N, K) and context images, with the guidance scale of the preset."""
+        return guide(self.clean_estimate, label, *context, label=self.preset.label_guidance)
 
     def clean_estimate(
-        self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, keep_face: Tensor, label: Tensor, *pictures: Tensor
+        self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, keep_face: Tensor, label: Tensor, *context: Tensor
     ) -> Tensor:
-        """The clean pictures that the denoiser sees behind noisy ones; it is always shown the pictures."""
-        mean, spread = self._expected(noisy, timestep, *pictures)
-        return mean + spread * self.denoiser(noisy, timestep, keep_label, label, *pictures)
+        """The estimate of the clean images (N, C, H, W); `keep_face` is ignored, as the context is never dropped."""
+        mean, spread = self._posterior(noisy, timestep, *context)
+        return mean + spread * self.denoiser(noisy, timestep, keep_label, label, *context)
 
-    def _expected(self, noisy: Tensor, timestep: Tensor, *pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the clean picture, were it the expected one give or take `spread` a pixel.
+    def _posterior(self, noisy: Tensor, timestep: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the clean image given the noisy one, under a Gaussian prior.
 
-        The denoiser's answer is counted from there, in these units: preconditioning as Karras 2022 (table 1) does it
-        about a mean of 0, here about a picture, so that an answer of 0 leaves that as it is.
+        The prior has the mean `prior_mean` and the standard deviation `spread`. The output of the denoiser is relative
+        to this posterior: the preconditioning of Karras 2022 (table 1) with a prior mean other than 0, so that an
+        output of 0 returns the posterior mean.
         """
         signal, noise = self.noise_schedule.signal_and_noise(timestep, noisy)
-        picture, spread = self.expected(*pictures), self.preset.spread
+        prior, spread = self.prior_mean(*context), self.preset.spread
         total = signal.square() * spread**2 + noise.square()
-        mean = picture + signal * spread**2 / total * (noisy - signal * picture)
+        mean = prior + signal * spread**2 / total * (noisy - signal * prior)
         return mean, spread * noise / total.sqrt()
 
 
 class EditingDenoiser(nn.Module):
-    """A U-Net that sees noisy pictures beside some others, all (N, C, H, W), and knows timestep (N,) and, where
-    `keep_label` (N,) says so, label (N, K)."""
+    """A U-Net on noisy images and context images, all (N, C, H, W), conditioned on timestep (N,) and label (N, K).
 
-    def __init__(self, preset: EditorPreset, channels: int, columns: int, shown: int) -> None:
+    keep_label  (N,) bool, the faces whose label is used
+    """
+
+    def __init__(self, preset: EditorPreset, channels: int, label_size: int, context_images: int) -> None:
         super().__init__()
         self.time = TimestepEmbedding(preset.condition)
-        self.label = ExpressionEmbedding(columns, preset.condition)
-        self.unet = preset.unet((1 + shown) * channels, channels)
+        self.label = ExpressionEmbedding(label_size, preset.condition)
+        self.unet = preset.unet((1 + context_images) * channels, channels)
 
-    def forward(self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, label: Tensor, *pictures: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, label: Tensor, *context: Tensor) -> Tensor:
         condition = self.time(timestep) + self.label(label, ~keep_label)
-        return self.unet(torch.cat([noisy, *pictures], 1), condition)
+        return self.unet(torch.cat([noisy, *context], 1), condition)

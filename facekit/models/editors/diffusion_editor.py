@@ -1,34 +1,37 @@
-"""G15: diffusion that edits a face as StarGAN does, trained without pairs.
+"""G15: a diffusion model that edits a face as StarGAN does, trained without pairs by back-translation.
 
-P0's conclusion and P1's future work ask for it. The obstacle is that nobody has pairs, and a denoiser that is shown a
-face while it learns to draw the same face learns to copy. So this one learns by back-translation, as machine
-translation does without pairs (Sennrich 2016): a teacher gives a real face another expression, as well as it can, and
-the editor learns the way back, from the teacher's picture to the real face and its true label. What it is shown may
-have the teacher's faults; what it learns to draw is always real. No classifier says what an expression looks like, so
-none can be fooled.
+P0's conclusion and P1's future work propose a diffusion model for editing. There are no pairs of one person with two
+expressions to train it on, and a denoiser that is given a face while it learns to reconstruct the same face learns to
+copy. This system is therefore trained by back-translation, which machine translation uses without parallel texts
+(Sennrich 2016): a teacher edits a real face to another expression, and the editor learns to recover the real face from
+the teacher's edit and the label of the real face. Its inputs may have the teacher's faults; its targets are always
+real. The training uses no classifier, so that there is none to fool.
 
-For the last third of its training it teaches too, by what it was until then. The first teacher hides what shows the
-expression and draws it anew, and so the editor cannot learn that a mouth's form or colour stays; its own pictures are
-sharper and keep such things. Two edits in a row, as one alone leaves traces of what the real face shows, and what
-leaves traces teaches to change too little.
+**Self-training.** In the last third of the training the editor is its own teacher, as a moving average of its weights
+up to then. The first teacher (`completion_editor`) redraws all regions that depend on the expression, so that the
+editor cannot learn to preserve, for instance, the shape and colour of a mouth. Its own edits are sharper and preserve
+such traits. Each input is edited twice in a row: one edit leaves traces of the present expression, and from such inputs
+the editor learns to change too little.
 
-Whatever the pictures of one teacher have in common is learned as well, and real faces do not have it: taught by its own
-edits alone, it finds back from those far better than from true pictures, and a second round of them helps nothing.
-`varied`, the teachers take turns, edit more and less decidedly, and what they made is blurred and grained a little, so
-that none of their traits can be relied on.
+**Varied inputs.** The editor also learns the artefacts that all inputs of one teacher have in common, and real faces do
+not have them: trained on its own edits alone, it restores faces from such edits far better than from real images, and a
+second round of self-training does not help. With `varied`, the teachers alternate, their guidance scale varies, and
+their edits are blurred and degraded by noise slightly, so that no artefact is reliable.
 
-Its label is the face's action units where they are known, and the prototype of its emotion where not. People show one
-emotion in several ways; told the emotion alone, one can only learn the mean of them all.
+**Label.** The label consists of the face's action units where they are known, and otherwise of the prototype of its
+emotion. People express one emotion in several ways; a model that is conditioned on the emotion alone can only learn
+their mean.
 
-On photographs there is a third way to learn, which begins with the weights of drawn faces: `classifier` names E1,
-trained on those photographs. Edits are to be read as asked, and otherwise to stay what
-they would have been at the beginning.
+**Photographs.** With `classifier`, the editor is fine-tuned on photographs, starting from weights that were trained on
+rendered faces. `classifier` names the weights of an emotion classifier (E1) that was trained on those photographs. The
+edits are trained to have the target emotion under this classifier, and to stay close to the edits of the initial
+weights.
 
-Any generator can be the teacher. One that stays close to the face teaches little: where its picture still shows what
-the real face shows, copying is the way back. StarGAN is such a one, but learns quickly, so that from nothing in ten
-minutes its pupils come farther; what they have learned has to be followed with much guidance. Of no use, it seems, is a
-teacher whose pictures are of another kind than real ones, blurred or drawn: trained on photographs by such teachers it
-copied. What they changed can be seen, and where there is nothing to be seen, nothing is to be undone.
+**Choice of the teacher.** Any generator can be the teacher. A teacher that changes the face little is of little use:
+where its edits still show the present expression, copying is enough to recover the face. StarGAN is an example, but
+trains quickly, so that in ten minutes from scratch its students are better; they need a large guidance scale. Teachers
+whose edits differ in kind from real images, blurred or rendered ones for photographs, did not work in our experiments:
+the student copied its input wherever there were no artefacts to undo.
 """
 
 from __future__ import annotations
@@ -51,34 +54,35 @@ from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import action_unit_labels, has_label, random_intensities
 from facekit.models.load import load_system
-from facekit.models.system import Clock, Step, System
+from facekit.models.system import CannotTrain, Clock, Step, System
 
-_PREDECESSOR_DECAY = 0.998  # of the average of weights that teaches
-_GUIDANCES = (0.64, 1.36)  # least and most guidance of that one's edits, varied, as multiples of the preset's
-_DISGUISE = RECIPES["camera"]  # what is laid over the teachers' pictures, varied
+_PREDECESSOR_DECAY = 0.998  # of the moving average that becomes the teacher
+_GUIDANCE_RANGE = (0.64, 1.36)  # of that teacher with `varied`, as multiples of the preset's guidance scale
+_INPUT_DEGRADATION = RECIPES["camera"]  # of the teachers' edits with `varied`
 
 
 @dataclass(frozen=True)
 class DiffusionEditorPreset(EditorPreset):
-    """How G15 is built, trained and asked."""
+    """G15: architecture, training and editing."""
 
-    teacher: str = "completion_editor-synthetic"  # name or path of its weights
-    full_intensity: float = 0.3  # share of the teachers' edits that are asked for at full intensity
-    self_training_from: float | None = 0.65  # share of the run after which it teaches too; None: never
-    varied: bool = True  # from then on: by turns with the teacher, in disguise; False: it alone, as it is
-    classifier: str | None = None  # name or path of E1's weights, for photographs; it then teaches alone
+    teacher: str = "completion_editor-synthetic"  # name or path of the first teacher's weights
+    full_intensity: float = 0.3  # fraction of the teachers' target expressions at full intensity
+    self_training_from: float | None = 0.65  # fraction of the run after which self-training starts; None: never
+    varied: bool = True  # self-training with varied inputs of both teachers; False: with its own edits alone
+    classifier: str | None = None  # name or path of E1's weights, for photographs; replaces the teachers
     classifier_weight: float = (
-        0.01  # weight of what it reads. More of it, or for long, and edits become what pleases E1
+        0.01  # weight of the classification loss; larger values, or long runs, fool the classifier
     )
-    anchor_guidance: float = (
-        1.75  # guidance of the edits, by the weights of the beginning, to which edits are to stay near
-    )
-    sample_steps: int = 1  # the mean of all that may be meant
-    label_guidance: float = 1.25  # what it is trained on is nearer to the face than an edit should be
+    anchor_guidance: float = 1.75  # guidance scale of the initial weights' edits, to which the edits stay close
+    sample_steps: int = 1  # one step returns the mean of all possible edits
+    label_guidance: float = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
 
 
 class DiffusionEditor(DenoisingEditor):
-    """Shown is the face. What it shows now need not be known. An emotion is asked for as its prototype."""
+    """One context image: the face. The label consists of action units; an emotion is replaced by its prototype.
+
+    An edit does not need the source expression.
+    """
 
     name = "diffusion_editor"
     guided_by = frozenset({"teacher", "classifier"})
@@ -86,7 +90,7 @@ class DiffusionEditor(DenoisingEditor):
     depends_on: ClassVar = {"teacher": "completion_editor"}
     same_images = frozenset({"teacher"})
     understands = frozenset({"emotion", "intensity", "action_units"})
-    columns = len(ACTION_UNIT_COLUMNS)
+    label_size = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
         "smoke": DiffusionEditorPreset(
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
@@ -110,91 +114,97 @@ class DiffusionEditor(DenoisingEditor):
 
     @cached_property
     def guidance_networks(self) -> Sequence[System]:
-        """The teacher, or the classifier, in a list, by which it is no part of this system."""
+        """The teacher, or the classifier; in a list, which keeps it from becoming a child module."""
         return [load_system(self.preset.classifier or self.preset.teacher).requires_grad_(False)]
 
     def label(self, expression: Expression) -> Tensor:
         return action_unit_labels(expression)
 
+    def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
+        return (images,)
+
+    # ------------------------------------------------------------------------------------------- training
+
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         faces = batch[has_label(batch, self.preset.emotions)]
         if self.predecessor is not None and clock.step == 0:
-            update_average(self.predecessor, self, 0, 0.0)  # a copy: training may begin with other weights
+            update_average(self.predecessor, self, 0, 0.0)  # a copy: the training may be initialised from other weights
         if self.preset.classifier is not None:
-            if not self.started_from:
-                raise ValueError(
-                    "with a classifier, edits are to stay near to those that the training begins with: name weights of "
-                    f"{self.name} that edit already, by --start-from"
-                )
-            yield self.read_step(faces)
+            yield self.classifier_step(faces)
             return
-        self_taught = self.predecessor is not None and clock.progress >= self.preset.self_training_from
-        if not self_taught:
-            turned = self.turned(faces)
+        self_training = self.predecessor is not None and clock.progress >= self.preset.self_training_from
+        if not self_training:
+            inputs = self.teacher_inputs(faces)
         else:
-            turned = self.turned_by_turns(faces) if self.preset.varied else self.turned_by_itself(faces)
-        yield "denoiser", self.denoising(faces.images, self.label(faces.expression), turned), {}
-        if self.predecessor is not None and not self_taught:
+            inputs = self.varied_inputs(faces) if self.preset.varied else self.self_training_inputs(faces)
+        yield "denoiser", self.objective(faces.images, self.label(faces.expression), inputs), {}
+        if self.predecessor is not None and not self_training:
             update_average(self.predecessor, self, clock.step, _PREDECESSOR_DECAY)
 
-    def read_step(self, faces: Faces) -> Step:
-        """Edits that E1 reads as asked, and that stay near to those with the weights of the beginning."""
-        n, asked = len(faces), self.drawn(len(faces))
-        label = self.label(asked).to(faces.images)
-        near = self.denoising(
-            self._by_predecessor(faces.images, asked, self.preset.anchor_guidance), label, faces.images
-        )
-        last = torch.full((n,), self.preset.timesteps - 1, device=label.device)
-        told = torch.ones(n, dtype=torch.bool, device=label.device)
-        edited = self.clean_estimate(torch.randn_like(faces.images), last, told, told, label, faces.images)
-        read = self.guidance_networks[0].classification_loss(edited, asked)
-        return "denoiser", near + self.preset.classifier_weight * read, {"near": near, "read": read}
+    def teacher_inputs(self, faces: Faces) -> Tensor:
+        """Inputs (N, C, H, W) for back-translation of labelled faces: the teacher's edits to random expressions."""
+        source = faces.expression.only("emotion", "intensity")
+        return self.guidance_networks[0].edit(faces, self.random_targets(len(faces)), source=source, seed=_seeds(faces))
 
-    def turned(self, faces: Faces) -> Tensor:
-        """The teacher's edits (N, C, H, W) of labelled faces to expressions drawn at random."""
-        shown = faces.expression.only("emotion", "intensity")
-        return self.guidance_networks[0].edit(faces, self.drawn(len(faces)), source=shown, seed=_seeds(len(faces)))
-
-    def turned_by_itself(self, faces: Faces) -> Tensor:
-        """Edits (N, C, H, W) of labelled faces by its predecessor, twice: to what others of them show, and to
-        expressions drawn at random."""
+    def self_training_inputs(self, faces: Faces) -> Tensor:
+        """Inputs (N, C, H, W) for self-training on labelled faces: the predecessor edits each face twice, to the label
+        of another face of the batch and then to a random expression."""
         guidance = self.preset.label_guidance
-        before = self._by_predecessor(faces.images, self._others(faces), guidance)
-        return self._by_predecessor(before, self.drawn(len(faces)), guidance)
+        first = self._predecessor_edits(faces.images, self._permuted_labels(faces), guidance)
+        return self._predecessor_edits(first, self.random_targets(len(faces)), guidance)
 
-    def turned_by_turns(self, faces: Faces) -> Tensor:
-        """Edits (N, C, H, W) of labelled faces, disguised: half of the times by the teacher; else by the predecessor,
-        of the teacher's edits or of its own."""
-        least, most = (share * self.preset.label_guidance for share in _GUIDANCES)
-        guidances = [least + (most - least) * share for share in torch.rand(2).tolist()]
-        last, twice = (torch.rand(2) < 0.5).tolist()
-        if last and twice:
-            turned = self._by_predecessor(faces.images, self._others(faces), guidances[0])
+    def varied_inputs(self, faces: Faces) -> Tensor:
+        """Inputs (N, C, H, W) for self-training on labelled faces with `varied`, degraded by camera noise and blur.
+
+        With probability 1/2 they are the teacher's edits; with 1/4 each, edits by the predecessor of the teacher's
+        edits or of its own.
+        """
+        least, most = (factor * self.preset.label_guidance for factor in _GUIDANCE_RANGE)
+        guidances = [least + (most - least) * weight for weight in torch.rand(2).tolist()]
+        by_predecessor, twice = (torch.rand(2) < 0.5).tolist()
+        if by_predecessor and twice:
+            inputs = self._predecessor_edits(faces.images, self._permuted_labels(faces), guidances[0])
         else:
-            turned = self.turned(faces)
-        if last:
-            turned = self._by_predecessor(turned, self.drawn(len(faces)), guidances[1])
-        return augment(Faces(turned), torch.default_generator, _DISGUISE).images
+            inputs = self.teacher_inputs(faces)
+        if by_predecessor:
+            inputs = self._predecessor_edits(inputs, self.random_targets(len(faces)), guidances[1])
+        return augment(Faces(inputs), torch.default_generator, _INPUT_DEGRADATION).images
 
-    def _by_predecessor(self, images: Tensor, asked: Expression, guidance: float) -> Tensor:
-        self.predecessor.preset = dataclasses.replace(self.predecessor.preset, label_guidance=guidance)
-        return self.predecessor.edit(Faces(images), asked, seed=_seeds(len(images)))
+    def classifier_step(self, faces: Faces) -> Step:
+        """Train the edits of labelled photographs to have the target emotion under the classifier, and to stay close to
+        the edits of the initial weights."""
+        if not self.started_from:
+            raise CannotTrain(
+                "with a classifier, training keeps the edits close to those of the initial weights: initialise "
+                f"{self.name} from trained weights with --start-from"
+            )
+        n, target = len(faces), self.random_targets(len(faces))
+        label = self.label(target).to(faces.images)
+        anchors = self._predecessor_edits(faces.images, target, self.preset.anchor_guidance)
+        anchor = self.objective(anchors, label, faces.images)
+        last = torch.full((n,), self.preset.timesteps - 1, device=label.device)
+        keep = torch.ones(n, dtype=torch.bool, device=label.device)
+        edited = self.clean_estimate(torch.randn_like(faces.images), last, keep, keep, label, faces.images)
+        classification = self.guidance_networks[0].classification_loss(edited, target)
+        loss = anchor + self.preset.classifier_weight * classification
+        return "denoiser", loss, {"anchor": anchor, "classification": classification}
 
-    def _others(self, faces: Faces) -> Expression:
-        """For each of labelled faces, what one of them shows."""
-        return Expression(action_units=self.label(faces.expression)[torch.randperm(len(faces))])
-
-    def drawn(self, n: int) -> Expression:
-        """Emotions at intensities, both drawn at random, from the global generator."""
+    def random_targets(self, n: int) -> Expression:
+        """Random emotions at random intensities, from the global generator."""
         known = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions])
         return Expression.from_labels(
             known[torch.randint(len(known), (n,))], random_intensities(n, self.preset.full_intensity)
         )
 
-    def show(self, images: Tensor, asked: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
-        return (images,)
+    def _predecessor_edits(self, images: Tensor, target: Expression, guidance: float) -> Tensor:
+        self.predecessor.preset = dataclasses.replace(self.predecessor.preset, label_guidance=guidance)
+        return self.predecessor.edit(Faces(images), target, seed=_seeds(images))
+
+    def _permuted_labels(self, faces: Faces) -> Expression:
+        """The labels of labelled faces in random order."""
+        return Expression(action_units=self.label(faces.expression)[torch.randperm(len(faces))])
 
 
-def _seeds(n: int) -> list[int]:
-    """Seeds for n edits, from the global generator."""
-    return torch.randint(2**31, (n,)).tolist()
+def _seeds(faces: Faces | Tensor) -> list[int]:
+    """One random seed per face, from the global generator."""
+    return torch.randint(2**31, (len(faces),)).tolist()

@@ -1,4 +1,4 @@
-"""The paired oracle: a U-Net that is shown the true answer to every edit, and so the ceiling of all that are not."""
+"""The paired oracle: a U-Net trained on ground-truth edits, an upper bound for systems that have no pairs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from facekit.losses.denoising import denoising_loss
 from facekit.models.diffusion.unet import UNetPreset
 from facekit.models.label import face_labels, label_weights
 from facekit.models.optimisers import optimiser
-from facekit.models.system import Clock, Generator, Step
+from facekit.models.system import CannotTrain, Clock, Generator, Step
 
 
 class PairedOracle(Generator):
-    """A face and a label to the change of the face, by least squares on true pairs (`SyntheticPairs`)."""
+    """Predicts the change of a face under a label, by least squares on ground-truth pairs (`SyntheticPairs`)."""
 
     name = "paired_oracle"
     understands = frozenset({"emotion", "intensity"})
@@ -40,19 +40,19 @@ class PairedOracle(Generator):
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         if batch.frames != 2:
-            raise ValueError(
-                f"{self.name} learns from pairs of a face and its true answer: train with --data synthetic_pairs"
+            raise CannotTrain(
+                f"{self.name} is trained on pairs of a face and its ground-truth edit: use --data synthetic_pairs"
             )
-        face, answer = batch.images.unbind(1)
+        face, ground_truth = batch.images.unbind(1)
         label, _ = face_labels(batch, self.preset.emotions)
-        yield "changer", denoising_loss(face + self.changer(face, label[:, 1]), answer), {}
+        yield "changer", denoising_loss(face + self.changer(face, label[:, 1]), ground_truth), {}
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         return faces.images + self.changer(faces.images, label_weights(expression, self.preset.emotions, self.name))
 
 
 class Changer(nn.Module):
-    """Faces (N, C, H, W) and labels (N, K) to what is to be added to the faces."""
+    """Faces (N, C, H, W) and labels (N, K) to the change of the faces (N, C, H, W)."""
 
     def __init__(self, preset: UNetPreset, channels: int) -> None:
         super().__init__()

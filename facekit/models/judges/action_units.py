@@ -1,4 +1,4 @@
-"""The action-unit regressor (E7, E9): how strongly each unit of FACS acts in a face."""
+"""The action-unit regressor (E7, E9): the intensity of each FACS action unit in a face."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.attribute import action_unit_loss
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.system import Clock, Preset, Step
+from facekit.models.system import CannotTrain, Clock, Preset, Step
 
 
 @dataclass(frozen=True)
 class ActionUnitPreset(Preset):
-    """How the action-unit regressor is built and trained."""
+    """The action-unit regressor: architecture and training."""
 
     size: int = 64
     learning_rate: float = 2e-3
@@ -36,16 +36,16 @@ class ActionUnitPreset(Preset):
 
 
 class ActionUnitNet(FacePredictor):
-    """Pictures to strengths by `ACTION_UNIT_COLUMNS`: (N, C, H, W) to (N, A).
+    """Images to intensities in the order of `ACTION_UNIT_COLUMNS`: (N, C, H, W) to (N, A).
 
-    Features are averaged over each quarter of the picture; over the whole of it, it would not tell left from right.
+    Features are pooled over each quarter of the image, since global pooling could not distinguish left from right.
 
-    The last layer is linear, so that units at rest (most of them, most of the time) are no harder to reach than
-    any other strength, as they would be for a sigmoid; `read` clips to [0, 1].
+    The last layer is linear. A sigmoid would reach the intensity 0, the most frequent one, only asymptotically.
+    `predict` clips to [0, 1].
     """
 
     name = "action_units"
-    sees = 1
+    input_channels = 1
     presets: ClassVar = {
         "smoke": ActionUnitPreset(widths=(16, 32, 48), blocks=(1, 1, 1), steps=60, batch=64, warmup=5),
         "laptop": ActionUnitPreset(steps=900),
@@ -55,16 +55,16 @@ class ActionUnitNet(FacePredictor):
 
     def __init__(self, preset: ActionUnitPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor, parts=2)
+        self.trunk = ResidualTrunk(self.input_channels, preset.widths, preset.blocks, preset.factor, parts=2)
         self.head = nn.Linear(self.trunk.width, len(ACTION_UNIT_COLUMNS))
         initialise(self)
-        nn.init.zeros_(self.head.weight)  # starts at "no unit acts", which is nearly right
+        nn.init.zeros_(self.head.weight)  # starts at intensity 0, which is close to the mean
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.trunk(self.prepare(images)))
 
     def flip_averaged(self, images: Tensor) -> Tensor:
-        mirrored = self(images.flip(-1))[:, mirrored_columns()]  # left and right change places in a mirror
+        mirrored = self(images.flip(-1))[:, mirrored_columns()]  # mirroring swaps left and right
         return ((self(images) + mirrored) / 2).clamp(0, 1)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
@@ -74,23 +74,25 @@ class ActionUnitNet(FacePredictor):
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         if batch.action_units is None:
-            raise ValueError("the action-unit regressor trains on faces whose action units are known")
+            raise CannotTrain(
+                "the action-unit regressor is trained on faces with known action units, and these have none"
+            )
         loss = action_unit_loss(self(batch.images), batch.action_units)
         yield "regressor", loss, {"rmse": loss.detach().sqrt()}
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """`mae` and `correlation` (Pearson's), the means over units; and each by column, as `mae/AU12L`.
+        """`mae` and `correlation` (Pearson), as means over units, and by unit, as in `mae/AU12L`.
 
-        A unit that never moves in the dataset has no correlation, and is left out of that mean.
+        A unit that is constant in the dataset has no correlation, and is left out of that mean.
         """
         self.to(device)
-        pairs = [(said, faces.action_units) for said, faces in self.readings(dataset)]
-        said, true = (torch.cat(part) for part in zip(*pairs, strict=True))
-        mae = mean_absolute_error(said, true, num_outputs=true.shape[1])
-        moves = (true.std(0) > 0) & (said.std(0) > 0)
-        correlation = pearson_corrcoef(said[:, moves], true[:, moves])
-        columns = [name for name, moved in zip(ACTION_UNIT_COLUMNS, moves.tolist(), strict=True) if moved]
+        pairs = [(predicted, faces.action_units) for predicted, faces in self.predictions(dataset)]
+        predicted, true = (torch.cat(part) for part in zip(*pairs, strict=True))
+        mae = mean_absolute_error(predicted, true, num_outputs=true.shape[1])
+        varies = (true.std(0) > 0) & (predicted.std(0) > 0)
+        correlation = pearson_corrcoef(predicted[:, varies], true[:, varies])
+        columns = [name for name, used in zip(ACTION_UNIT_COLUMNS, varies.tolist(), strict=True) if used]
         result = {"mae": mae.mean().item(), "correlation": correlation.mean().item()}
         result |= {f"mae/{name}": v for name, v in zip(ACTION_UNIT_COLUMNS, mae.tolist(), strict=True)}
         return result | {f"correlation/{name}": v for name, v in zip(columns, correlation.tolist(), strict=True)}

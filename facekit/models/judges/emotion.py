@@ -1,4 +1,4 @@
-"""What both emotion classifiers (E1, E2) share: their training step and how they are read and measured."""
+"""The base class of the emotion classifiers (E1, E2): training step, predictions and evaluation."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from facekit.faces.faces import Faces
 from facekit.losses.attribute import emotion_loss
 from facekit.models.judges.predictor import FacePredictor
 from facekit.models.label import label_weights
-from facekit.models.system import Clock, Preset, Step
+from facekit.models.system import CannotTrain, Clock, Preset, Step
 
 
 @dataclass(frozen=True)
 class ClassifierPreset(Preset):
-    """How an emotion classifier is trained."""
+    """The training of an emotion classifier."""
 
     weight_decay: float = 5e-4
-    smoothing: float = 0.1  # share of each label spread over all emotions
-    class_weights: tuple[float, ...] | None = None  # by emotion; None weighs every picture alike
+    smoothing: float = 0.1  # label smoothing: fraction of each label that is spread over all emotions
+    class_weights: tuple[float, ...] | None = None  # by emotion; None weighs all images equally
 
 
 class EmotionClassifier(FacePredictor):
-    """Pictures to logits over `PROTOCOL_EMOTIONS`: (N, C, H, W) to (N, 7). A subclass implements `features`."""
+    """Images to logits over `PROTOCOL_EMOTIONS`: (N, C, H, W) to (N, 7). A subclass implements `features`."""
 
-    sees = 1
+    input_channels = 1
     emotions: ClassVar[tuple[str, ...]] = PROTOCOL_EMOTIONS
 
     def features(self, images: Tensor) -> Tensor:
-        """What the network makes of pictures before it decides: (N, D). Gradients pass."""
+        """The input of the last layer for images (N, C, H, W): (N, D), differentiable."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,47 +48,47 @@ class EmotionClassifier(FacePredictor):
         return (self(images) + self(images.flip(-1))) / 2
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """How likely each of `emotions` is, (N, 7) summing to 1, averaged over the picture and its mirror image."""
-        return self.read(images).softmax(1)
+        """Class probabilities (N, 7) in the order of `emotions`; logits are averaged with those of the mirror image."""
+        return self.predict(images).softmax(1)
 
-    def classification_loss(self, images: Tensor, asked: Expression) -> Tensor:
-        """How far edits (N, C, H, W), of any size and colour, are from being read as asked: the mean cross-entropy.
+    def classification_loss(self, images: Tensor, target: Expression) -> Tensor:
+        """The mean cross-entropy of edits (N, C, H, W), of any size and colour, for their target expression.
 
-        They are moved a little first, so that it takes more to please the network than a few right pixels.
+        A random affine augmentation comes first, which makes adversarial perturbations of single pixels ineffective.
         """
-        seen = Faces(images).fitted(self.preset.size, self.channels)
-        logits = self(augment(seen, torch.default_generator, RECIPES["affine"]).images).float()
-        return F.cross_entropy(logits, label_weights(asked, self.emotions, self.name).to(logits))
+        fitted = Faces(images).fitted(self.preset.size, self.channels)
+        logits = self(augment(fitted, torch.default_generator, RECIPES["affine"]).images).float()
+        return F.cross_entropy(logits, label_weights(target, self.emotions, self.name).to(logits))
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         preset = self.preset
         labelled = self._labelled(batch)
         if not labelled.any():
-            raise ValueError("an emotion classifier trains on labelled faces, and this batch holds none")
+            raise CannotTrain("an emotion classifier is trained on labelled faces, and this batch contains none")
         weights = preset.class_weights and torch.tensor(preset.class_weights, device=batch.images.device)
         logits = self(batch.images)
         loss = emotion_loss(logits, batch.emotion, smoothing=preset.smoothing, weights=weights)
-        right = logits.argmax(1) == batch.emotion
-        yield "classifier", loss, {"accuracy": right[labelled].float().mean()}
+        correct = logits.argmax(1) == batch.emotion
+        yield "classifier", loss, {"accuracy": correct[labelled].float().mean()}
 
     def _labelled(self, faces: Faces) -> Tensor:
-        """Which faces have a label that is one of `emotions`, (N,) bool."""
+        """Which faces are labelled with one of `emotions`, (N,) bool."""
         return (faces.emotion >= 0) & (faces.emotion < len(self.emotions))
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """`accuracy`, `f1` (the mean over emotions), and `f1/<emotion>`, over the faces that have a label."""
+        """`accuracy`, `f1` (the mean over emotions), and `f1/<emotion>`, over labelled faces."""
         self.to(device)
         k = len(self.emotions)
-        measures = MetricCollection(
+        metrics = MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(k, average="micro"),
                 "f1": MulticlassF1Score(k, average=None),
             }
         )
-        for logits, faces in self.readings(dataset):
+        for logits, faces in self.predictions(dataset):
             labelled = self._labelled(faces)
-            measures.update(logits[labelled], faces.emotion[labelled])
-        result = measures.compute()
+            metrics.update(logits[labelled], faces.emotion[labelled])
+        result = metrics.compute()
         by_emotion = {f"f1/{name}": f1.item() for name, f1 in zip(self.emotions, result["f1"], strict=True)}
         return {"accuracy": result["accuracy"].item(), "f1": result["f1"].mean().item()} | by_emotion

@@ -1,6 +1,6 @@
-"""E1: the convolutional emotion classifier of P1 (§4.3), whose second-last layer is a semantic encoding.
+"""E1: the convolutional emotion classifier of P1 (§4.3), whose penultimate layer is a semantic encoding.
 
-It may train or guide a generator, and is the encoder of G12; so it never judges one that did.
+It is the encoder of G12, and may be used in the training of generators. It must not judge generators that depend on it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from facekit.models.judges.emotion import ClassifierPreset, EmotionClassifier
 
 @dataclass(frozen=True)
 class EmotionCNNPreset(ClassifierPreset):
-    """How E1 is built and trained. P1 says neither widths nor optimiser; these are the suite's."""
+    """E1. P1 states neither widths nor optimiser; these are choices of this suite."""
 
     learning_rate: float = 1e-3
     schedule: str = "cosine"
     batch: int = 128
     augment: str = "affine"
     weight_decay: float = 1e-2
-    widths: tuple[int, ...] = (32, 64, 128)  # of the stages, each of which halves the picture
+    widths: tuple[int, ...] = (32, 64, 128)  # of the stages, each of which halves the resolution
     hidden: int = 256  # first layer of the MLP
-    encoding: int = 128  # second-last layer: what `features` gives
+    encoding: int = 128  # penultimate layer, returned by `features`
     dropout: float = 0.3
 
 
 class EmotionCNN(EmotionClassifier):
-    """Stages of two 3 x 3 convolutions and a pooling, then an MLP of three layers (VGG's shape)."""
+    """Stages of two 3 x 3 convolutions and a max pooling, then an MLP of three layers (in the style of VGG)."""
 
     name = "emotion_cnn"
     presets: ClassVar = {
@@ -43,7 +43,7 @@ class EmotionCNN(EmotionClassifier):
 
     def __init__(self, preset: EmotionCNNPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        stages, width_in = [], self.sees
+        stages, width_in = [], self.input_channels
         for width in preset.widths:
             stages += [*_convolution(width_in, width), *_convolution(width, width), nn.MaxPool2d(2)]
             width_in = width
@@ -62,7 +62,7 @@ class EmotionCNN(EmotionClassifier):
         initialise(self)
 
     def features(self, images: Tensor) -> Tensor:
-        """The semantic encoding of P1: values of the second-last layer of the MLP, (N, encoding), at least 0."""
+        """The semantic encoding of P1: the penultimate layer of the MLP, (N, encoding), non-negative."""
         return self.encoder(self.stages(self.prepare(images)))
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:

@@ -1,4 +1,4 @@
-"""E2: a ResNet-18 emotion classifier for pictures of 48 to 64 pixels (P2 §4.2). It only judges."""
+"""E2: a ResNet-18 emotion classifier for images of 48 to 64 pixels (P2 §4.2), used for evaluation only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from facekit.models.judges.emotion import ClassifierPreset, EmotionClassifier
 
 @dataclass(frozen=True)
 class EmotionResNetPreset(ClassifierPreset):
-    """How E2 is built and trained."""
+    """E2: architecture and training."""
 
-    learning_rate: float = 0.1  # of SGD with Nesterov's momentum 0.9
+    learning_rate: float = 0.1  # of SGD with Nesterov momentum 0.9
     schedule: str = "cosine"
     batch: int = 128
     warmup: int = 100
@@ -25,12 +25,12 @@ class EmotionResNetPreset(ClassifierPreset):
     ema: float | None = 0.998
     widths: tuple[int, ...] = (64, 96, 128, 160)
     blocks: tuple[int, ...] = (2, 2, 2, 2)
-    factor: int = 2  # of the pixel-unshuffle stem; 1 looks at every pixel from the start, at a third of the speed
+    factor: int = 2  # of the pixel-unshuffle stem; 1 keeps the full resolution, at a third of the speed
     dropout: float = 0.2
 
 
 class EmotionResNet(EmotionClassifier):
-    """ResNet-18 with a 3 x 3 stem and no pooling after it, as 48 pixels are too few to give away.
+    """ResNet-18 with a 3 x 3 stem and without the initial pooling, since images of 48 pixels are small already.
 
     `laptop` has 1.93 M parameters, 3.9 MB in half precision; `paper` has the widths of He 2016, 11.2 M.
     """
@@ -45,13 +45,13 @@ class EmotionResNet(EmotionClassifier):
 
     def __init__(self, preset: EmotionResNetPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor)
+        self.trunk = ResidualTrunk(self.input_channels, preset.widths, preset.blocks, preset.factor)
         self.dropout = nn.Dropout(preset.dropout)
         self.head = nn.Linear(self.trunk.width, len(self.emotions))
         initialise(self)
 
     def features(self, images: Tensor) -> Tensor:
-        """The pooled features that the last layer decides on, (N, widths[-1]), at least 0."""
+        """The pooled features, the input of the last layer: (N, widths[-1]), non-negative."""
         return self.trunk(self.prepare(images))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The identity network (E6): where two pictures lie close, it is one person, whatever the expression."""
+"""The identity network (E6): embeddings in which images of one person are close to each other for all expressions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.identity import cosface_loss
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.system import Clock, Preset, Step
+from facekit.models.system import CannotTrain, Clock, Preset, Step
 
 
 @dataclass(frozen=True)
 class IdentityPreset(Preset):
-    """How the identity network is built and trained."""
+    """The identity network: architecture and training."""
 
     learning_rate: float = 5e-3
     schedule: str = "cosine"
@@ -33,20 +33,20 @@ class IdentityPreset(Preset):
     factor: int = 2
     embedding: int = 128
     weight_decay: float = 1e-2
-    people: int = 2_000  # the most that a training set may hold; each has a proxy
+    people: int = 2_000  # maximum number of identities in the training set; each has a proxy
     margin: float = 0.2  # Wang 2018 takes 0.35 at scale 64 on photographs
     scale: float = 24.0
-    grey: float = 0.3  # share of training pictures shown without colour, so that grey ones can be judged too
+    grey: float = 0.3  # probability that a training image is converted to grey, so that grey images can be judged too
 
 
 class IdentityNet(FacePredictor):
-    """Pictures to embeddings of length 1: (N, C, H, W) to (N, embedding). Trained as CosFace (Wang 2018).
+    """Images to embeddings of unit length: (N, C, H, W) to (N, embedding). Trained as CosFace (Wang 2018).
 
-    The proxies of the training people are saved with the rest, and of no use after training.
+    The proxies of the training identities are saved too, but not used after training.
     """
 
     name = "identity"
-    sees = 3
+    input_channels = 3
     presets: ClassVar = {
         "smoke": IdentityPreset(widths=(16, 32, 48), blocks=(1, 1, 1), people=64, steps=60, batch=64, warmup=5),
         "laptop": IdentityPreset(steps=3000),
@@ -58,8 +58,8 @@ class IdentityNet(FacePredictor):
 
     def __init__(self, preset: IdentityPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        self.trunk = ResidualTrunk(self.sees, preset.widths, preset.blocks, preset.factor)
-        # The norm after the last layer is ArcFace's (Deng 2019, §3.1); without it people are told apart less well.
+        self.trunk = ResidualTrunk(self.input_channels, preset.widths, preset.blocks, preset.factor)
+        # The batch norm after the last layer is ArcFace's (Deng 2019, §3.1); without it verification is less accurate.
         self.head = nn.Sequential(nn.Linear(self.trunk.width, preset.embedding), nn.BatchNorm1d(preset.embedding))
         self.proxies = nn.Embedding(preset.people, preset.embedding)
         initialise(self)
@@ -72,8 +72,8 @@ class IdentityNet(FacePredictor):
         return F.normalize(self(images) + self(images.flip(-1)), dim=1)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (N, D) of length 1: the scalar product of two is how alike the faces are, in [-1, 1]."""
-        return self.read(images)
+        """Embeddings (N, D) of unit length; the dot product of two is their cosine similarity, in [-1, 1]."""
+        return self.predict(images)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
@@ -84,75 +84,74 @@ class IdentityNet(FacePredictor):
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         preset = self.preset
         if batch.person is None:
-            raise ValueError("the identity network trains on people told apart, and these faces name none")
+            raise CannotTrain("the identity network is trained on faces with known identities, and these have none")
         if int(batch.person.max()) >= preset.people:
-            raise ValueError(
-                f"person {int(batch.person.max())} is beyond the preset's {preset.people} people: raise `people`"
+            raise CannotTrain(
+                f"person {int(batch.person.max())} exceeds the preset's {preset.people} identities: raise `people`"
             )
-        shown = some_grey(batch.images, preset.grey)
-        loss = cosface_loss(self(shown), self.proxies.weight, batch.person, margin=preset.margin, scale=preset.scale)
+        images = random_grey(batch.images, preset.grey)
+        loss = cosface_loss(self(images), self.proxies.weight, batch.person, margin=preset.margin, scale=preset.scale)
         yield "identity", loss, {}
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
-        """How well pairs of one person are told from pairs of two, with different expressions in every pair.
+        """`auc`: the area under the ROC curve of verification, over pairs of faces with different expressions.
 
-        `auc` over all such pairs. `auc_alike`, where a dataset knows of skin tone, hair and glasses: pairs of two
-        people count only where these are the same.
+        `auc_matched`, where a dataset has these attributes: only impostor pairs with the same skin tone, hair and
+        glasses count.
         """
         self.to(device)
-        readings = [
-            (embedded, faces.person, faces.emotion, _looks(faces)) for embedded, faces in self.readings(dataset)
+        parts = [
+            (embedded, faces.person, faces.emotion, _appearance(faces)) for embedded, faces in self.predictions(dataset)
         ]
-        embeddings, persons, emotions, looks = (torch.cat(part) for part in zip(*readings, strict=True))
-        result = {"auc": verification_auc(*pair_similarities(embeddings, persons, across=emotions))}
-        if looks.shape[1]:
-            genuine, impostor = pair_similarities(embeddings, persons, across=emotions, alike=looks)
-            result["auc_alike"] = verification_auc(genuine, impostor)
+        embeddings, persons, emotions, appearance = (torch.cat(part) for part in zip(*parts, strict=True))
+        result = {"auc": verification_auc(*pair_similarities(embeddings, persons, differing=emotions))}
+        if appearance.shape[1]:
+            genuine, impostor = pair_similarities(embeddings, persons, differing=emotions, matching=appearance)
+            result["auc_matched"] = verification_auc(genuine, impostor)
         return result
 
 
-def _looks(faces: Faces) -> Tensor:
-    """What makes two people alike at first sight, (N, 3); (N, 0) where it is not known."""
+def _appearance(faces: Faces) -> Tensor:
+    """The attributes by which impostor pairs are matched, (N, 3); (N, 0) where they are not known."""
     names = ("skin_tone", "hair_style", "glasses")
     if not all(name in faces.attributes for name in names):
         return torch.empty(len(faces), 0)
     return torch.stack([faces.attributes[name] for name in names], dim=1)
 
 
-def some_grey(images: Tensor, share: float) -> Tensor:
-    """Pictures (N, C, H, W), about a share of them without colour, drawn one by one."""
-    grey = torch.rand(len(images), 1, 1, 1, device=images.device) < share
+def random_grey(images: Tensor, probability: float) -> Tensor:
+    """Images (N, C, H, W), each converted to grey with this probability."""
+    grey = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
     return torch.where(grey, to_gray(images), images)
 
 
 def pair_similarities(
-    embeddings: Tensor, persons: Tensor, *, across: Tensor | None = None, alike: Tensor | None = None
+    embeddings: Tensor, persons: Tensor, *, differing: Tensor | None = None, matching: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Cosines of all pairs of faces: those of one person, and those of two.
+    """Cosine similarities of all genuine pairs (faces of one person) and of all impostor pairs (of two persons).
 
-    embeddings  (N, D) of length 1
+    embeddings  (N, D) of unit length
     persons     (N,)
-    across      (N,) where given, pairs of either kind count only where these differ: the emotion. Otherwise pairs of
-                two people would also show one expression, and pairs of one person never, so that it is the expression
-                that tells them apart
-    alike       (N, K) where given, pairs of two count only where these agree: skin tone, hair, glasses
+    differing   (N,) only pairs in which these differ count: the emotion. Without it, impostor pairs could have the same
+                expression while genuine pairs never do, and the expression would distinguish the two kinds
+    matching    (N, K) only impostor pairs in which all of these agree count: skin tone, hair, glasses
 
-    Returns 1-D tensors `genuine` and `impostor`. Needs memory in proportion to N².
+    Returns 1-D tensors `genuine` and `impostor`. Memory grows with N².
     """
     first, second = torch.triu_indices(len(persons), len(persons), offset=1, device=persons.device)
     similar = (embeddings @ embeddings.T)[first, second]
     same = persons[first] == persons[second]
     genuine, impostor = same, ~same
-    if across is not None:
-        differ = across[first] != across[second]
+    if differing is not None:
+        differ = differing[first] != differing[second]
         genuine, impostor = genuine & differ, impostor & differ
-    if alike is not None:
-        impostor = impostor & (alike[first] == alike[second]).all(1)
+    if matching is not None:
+        impostor = impostor & (matching[first] == matching[second]).all(1)
     return similar[genuine], similar[impostor]
 
 
 def verification_auc(genuine: Tensor, impostor: Tensor) -> float:
-    """The chance that a pair of one person is more alike than a pair of two: the area under the ROC curve."""
-    truth = torch.cat([torch.ones_like(genuine), torch.zeros_like(impostor)]).long()
-    return binary_auroc(torch.cat([genuine, impostor]) / 2 + 0.5, truth).item()  # scores in [0, 1], as it wants
+    """The probability that a genuine pair is more similar than an impostor pair: the area under the ROC curve."""
+    labels = torch.cat([torch.ones_like(genuine), torch.zeros_like(impostor)]).long()
+    return binary_auroc(torch.cat([genuine, impostor]) / 2 + 0.5, labels).item()  # scores must be in [0, 1]

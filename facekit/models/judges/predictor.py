@@ -1,4 +1,4 @@
-"""What the systems that read a face have in common: the judges, and the encoders among them."""
+"""The base class of systems that predict something from a face: emotion classifiers, identity, action units."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from facekit.models.system import System, evaluating
 
 
 class FacePredictor(System):
-    """A system that says something of a face: its emotion, its action units, who it is.
+    """A system that predicts the emotion, the identity or the action units of a face.
 
-    It takes pictures of any size and colour, and turns them into its own by `prepare`. A subclass sets `sees` and
+    It takes images of any size, grey or colour, and converts them by `prepare`. A subclass sets `input_channels` and
     implements `forward` and `flip_averaged`.
 
-    sees    channels that its network looks at: 1 for grey, 3 for colour (grey is repeated)
+    input_channels  of its network: 1 for grey, 3 for colour (grey images are repeated)
     """
 
-    sees: ClassVar[int]
+    input_channels: ClassVar[int]
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1] in the classifier's own size and colour; gradients pass.
+        """Images (N, C, H, W) in [-1, 1], converted to the size and channels of the network; differentiable.
 
-        Grey ones are brought to mean 0 and deviation 1, picture by picture, so that faces in bad light and faces
-        with dark skin are not harder to read for their lower contrast.
+        Grey images are normalised to mean 0 and standard deviation 1, image by image, so that the low contrast of poor
+        light or of dark skin does not reduce the accuracy.
         """
-        images = to_gray(images) if self.sees == 1 else to_rgb(images)
+        images = to_gray(images) if self.input_channels == 1 else to_rgb(images)
         size = self.preset.size
         images = images if images.shape[-2:] == (size, size) else resize(images, size)
-        return F.instance_norm(images) if self.sees == 1 else images
+        return F.instance_norm(images) if self.input_channels == 1 else images
 
     def flip_averaged(self, images: Tensor) -> Tensor:
-        """What it says of pictures and of their mirror images, averaged: (N, C, H, W) to (N, K)."""
+        """The prediction averaged over each image and its mirror image: (N, C, H, W) to (N, K)."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def in_batches(self, say: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256) -> Tensor:
-        """One of the classifier's own functions over pictures (N, C, H, W), in evaluation mode, without gradients.
+    def in_batches(self, function: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256) -> Tensor:
+        """A function of the network, such as `features`, on images (N, C, H, W) in batches; in evaluation mode.
 
-        Pictures may lie on another device than the classifier; the answer, in float32, lies where they do.
+        The images may be on another device than the network. The result is float32, on the device of the images.
         """
         device = next(self.parameters()).device
         with evaluating(self):
-            said = [say(part.to(device)).float() for part in images.split(batch)]
-        return torch.cat(said).to(images.device)
+            outputs = [function(part.to(device)).float() for part in images.split(batch)]
+        return torch.cat(outputs).to(images.device)
 
-    def read(self, images: Tensor, batch: int = 256) -> Tensor:
-        """What it says of pictures (N, C, H, W) and of their mirror images, averaged: (N, K)."""
+    def predict(self, images: Tensor, batch: int = 256) -> Tensor:
+        """`flip_averaged` of images (N, C, H, W), in batches and evaluation mode: (N, K)."""
         return self.in_batches(self.flip_averaged, images, batch)
 
-    def readings(self, dataset, batch: int = 256) -> Iterator[tuple[Tensor, Faces]]:
-        """What it says of each face of a dataset, frame by frame for sequences, with the faces: batch by batch."""
+    def predictions(self, dataset, batch: int = 256) -> Iterator[tuple[Tensor, Faces]]:
+        """Predictions for all faces of a dataset, batch by batch with the faces; sequences are split into frames."""
         for start in range(0, len(dataset), batch):
             faces = dataset.faces(range(start, min(start + batch, len(dataset)))).flatten_time()
-            yield self.read(faces.images, batch), faces
+            yield self.predict(faces.images, batch), faces

@@ -1,4 +1,4 @@
-"""What holds for every system that reads faces."""
+"""The contract of `FacePredictor`, tested for every judge."""
 
 import dataclasses
 
@@ -11,29 +11,29 @@ from facekit.faces.action_units import mirrored_columns
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.load import load_system
-from facekit.models.system import Clock, system_class
+from facekit.models.system import CannotTrain, Clock, system_class
 from facekit.weights.store import WeightsCard, save_weights
 
-READERS = ("emotion_cnn", "emotion_resnet", "identity", "action_units")
+PREDICTORS = ("emotion_cnn", "emotion_resnet", "identity", "action_units")
 
 
-@pytest.fixture(params=READERS)
+@pytest.fixture(params=PREDICTORS)
 def kind(request):
     return system_class(request.param)
 
 
 @pytest.fixture
-def classifier(kind):
+def predictor(kind):
     torch.manual_seed(0)
-    classifier = kind(kind.presets["smoke"])
-    with torch.no_grad():  # running statistics and heads that are no longer as they started
-        for parameter in classifier.parameters():
+    predictor = kind(kind.presets["smoke"])
+    with torch.no_grad():  # so that running statistics and heads differ from their initial values
+        for parameter in predictor.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-        classifier(torch.randn(16, 3, 48, 48))
-    return classifier
+        predictor(torch.randn(16, 3, 48, 48))
+    return predictor
 
 
-def test_smoke_training_learns(kind, drawn):
+def test_training_lowers_the_loss_on_a_fixed_batch(kind, drawn):
     torch.manual_seed(0)
     system = kind(kind.presets["smoke"])
     optimisers = system.optimisers()
@@ -49,105 +49,108 @@ def test_smoke_training_learns(kind, drawn):
 
 
 @pytest.mark.parametrize("name", ["emotion_cnn", "emotion_resnet"])
-def test_faces_without_an_emotion_are_left_out_or_refused(name, drawn):
-    system = system_class(name)(system_class(name).presets["smoke"]).eval()  # running statistics: each face for itself
+def test_unlabelled_faces_are_ignored_and_a_batch_of_them_raises(name, drawn):
+    system = system_class(name)(
+        system_class(name).presets["smoke"]
+    ).eval()  # running statistics, so that faces are independent
     faces = drawn.faces(range(14))
     some = dataclasses.replace(faces, emotion=torch.where(torch.arange(14) % 2 == 0, faces.emotion, -1))
-    [(_, loss, told)] = system.training_step(some, Clock(0, 1))
-    [(_, expected, told_of_known)] = system.training_step(faces[::2], Clock(0, 1))
+    [(_, loss, scalars)] = system.training_step(some, Clock(0, 1))
+    [(_, expected, expected_scalars)] = system.training_step(faces[::2], Clock(0, 1))
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
-    assert told["accuracy"] == told_of_known["accuracy"]
-    with pytest.raises(ValueError, match="labelled faces"):
+    assert scalars["accuracy"] == expected_scalars["accuracy"]
+    with pytest.raises(CannotTrain, match="labelled faces"):
         next(system.training_step(dataclasses.replace(faces, emotion=torch.full((14,), -1)), Clock(0, 1)))
 
 
-def test_what_ships_is_small(kind):
+def test_weights_are_at_most_4_megabytes_in_half_precision(kind):
     for profile in ("laptop", "gpu"):
         state = kind(kind.presets[profile]).state_dict().values()
         assert sum(2 * value.numel() for value in state) <= 4e6
 
 
-def test_pictures_of_any_size_and_colour_are_taken(classifier):
+def test_images_may_have_any_size_and_colour(predictor):
     grey = torch.rand(3, 1, 64, 64) * 2 - 1
-    said = classifier.read(grey)
-    assert said.shape[0] == 3
-    assert torch.isfinite(said).all()
-    torch.testing.assert_close(classifier.read(grey.expand(-1, 3, -1, -1)), said, rtol=1e-3, atol=1e-4)
-    assert classifier.prepare(grey).shape == (3, classifier.sees, classifier.preset.size, classifier.preset.size)
+    predicted = predictor.predict(grey)
+    assert predicted.shape[0] == 3
+    assert torch.isfinite(predicted).all()
+    torch.testing.assert_close(predictor.predict(grey.expand(-1, 3, -1, -1)), predicted, rtol=1e-3, atol=1e-4)
+    size = predictor.preset.size
+    assert predictor.prepare(grey).shape == (3, predictor.input_channels, size, size)
 
 
-def test_a_reading_does_not_depend_on_the_batch(classifier, drawn):
+def test_a_prediction_does_not_depend_on_the_batch(predictor, drawn):
     images = drawn.faces(range(10)).images
-    torch.testing.assert_close(classifier.read(images, batch=3), classifier.read(images), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(classifier.read(images[4:5])[0], classifier.read(images)[4], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(predictor.predict(images, batch=3), predictor.predict(images), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(predictor.predict(images[4:5])[0], predictor.predict(images)[4], rtol=1e-4, atol=1e-5)
 
 
-def test_reading_leaves_the_system_as_it_was(classifier, drawn):
-    classifier.train()
-    before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    said = classifier.read(drawn.faces(range(4)).images)
-    assert classifier.training
-    assert not said.requires_grad
-    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+def test_predicting_does_not_change_the_system(predictor, drawn):
+    predictor.train()
+    before = {name: value.clone() for name, value in predictor.state_dict().items()}
+    predicted = predictor.predict(drawn.faces(range(4)).images)
+    assert predictor.training
+    assert not predicted.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in predictor.state_dict().items())
 
 
-def test_a_mirror_changes_nothing_but_the_sides(classifier, drawn):
+def test_predictions_are_equivariant_under_mirroring(predictor, drawn):
     images = drawn.faces(range(4)).images
-    said, mirrored = classifier.read(images), classifier.read(images.flip(-1))
-    if classifier.name == "action_units":
+    predicted, mirrored = predictor.predict(images), predictor.predict(images.flip(-1))
+    if predictor.name == "action_units":
         mirrored = mirrored[:, mirrored_columns()]
-    torch.testing.assert_close(mirrored, said, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(mirrored, predicted, rtol=1e-3, atol=1e-4)
 
 
-def test_gradients_reach_the_picture(classifier, drawn):
+def test_predictions_are_differentiable_in_the_image(predictor, drawn):
     images = drawn.faces([0]).images.requires_grad_()
-    classifier.eval()(images).square().sum().backward()
+    predictor.eval()(images).square().sum().backward()
     assert images.grad.abs().sum() > 0
 
 
-def test_weights_come_back_from_disk(classifier, drawn, tmp_path):
+def test_loaded_weights_give_the_same_predictions(predictor, drawn, tmp_path):
     card = WeightsCard(
-        system=classifier.name,
+        system=predictor.name,
         profile="smoke",
-        preset=dataclasses.asdict(classifier.preset),
+        preset=dataclasses.asdict(predictor.preset),
         channels=3,
         data={},
         steps=0,
     )
-    save_weights(tmp_path / "classifier.safetensors", classifier.state_dict(), card)
+    save_weights(tmp_path / "predictor.safetensors", predictor.state_dict(), card)
     images = drawn.faces(range(4)).images
-    again = load_system(tmp_path / "classifier.safetensors")
-    torch.testing.assert_close(again.read(images), classifier.read(images), rtol=0.05, atol=0.05)
+    loaded = load_system(tmp_path / "predictor.safetensors")
+    torch.testing.assert_close(loaded.predict(images), predictor.predict(images), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("name", ["emotion_cnn", "emotion_resnet", "action_units"])
-def test_grey_readers_do_not_see_brightness_and_contrast(name):
+def test_predictors_of_grey_images_are_invariant_to_brightness_and_contrast(name):
     kind = system_class(name)
     torch.manual_seed(0)
-    classifier = kind(kind.presets["smoke"])
+    predictor = kind(kind.presets["smoke"])
     images = torch.rand(2, 1, 48, 48) * 2 - 1
-    torch.testing.assert_close(classifier.read(0.4 * images - 0.3), classifier.read(images), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(predictor.predict(0.4 * images - 0.3), predictor.predict(images), rtol=1e-3, atol=1e-4)
 
 
-def test_sequences_are_read_frame_by_frame(classifier):
-    class Film:
+def test_predictions_for_sequences_are_frame_by_frame(predictor):
+    class Sequences:
         def __len__(self):
             return 3
 
         def faces(self, indices):
             return Faces(torch.rand(len(indices), 2, 1, 48, 48))
 
-    shapes = [(said.shape[0], len(faces)) for said, faces in classifier.readings(Film(), batch=2)]
+    shapes = [(predicted.shape[0], len(faces)) for predicted, faces in predictor.predictions(Sequences(), batch=2)]
     assert shapes == [(4, 4), (2, 2)]
 
 
-def test_embeddings_have_length_one(drawn):
+def test_embeddings_have_unit_length(drawn):
     kind = system_class("identity")
     embedded = kind(kind.presets["smoke"]).embed(drawn.faces(range(5)).images)
     torch.testing.assert_close(embedded.norm(dim=1), torch.ones(5))
 
 
-def test_the_encoding_of_p1_is_the_second_last_layer(drawn):
+def test_the_encoding_of_p1_is_the_penultimate_layer(drawn):
     kind = system_class("emotion_cnn")
     system = kind(kind.presets["smoke"]).eval()
     images = drawn.faces(range(3)).images
@@ -156,13 +159,13 @@ def test_the_encoding_of_p1_is_the_second_last_layer(drawn):
     torch.testing.assert_close(F.linear(encoding, system.head.weight, system.head.bias), system(images))
 
 
-def test_the_reading_loss_is_small_where_faces_are_read_as_asked_whatever_their_size_and_colour():
+def test_the_classification_loss_is_small_for_the_present_expression_at_any_size_and_colour():
     classifier = load_system("emotion_cnn-synthetic")
-    shown = SyntheticFaces("test", people=16, faces_per_person=1, size=classifier.preset.size).faces(range(16))
-    own, other = shown.expression.only("emotion"), Expression.from_labels((shown.emotion + 1) % 7)
-    for pictures in (shown.images, shown.resized(40).gray().images):
+    faces = SyntheticFaces("test", people=16, faces_per_person=1, size=classifier.preset.size).faces(range(16))
+    present, other = faces.expression.only("emotion"), Expression.from_labels((faces.emotion + 1) % 7)
+    for images in (faces.images, faces.resized(40).gray().images):
         torch.manual_seed(0)
-        pictures.requires_grad_()
-        as_asked, not_so = (classifier.classification_loss(pictures, asked) for asked in (own, other))
-        assert as_asked < 0.5 * not_so
-        assert torch.autograd.grad(not_so, pictures)[0].abs().max() > 0
+        images.requires_grad_()
+        low, high = (classifier.classification_loss(images, target) for target in (present, other))
+        assert low < 0.5 * high
+        assert torch.autograd.grad(high, images)[0].abs().max() > 0
