@@ -1,4 +1,4 @@
-"""Optimisers by the names that presets give, Muon among them."""
+"""Optimisers by the names in presets, and Muon."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-# Jordan 2024: a quintic whose repeated application takes singular values from (0, 1] to about 1, quickly rather than
-# exactly.
+from facekit.workspace.hardware import computes_bfloat16
+
+# Jordan 2024: the coefficients of a quintic polynomial whose iteration maps singular values in (0, 1] to about 1; they
+# are chosen for fast rather than exact convergence.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
     """Muon (Jordan 2024) for every parameter with two dimensions or more, AdamW (Loshchilov 2019) for the others.
 
-    The step of a matrix is its averaged gradient with all singular values brought near 1, so that directions in which
-    gradients are always small are learned as quickly as others. A filter (out, in, height, width) counts as a matrix
-    of out rows; `torch.optim.Muon` takes only matrices. Steps have the size that AdamW's have (Liu 2025, "Muon is
-    scalable", eq. 4), so one learning rate and one weight decay do for both.
+    The update of a matrix is its momentum with all singular values set to about 1, so that directions with small
+    gradients are learned as quickly as others. Filters (out, in, height, width) are treated as matrices with `out`
+    rows; `torch.optim.Muon` accepts matrices only. Updates are scaled to the size of AdamW's (Liu 2025, "Muon is
+    scalable", eq. 4), so that both share one learning rate and one weight decay.
 
     lr            learning rate
-    momentum      of the gradient's average, Nesterov's
+    momentum      of Nesterov's method
     betas         of AdamW
-    weight_decay  share of a parameter, times lr, by which it shrinks at every step
+    weight_decay  decoupled: each step multiplies parameters by 1 - lr · weight_decay
     """
 
     def __init__(
@@ -47,8 +49,8 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            moved = [p for p in group["params"] if p.grad is not None]
-            for parameter in moved:
+            updated = [p for p in group["params"] if p.grad is not None]
+            for parameter in updated:
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 direction = self._orthogonal(parameter, group) if group["matrices"] else self._adam(parameter, group)
                 parameter.add_(direction, alpha=-group["lr"])
@@ -73,12 +75,13 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """A matrix (R, C) with singular values near 1 (0.7 to 1.2) in place of its own: U Vᵀ of U S Vᵀ, nearly.
+    """The matrix (R, C) with its singular values replaced by about 1 (0.7 to 1.2): approximately U Vᵀ for U S Vᵀ.
 
-    By Newton and Schulz' iteration, in bfloat16. A matrix of zeros stays one.
+    Computed by a Newton–Schulz iteration, in bfloat16 where the device supports it natively: emulated on a CPU, it
+    takes ten to twenty times as long as float32. A matrix of zeros is returned unchanged.
     """
     a, b, c = _QUINTIC
-    x = (matrix / (matrix.norm() + 1e-7)).bfloat16()
+    x = (matrix / (matrix.norm() + 1e-7)).to(torch.bfloat16 if computes_bfloat16(matrix.device) else torch.float32)
     x = x.T if len(x) > x.shape[1] else x
     for _ in range(iterations):
         gram = x @ x.T
@@ -87,7 +90,7 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
 
 
 def optimiser(preset, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser that a preset names, with its learning rate and, where it has one, its weight decay.
+    """The optimiser of a preset, with its learning rate and, if the preset has one, its weight decay.
 
     Raises `ValueError` for a name that is not in `OPTIMISERS`.
     """
@@ -102,4 +105,4 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": partial(torch.optim.AdamW, betas=(0.9, 0.99)),
     "adam": torch.optim.Adam,
 }
-"""By the name that presets give: called with parameters, `lr` and `weight_decay`."""
+"""By the name in presets; each takes parameters, `lr` and `weight_decay`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -40,6 +41,19 @@ def fastest_device() -> torch.device:
     if parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available():
         return torch.device("cpu")
     return torch.accelerator.current_accelerator()
+
+
+@functools.cache
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 natively. Elsewhere it is emulated, and much slower than float32."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
+        return any(features.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return False
 
 
 def _processor() -> str:

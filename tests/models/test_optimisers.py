@@ -12,7 +12,7 @@ from facekit.models.optimisers import Muon, optimiser, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(8, 50), (50, 8), (16, 16), (1, 5)])
-def test_all_singular_values_come_near_one(shape):
+def test_orthogonalised_sets_all_singular_values_to_about_1(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalised(matrix * 1e-4))
     assert values.min() > 0.5
@@ -20,36 +20,36 @@ def test_all_singular_values_come_near_one(shape):
     assert torch.equal(orthogonalised(torch.zeros(shape)), torch.zeros(shape))
 
 
-def test_its_singular_vectors_are_those_of_the_matrix():
+def test_orthogonalised_keeps_the_singular_vectors():
     u, _, v = torch.linalg.svd(torch.randn(6, 9, generator=torch.Generator().manual_seed(1)), full_matrices=False)
     matrix = u @ torch.diag(torch.linspace(1, 0.2, 6)) @ v
-    turned = u.T @ orthogonalised(matrix) @ v.T
-    assert (turned - torch.diag(turned.diag())).abs().max() < 0.05
+    rotated = u.T @ orthogonalised(matrix) @ v.T
+    assert (rotated - torch.diag(rotated.diag())).abs().max() < 0.05
 
 
 def regression(build, steps: int) -> float:
-    """The error left of a linear map whose inputs differ in size by a factor of a thousand."""
+    """The loss after training a linear map whose inputs differ in scale by a factor of 1000."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(512, 32, generator=generator) * torch.logspace(0, -3, 32)
-    wanted = inputs / inputs.std(0)
-    layer = nn.Linear(32, 32)
+    target = inputs / inputs.std(0)
+    layer = nn.Linear(32, 32, bias=False)  # a vector, which Muon leaves to AdamW
     nn.init.zeros_(layer.weight)
     optimise = build(layer.parameters())
     for _ in range(steps):
-        loss = (layer(inputs) - wanted).square().mean()
+        loss = (layer(inputs) - target).square().mean()
         optimise.zero_grad()
         loss.backward()
         optimise.step()
     return loss.item()
 
 
-def test_small_directions_are_learned_as_quickly_as_large_ones():
+def test_muon_learns_directions_with_small_gradients_faster_than_adam():
     adam = min(regression(lambda p, rate=rate: torch.optim.Adam(p, rate), 200) for rate in (3e-3, 3e-2, 3e-1))
     muon = min(regression(lambda p, rate=rate: Muon(p, rate), 200) for rate in (3e-2, 3e-1))
     assert muon < adam
 
 
-def test_vectors_are_moved_as_adamw_moves_them():
+def test_vectors_are_updated_as_by_adamw():
     ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
     settings = {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.1}
     optimisers = Muon([ours], **settings), torch.optim.AdamW([theirs], **settings)
@@ -60,19 +60,19 @@ def test_vectors_are_moved_as_adamw_moves_them():
     torch.testing.assert_close(ours, theirs)
 
 
-def test_filters_count_as_matrices_and_what_has_no_gradient_stays():
+def test_filters_are_updated_as_matrices_and_parameters_without_gradient_are_kept():
     layer, idle = nn.Conv2d(3, 8, 3), nn.Parameter(torch.ones(2, 2))
     before = layer.weight.detach().clone()
     optimise = Muon([*layer.parameters(), idle], 0.1)
     layer(torch.ones(1, 3, 5, 5)).square().sum().backward()
     optimise.step()
-    moved = (layer.weight - before).flatten(1)
-    assert moved.shape == (8, 27)
-    assert moved.square().mean().sqrt() < 0.1
+    update = (layer.weight - before).flatten(1)
+    assert update.shape == (8, 27)
+    assert update.square().mean().sqrt() < 0.1
     assert torch.equal(idle, torch.ones(2, 2))
 
 
-def test_its_state_comes_back():
+def test_a_run_with_restored_state_is_identical():
     def run(state=None):
         torch.manual_seed(0)
         layer = nn.Linear(4, 4)
@@ -94,7 +94,7 @@ def test_its_state_comes_back():
     assert torch.equal(run(state)[0], whole)
 
 
-def test_presets_name_their_optimiser():
+def test_the_optimiser_of_a_preset_is_built_by_name():
     parameters = [nn.Parameter(torch.ones(2, 2))]
     preset = VAEPreset()
     assert isinstance(optimiser(preset, parameters), Muon)

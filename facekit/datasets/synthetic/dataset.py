@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +90,7 @@ class SyntheticFaces(FaceDataset):
         self.frames = frames
         self.device = torch.device(device)
         self._annotate(self.options["people"], faces_per_person)
+        self._pixels = None  # while the cache is written
         self._pixels = self._open_cache(cache)
 
     # ------------------------------------------------------------------------------------------- annotations
@@ -155,9 +156,15 @@ class SyntheticFaces(FaceDataset):
         factor = torch.where(((weak == 1) & left) | ((weak == 2) & right), share, 1.0)
         return units * (factor if units.ndim == 2 else factor[:, None])
 
+    @cached_property
+    def _peaks(self) -> Tensor:
+        """Action units (N, A) of all faces at their peaks. To draw them batch by batch costs more than to load images."""
+        every = torch.arange(len(self))
+        return self._weakened(every, self._peak_units(every))
+
     def _units(self, index: Tensor) -> Tensor:
         """Action units (N, A), or (N, T, A), of the faces."""
-        peak = self._weakened(index, self._peak_units(index))
+        peak = self._weakened(index, self._peak_units(index)) if self._pixels is None else self._peaks[index]
         level = self._levels(index)
         return peak * level[:, None] if level.ndim == 1 else peak[:, None] * level[..., None]
 
