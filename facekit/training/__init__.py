@@ -1,4 +1,4 @@
-"""Training: profiles, the loop, moving averages, checkpoints, logs.
+"""Training: profiles, the training loop, checkpoints and logs.
 
 >>> from facekit.training import fit, train
 """

@@ -1,4 +1,4 @@
-"""The weights that a notebook works with: those that ship, or those that a training run makes."""
+"""The weights that a notebook uses: distributed ones, or those of a training run."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def trained_weights(
     name: str | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> str:
-    """The name of weights that ship, or the path of weights from a training run, for `load_system`.
+    """The name of distributed weights, or the path of weights from a training run, for `load_system`.
 
-    In the `smoke` profile the shipped weights are used where there are some: the profile trains for seconds, which
-    shows how training works and no more. Every other profile trains, in `runs/NAME-PROFILE-SEED`; called again, an
-    interrupted run goes on and a finished one is loaded. The card of the loaded system names the profile.
+    The `smoke` profile uses distributed weights where they exist, since it trains for a few seconds only. Every other
+    profile trains, in `runs/NAME-PROFILE-SEED`; a second call resumes an interrupted run, and returns the weights of a
+    finished one. The card of the loaded system names the profile.
 
     system     key in `SYSTEMS`
     profile    name of the profile and of the system's preset
     data       key in `DATASETS`
-    seed       of everything drawn at random
-    name       of the weights and of the run; `SYSTEM-DATA` unless given
+    seed       of all random numbers
+    name       of the weights and of the run; None: `SYSTEM-DATA`
     overrides  as `train` takes them
 
     Raises what `train` raises.

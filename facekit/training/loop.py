@@ -1,4 +1,4 @@
-"""The loop: `for record in fit(system, dataset): ...` trains any system that keeps the contract of `models.system`."""
+"""The training loop: `for record in fit(system, dataset): ...`, for any system with the contract of `models.system`."""
 
 from __future__ import annotations
 
@@ -45,27 +45,28 @@ def fit(
     minutes: float | None = None,
     progress: bool = False,
 ) -> Iterator[Record]:
-    """Train a system on a dataset as its preset says, yielding one `Record` a step.
+    """Train a system on a dataset according to its preset, yielding one `Record` per step.
 
-    out       folder of the run: config, log, TensorBoard's files, checkpoints; None writes nothing
-    profile   what the preset leaves open: precision, memory layout, cadence of the log
-    seed      of the order of faces, of augmentation, and of whatever the system draws while training
-    resume    go on from the newest checkpoint in `out`; False removes the run that is there
-    minutes   stop, with a checkpoint, at the first step that ends later; the same call goes on from there
-    progress  show a bar
+    out       folder of the run: configuration, log, TensorBoard's files, checkpoints; None writes nothing
+    profile   precision, memory layout, interval of the log
+    seed      of the order of faces, of augmentation, and of the random numbers of the system's training step
+    resume    resume from the newest checkpoint in `out`; False removes the run in `out`
+    minutes   stop, with a checkpoint, at the first step that ends later; the same call resumes the run
+    progress  show a progress bar
 
-    After the last step the system holds the weights to keep (the moving average, where the preset asks for one) and
-    is in eval mode, on the device that it was trained on. Stopped earlier, it holds the weights of the last step.
+    After the last step the system holds the final weights (the moving average, if the preset has one) and is in
+    evaluation mode, on the device of the training. Stopped earlier, it holds the weights of the last step.
 
-    Every random number follows from (seed, step, process): the global generators of PyTorch, NumPy and Python are
-    seeded at the start of each step. On the CPU a run that was killed and resumed ends in the same bits as one that
-    was not, for the same number of threads.
+    All random numbers depend on (seed, step, process): the global generators of PyTorch, NumPy and Python are seeded at
+    the start of each step. On the CPU, and with the same number of threads, a resumed run is bitwise identical to an
+    uninterrupted one.
 
-    Under `torchrun` each process takes `preset.batch` faces a step, gradients are averaged over the processes, and
-    the first one writes. Batch normalisation sees each process's own faces.
+    Under `torchrun` each process takes `preset.batch` faces per step, gradients are averaged over the processes, and
+    the first process writes. Batch normalisation uses the statistics of each process's own faces.
 
-    Raises `ValueError` for a preset or profile that cannot be run, `ConfigDiffers` where `out` holds a run that was
-    asked for something else, and `NotFinite` at the first loss or gradient that is infinite or NaN.
+    Raises `ValueError` for an invalid preset or profile, `ConfigDiffers` where `out` contains a run with another
+    configuration, `CannotTrain` for faces that the system cannot be trained on, and `NotFinite` at the first loss or
+    gradient that is infinite or NaN.
     """
     run = _Run(system, dataset, profile_named(profile) if isinstance(profile, str) else profile, seed)
     if out is not None:
@@ -75,12 +76,12 @@ def fit(
 
 
 class _Run:
-    """What moves while a system trains, and the step that moves it."""
+    """The state of a training run, and its training step."""
 
     def __init__(self, system: System, dataset: FaceDataset, profile: Profile, seed: int) -> None:
         check_preset(system.preset)
         if not len(dataset):
-            raise ValueError(f"the {dataset.split} split of {dataset.name} holds no faces to train on")
+            raise ValueError(f"the {dataset.split} split of {dataset.name} contains no faces to train on")
         self.system, self.preset, self.dataset, self.profile, self.seed = system, system.preset, dataset, profile, seed
         self.augment = augmentation(self.preset.augment)
         self.accelerator = accelerator()
@@ -94,13 +95,13 @@ class _Run:
         self.rates = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimisers.items()}
         self.average = MovingAverage(system, self.preset.ema) if self.preset.ema is not None else None
         self.precision = ForwardPrecision(systems, self.device, forward_dtype(profile, self.device))
-        self.folder: Path | None = None  # of the run, in the process that writes
-        self.step = 0  # steps done
+        self.folder: Path | None = None  # of the run; set in the process that writes
+        self.step = 0  # number of completed steps
         self.saved = 0  # the step of the newest checkpoint
-        self.seconds = 0.0  # spent on the steps done
+        self.seconds = 0.0  # duration of the completed steps
 
     def open(self, folder: Path, resume: bool) -> None:
-        """Take a folder for the run, and go on from what it holds."""
+        """Use a folder for the run, and resume from its newest checkpoint."""
         if not self.accelerator.is_main_process:
             return
         if not resume:
@@ -114,7 +115,7 @@ class _Run:
         self.folder, self.saved = folder, self.step
 
     def share(self) -> None:
-        """Give every process the state of the first, which alone may have read a checkpoint."""
+        """Copy the state of the first process, which alone may have loaded a checkpoint, to all others."""
         if self.accelerator.num_processes > 1:
             [snapshot] = broadcast_object_list([self.snapshot() if self.accelerator.is_main_process else None])
             self.restore(snapshot)
@@ -142,7 +143,7 @@ class _Run:
             self.saved = self.step
 
     def records(self, minutes: float | None, progress: bool) -> Iterator[Record]:
-        """The steps from here to the end of the run, or of the time."""
+        """The remaining steps of the run, until the time limit."""
         if self.step < self.preset.steps:
             deadline = None if minutes is None else time.monotonic() + 60 * minutes
             with ExitStack() as stack:
@@ -171,24 +172,24 @@ class _Run:
                 return
 
     def _train(self, batches: Iterator[Faces]) -> Record:
-        """One training step, of as many optimiser steps as the system wants."""
+        """One training step of the system, with any number of optimiser steps."""
         began = time.perf_counter()
         clock = self._clock()
         faces = self._prepared(next(batches))
         self._set_learning_rates()
-        if not self.system.training:  # whoever takes the records may have edited with it
+        if not self.system.training:  # the consumer of the records may have evaluated it
             self.system.train()
-        told = defaultdict(list)
+        values = defaultdict(list)
         with self.precision:
             for name, loss, scalars in self.system.training_step(faces, clock):
                 norm = self._update(name, loss, scalars)
                 for key, value in {("norm", name): norm, ("scalar", f"loss/{name}"): loss.detach()}.items():
-                    told[key].append(value)
+                    values[key].append(value)
                 for key, value in scalars.items():
-                    told["scalar", key].append(value)
+                    values["scalar", key].append(value)
         if self.average is not None:
             self.average.update_parameters(self.system)
-        means = _means(told)
+        means = _means(values)
         seconds = time.perf_counter() - began
         self.step += 1
         self.seconds += seconds
@@ -204,7 +205,7 @@ class _Run:
         )
 
     def _prepared(self, faces: Faces) -> Faces:
-        """A batch on the device, augmented, in the run's memory layout; and all generators seeded for its step."""
+        """A batch on the device, augmented and in the memory layout of the run. Seeds the global generators."""
         rank = self.accelerator.process_index
         seed_global_generators(self.seed, "step", self.step, rank)
         faces = faces.to(self.device, non_blocking=True)
@@ -214,28 +215,28 @@ class _Run:
         return dataclasses.replace(faces, images=faces.images.contiguous(memory_format=torch.channels_last))
 
     def _update(self, name: str, loss: Tensor, scalars: Mapping[str, Tensor | float]) -> Tensor:
-        """Backward for one optimiser's parameters, clip, step. Returns the gradient's norm before clipping."""
+        """Gradients, clipping and step of one optimiser. Returns the norm of the gradients before clipping."""
         if name not in self.optimisers:
             raise ValueError(f"the system yields a loss for {name!r}; it has optimisers {', '.join(self.optimisers)}")
         optimiser = self.optimisers[name]
         parameters = [p for group in optimiser.param_groups for p in group["params"] if p.requires_grad]
-        # `inputs` prunes the graph: the other networks get no gradient, which is how they are frozen.
+        # `inputs` restricts the backward pass: the other networks get no gradients and are frozen.
         self.accelerator.backward(loss, inputs=parameters)
-        moved = [p for p in parameters if p.grad is not None]
-        if not moved:
+        updated = [p for p in parameters if p.grad is not None]
+        if not updated:
             raise ValueError(f"the loss for {name!r} depends on no parameter of that optimiser")
         if self.accelerator.num_processes > 1:
-            average_gradients([p.grad for p in moved], self.accelerator)
-        norm = nn.utils.get_total_norm([p.grad for p in moved])
+            average_gradients([p.grad for p in updated], self.accelerator)
+        norm = nn.utils.get_total_norm([p.grad for p in updated])
         if not torch.isfinite(loss.detach() + norm):
-            raise NotFinite(self._complaint(name, loss, scalars, norm))
+            raise NotFinite(self._not_finite_message(name, loss, scalars, norm))
         if self.preset.clip_norm is not None:
-            nn.utils.clip_grads_with_norm_(moved, self.preset.clip_norm, norm)
+            nn.utils.clip_grads_with_norm_(updated, self.preset.clip_norm, norm)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         return norm
 
-    def _complaint(self, name: str, loss: Tensor, scalars: Mapping[str, Tensor | float], norm: Tensor) -> str:
+    def _not_finite_message(self, name: str, loss: Tensor, scalars: Mapping[str, Tensor | float], norm: Tensor) -> str:
         terms = ", ".join(f"{key} {float(value):.4g}" for key, value in scalars.items()) or "none given"
         rate = self.optimisers[name].param_groups[0]["lr"]
         kept = f"the newest checkpoint is of step {self.saved}" if self.saved else "there is no checkpoint"
@@ -276,11 +277,11 @@ class _Run:
         )
 
     def _agreed(self, flag: bool) -> bool:
-        """The first process's word, where there are several."""
+        """The flag of the first process."""
         return broadcast_object_list([flag])[0] if self.accelerator.num_processes > 1 else flag
 
     def _finish(self) -> None:
-        """Leave the system with the weights to keep."""
+        """Put the final weights into the system."""
         if self.average is not None:
             self.system.load_state_dict(self.average.module.state_dict())
         self.system.eval()
@@ -288,9 +289,9 @@ class _Run:
 
 
 def learning_rate_factor(preset: Preset, step: int) -> float:
-    """What the learning rate is multiplied with at a step (counted from 0): linear warm-up, then the schedule.
+    """The factor of the learning rate at a step, counted from 0: linear warm-up, then the schedule.
 
-    "linear" stays at 1 for the first half of the run and then falls to 0, as CycleGAN and StarGAN do.
+    "linear" stays at 1 for the first half of the run and then decays to 0, as in CycleGAN and StarGAN.
 
     >>> [learning_rate_factor(Preset(steps=8, warmup=4, schedule="cosine"), step) for step in (0, 3, 4, 6)]
     [0.25, 1.0, 1.0, 0.5]
@@ -307,19 +308,19 @@ def learning_rate_factor(preset: Preset, step: int) -> float:
 
 
 def check_preset(preset: Preset) -> None:
-    """Raise `ValueError` for a preset that no run can be made of."""
+    """Raise `ValueError` for a preset that cannot be trained."""
     for name in ("batch", "steps", "checkpoint_every"):
         if getattr(preset, name) < 1:
             raise ValueError(f"the preset's {name} is {getattr(preset, name)}; it must be at least 1")
     check_choices(preset, schedule=SCHEDULES)
     if preset.ema is not None and not 0 < preset.ema < 1:
-        raise ValueError(f"the preset's ema is {preset.ema}; the decay lies between 0 and 1, or is None")
+        raise ValueError(f"the preset's ema is {preset.ema}; the decay must be between 0 and 1, or None")
     augmentation(preset.augment)
 
 
-def _means(told: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:
-    """The mean of each list, in one transfer from the device."""
-    tensors = [value for values in told.values() for value in values if isinstance(value, Tensor)]
+def _means(values: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:
+    """The mean of each list, with one transfer from the device."""
+    tensors = [value for each in values.values() for value in each if isinstance(value, Tensor)]
     numbers = iter(torch.stack([t.detach().float() for t in tensors]).tolist() if tensors else ())
-    plain = {key: [next(numbers) if isinstance(v, Tensor) else v for v in values] for key, values in told.items()}
-    return {key: sum(values) / len(values) for key, values in plain.items()}
+    plain = {key: [next(numbers) if isinstance(v, Tensor) else v for v in each] for key, each in values.items()}
+    return {key: sum(each) / len(each) for key, each in plain.items()}

@@ -1,4 +1,4 @@
-"""Drawn faces for all tests of models, and what every system must stand: to be interrupted."""
+"""Rendered faces for all tests of models, and the check that training can be resumed."""
 
 import sys
 from pathlib import Path
@@ -15,15 +15,15 @@ from facekit.training.profiles import PROFILES
 
 @pytest.fixture(scope="session")
 def drawn():
-    """56 faces of eight people."""
+    """56 rendered faces of eight people."""
     return open_dataset("synthetic", "train", people=8, faces_per_person=7, size=48)
 
 
 @pytest.fixture
 def resumed_in_the_same_bits(drawn, tmp_path):
-    """Trains a system whole, and another interrupted after the checkpoint in the middle; returns the latter's state.
+    """A check that a resumed training is bitwise identical to an uninterrupted one; it returns the final state.
 
-    It is called with what makes the same untrained system each time, of four steps with a checkpoint after two.
+    It takes a function that builds the same untrained system in each call, for four steps with a checkpoint after two.
     """
 
     def check(build) -> dict[str, torch.Tensor]:

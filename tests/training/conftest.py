@@ -1,4 +1,4 @@
-"""The toys are a plain module, so that subprocesses can import them too; all tests of training are of the CPU."""
+"""Tests of training run on the CPU. `toys` is a plain module, which subprocesses import too."""
 
 import os
 import sys

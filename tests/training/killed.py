@@ -1,4 +1,7 @@
-"""A run to be killed: `killed.py OUT` hangs in its 13th step, `killed.py OUT STEP` dies writing that checkpoint."""
+"""A run for tests that kill it.
+
+`killed.py OUT` hangs in its 13th step; `killed.py OUT STEP` kills itself while it writes the checkpoint of that step.
+"""
 
 import os
 import signal
@@ -13,7 +16,7 @@ from facekit.training import checkpoint, fit
 
 
 class Hanging(toys.Adversaries):
-    """Hangs when the critic has stepped in the 13th step and the generator has not."""
+    """Hangs in the 13th step, between the updates of the critic and the generator."""
 
     def training_step(self, batch, clock):
         for step in super().training_step(batch, clock):
@@ -23,16 +26,16 @@ class Hanging(toys.Adversaries):
 
 
 def main(out: str, *dies_at: str) -> None:
-    """Train from first weights that differ from call to call: only the first call's may matter."""
+    """Train from other initial weights in each call; those of later calls must have no effect."""
     torch.set_num_threads(1)
-    seal = checkpoint.write_json
+    write_json = checkpoint.write_json
 
-    def die_or_seal(path: Path, state: dict) -> None:
+    def die_or_write(path: Path, state: dict) -> None:
         if str(state["step"]) in dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        seal(path, state)
+        write_json(path, state)
 
-    checkpoint.write_json = die_or_seal
+    checkpoint.write_json = die_or_write
     torch.manual_seed(len(dies_at))
     kind = toys.Adversaries if dies_at else Hanging
     for _ in fit(kind(kind.presets["laptop"]), toys.Squares(), out=out, profile="smoke"):

@@ -14,7 +14,7 @@ from facekit.training.accelerator import disconnect_processes
 
 
 def main(out: str) -> None:
-    """Each process begins with first weights of its own, and cannot see the files of the other."""
+    """The processes have different initial weights and write to different folders."""
     torch.set_num_threads(1)
     rank = os.environ["RANK"]
     for seed, steps in ((0, 12), (100, None)):

@@ -1,4 +1,4 @@
-"""Notebooks load what ships in the smoke profile, and train in the others."""
+"""Notebooks load distributed weights under the smoke profile, and train under the others."""
 
 import pytest
 
@@ -15,12 +15,12 @@ def known(monkeypatch, tmp_path):
     monkeypatch.setenv("FACEKIT_RUNS", str(tmp_path))
 
 
-def test_the_smoke_profile_takes_weights_that_ship():
+def test_the_smoke_profile_uses_distributed_weights():
     assert trained_weights("stargan", profile="smoke") == "stargan-synthetic"
     assert trained_weights("stargan", profile="smoke", name="stargan-synthetic_both") == "stargan-synthetic_both"
 
 
-def test_without_shipped_weights_it_trains_in_a_run_of_its_own(tmp_path):
+def test_without_distributed_weights_a_system_is_trained(tmp_path):
     path = trained_weights("denoiser", profile="smoke", data="squares", seed=3, overrides={"steps": 5})
     assert path == str(tmp_path / "denoiser-squares-smoke-3" / "weights.safetensors")
     assert load_system(path).card.steps == 5

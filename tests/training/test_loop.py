@@ -1,4 +1,4 @@
-"""The loop trains any system that keeps the contract."""
+"""The training loop."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,7 @@ def trained(system, dataset=None, **options):
     return records
 
 
-def test_a_record_a_step():
+def test_there_is_one_record_per_step():
     records = trained(toys.build("adversaries", steps=25))
     assert [record.step for record in records] == list(range(1, 26))
     assert [record.epoch for record in records] == [step * 4 // 40 for step in range(25)]
@@ -34,23 +34,23 @@ def test_a_record_a_step():
     assert last.row()["grad_norm/critic"] == last.grad_norms["critic"]
 
 
-def test_the_loss_falls():
+def test_the_loss_decreases():
     records = trained(toys.build("denoiser", steps=100))
     assert records[-1].scalars["loss/network"] < 0.5 * records[0].scalars["loss/network"]
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_else_is_drawn():
+def test_the_seed_determines_the_weights_independently_of_other_random_numbers():
     first, second, third = (toys.build("denoiser") for _ in range(3))
     trained(first)
     for _ in fit(second, toys.Squares(), profile=FLOAT32):
-        torch.rand(3)  # a notebook that draws while it watches
+        torch.rand(3)  # as a notebook may that consumes the records
         second.eval()
     trained(third, seed=1)
     assert toys.same(first.state_dict(), second.state_dict())
     assert not toys.same(first.state_dict(), third.state_dict())
 
 
-def test_steps_equal_those_written_by_hand():
+def test_steps_equal_a_plain_training_loop():
     system, by_hand = (toys.build("denoiser", "smoke", noise=0.0, clip_norm=None, warmup=0) for _ in range(2))
     data = toys.Squares()
     trained(system, data)
@@ -66,26 +66,26 @@ def test_steps_equal_those_written_by_hand():
 
 
 class Watched(toys.Adversaries):
-    """Notes which networks each optimiser step moved, and what gradients it left."""
+    """Records which networks each optimiser step changed, and checks that no gradients remain."""
 
     def training_step(self, batch, clock):
-        self.moved = []
+        self.changed = []
         before = {name: value.clone() for name, value in self.named_parameters()}
         for name, loss, scalars in super().training_step(batch, clock):
             yield name, loss, scalars
             changed = {key.partition(".")[0] for key, value in self.named_parameters() if not value.equal(before[key])}
-            self.moved.append((name, changed))
+            self.changed.append((name, changed))
             assert all(p.grad is None for p in self.parameters())
             before = {key: value.clone() for key, value in self.named_parameters()}
 
 
-def test_each_loss_moves_its_own_networks_alone():
+def test_each_loss_updates_only_the_networks_of_its_optimiser():
     system = Watched(toys.ToyPreset(steps=1))
     trained(system)
-    assert system.moved == [("critic", {"critic"}), ("critic", {"critic"}), ("generator", {"generator"})]
+    assert system.changed == [("critic", {"critic"}), ("critic", {"critic"}), ("generator", {"generator"})]
 
 
-def test_gradients_are_clipped_for_the_step_and_reported_before():
+def test_gradients_are_clipped_and_their_norm_before_clipping_is_reported():
     class Steep(toys.Denoiser):
         def optimisers(self):
             return {"network": torch.optim.SGD(self.parameters(), 1.0)}
@@ -98,8 +98,8 @@ def test_gradients_are_clipped_for_the_step_and_reported_before():
     system = Steep(toys.ToyPreset(steps=1, clip_norm=0.5))
     before = nn.utils.parameters_to_vector(system.parameters()).clone()
     [record] = trained(system)
-    moved = (nn.utils.parameters_to_vector(system.parameters()) - before).norm().item()
-    assert moved == pytest.approx(0.5, rel=1e-4)
+    distance = (nn.utils.parameters_to_vector(system.parameters()) - before).norm().item()
+    assert distance == pytest.approx(0.5, rel=1e-4)
     assert record.grad_norms["network"] > 1
 
 
@@ -116,7 +116,7 @@ def test_warm_up_and_schedules():
     assert [r.learning_rates["network"] for r in records[:4]] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
 
 
-def test_the_moving_average_is_the_one_written_by_hand():
+def test_the_moving_average_equals_its_definition():
     system = toys.build("adversaries", steps=12, ema=0.5)
     raw, average = [], []
     for record in fit(system, toys.Squares(), profile=FLOAT32):
@@ -135,7 +135,7 @@ def test_the_moving_average_is_the_one_written_by_hand():
     assert not toys.same(system.state_dict(), raw[-1])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
+def test_a_loss_that_is_not_finite_raises_with_its_step_and_terms():
     class Breaking(toys.Adversaries):
         def training_step(self, batch, clock):
             for name, loss, scalars in super().training_step(batch, clock):
@@ -149,28 +149,28 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where():
     assert all(value.isfinite().all() for value in system.state_dict().values())
 
 
-def test_a_gradient_that_is_not_finite_stops_the_run():
-    class Cornered(toys.Denoiser):
+def test_a_gradient_that_is_not_finite_raises():
+    class InfiniteGradient(toys.Denoiser):
         def training_step(self, batch, clock):
             yield "network", (self.network(batch.images) * 0).sum().sqrt(), {}
 
     with pytest.raises(NotFinite, match=r"the loss for optimiser 'network' is 0 and its gradient's norm nan"):
-        trained(Cornered(toys.ToyPreset()))
+        trained(InfiniteGradient(toys.ToyPreset()))
 
 
-def test_half_precision_is_of_the_forward_pass_alone():
-    class Curious(toys.Adversaries):
+def test_reduced_precision_applies_to_the_forward_pass_only():
+    class Hooked(toys.Adversaries):
         def training_step(self, batch, clock):
-            seen = []
-            handle = self.critic[0].register_forward_hook(lambda *args: seen.append(args[2].dtype))
+            dtypes = []
+            handle = self.critic[0].register_forward_hook(lambda *args: dtypes.append(args[2].dtype))
             for name, loss, scalars in super().training_step(batch, clock):
                 assert loss.dtype == torch.float32
                 yield name, loss, scalars
             handle.remove()
-            assert set(seen) == {torch.bfloat16}
+            assert set(dtypes) == {torch.bfloat16}
 
     torch.manual_seed(0)
-    system = Curious(toys.ToyPreset(learning_rate=1e-3))
+    system = Hooked(toys.ToyPreset(learning_rate=1e-3))
     records = trained(system, profile=replace(FLOAT32, precision="bfloat16"))
     assert all(p.dtype == torch.float32 for p in system.parameters())
     assert system.critic(torch.zeros(1, 1, 8, 8)).dtype == torch.float32
@@ -179,25 +179,25 @@ def test_half_precision_is_of_the_forward_pass_alone():
     assert records[0].scalars["loss/critic"] == pytest.approx(full[0].scalars["loss/critic"], abs=0.02)
 
 
-def test_an_adviser_computes_as_the_system_that_it_advises():
-    guidance_network, seen = toys.build("adversaries"), set()
-    guidance_network.critic[0].register_forward_hook(lambda *args: seen.add(args[2].dtype))
+def test_guidance_networks_compute_in_the_precision_of_the_system():
+    guidance_network, dtypes = toys.build("adversaries"), set()
+    guidance_network.critic[0].register_forward_hook(lambda *args: dtypes.add(args[2].dtype))
 
-    class Advised(toys.Adversaries):
+    class Guided(toys.Adversaries):
         guidance_networks = (guidance_network,)
 
         def training_step(self, batch, clock):
             guidance_network.critic(batch.images)
             yield from super().training_step(batch, clock)
 
-    untouched = [p.clone() for p in guidance_network.parameters()]
-    trained(Advised(toys.ToyPreset(steps=2)), profile=replace(FLOAT32, precision="bfloat16"))
-    assert seen == {torch.bfloat16}
+    before = [p.clone() for p in guidance_network.parameters()]
+    trained(Guided(toys.ToyPreset(steps=2)), profile=replace(FLOAT32, precision="bfloat16"))
+    assert dtypes == {torch.bfloat16}
     assert guidance_network.generator[0].weight.is_contiguous(memory_format=torch.channels_last)
-    assert all(torch.equal(a, b) for a, b in zip(untouched, guidance_network.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, guidance_network.parameters(), strict=True))
 
 
-def test_memory_layout_changes_speed_alone():
+def test_the_memory_layout_does_not_change_the_weights():
     plain, last = toys.build("adversaries"), toys.build("adversaries")
     trained(plain, profile=replace(FLOAT32, channels_last=False))
     trained(last)
@@ -206,30 +206,30 @@ def test_memory_layout_changes_speed_alone():
         torch.testing.assert_close(last.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_faults_of_a_system_are_named():
+def test_systems_that_violate_the_contract_raise():
     class Misnamed(toys.Denoiser):
         def training_step(self, batch, clock):
             yield "decoder", self.network(batch.images).sum(), {}
 
-    class Adrift(toys.Denoiser):
+    class Unconnected(toys.Denoiser):
         def training_step(self, batch, clock):
             yield "network", torch.zeros((), requires_grad=True) * 2, {}
 
     with pytest.raises(ValueError, match=r"loss for 'decoder'; it has optimisers network"):
         trained(Misnamed(toys.ToyPreset()))
     with pytest.raises(ValueError, match="depends on no parameter"):
-        trained(Adrift(toys.ToyPreset()))
+        trained(Unconnected(toys.ToyPreset()))
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("batch", 0), ("steps", 0), ("schedule", "step"), ("ema", 1.5), ("checkpoint_every", 0)]
 )
-def test_a_preset_that_cannot_be_run_is_refused_at_once(field, value):
+def test_an_invalid_preset_raises_before_training(field, value):
     with pytest.raises(ValueError, match=f"the preset's {field} is {value!r}"):
         fit(toys.build("denoiser", **{field: value}), toys.Squares())
 
 
-def test_what_does_not_exist_is_refused_at_once():
+def test_an_invalid_profile_and_an_empty_dataset_raise_before_training():
     with pytest.raises(ValueError, match="'desktop' is no profile"):
         fit(toys.build("denoiser"), toys.Squares(), profile="desktop")
     with pytest.raises(ValueError, match="precision 'half'"):
@@ -238,7 +238,7 @@ def test_what_does_not_exist_is_refused_at_once():
         fit(toys.build("denoiser"), toys.Squares(count=0))
 
 
-def test_logs_hold_the_records(tmp_path):
+def test_logs_contain_the_records(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     records = trained(toys.build("denoiser", steps=10), out=tmp_path, profile=replace(FLOAT32, log_every=4))
@@ -250,14 +250,14 @@ def test_logs_hold_the_records(tmp_path):
     assert board.Scalars("loss/network")[-1].value == pytest.approx(records[-1].scalars["loss/network"])
 
 
-def test_faces_fetched_in_another_process_are_the_same():
-    here, there = toys.build("denoiser"), toys.build("denoiser")
-    trained(here)
-    trained(there, profile=replace(FLOAT32, workers=1))
-    assert toys.same(here.state_dict(), there.state_dict())
+def test_worker_processes_do_not_change_the_weights():
+    without, with_worker = toys.build("denoiser"), toys.build("denoiser")
+    trained(without)
+    trained(with_worker, profile=replace(FLOAT32, workers=1))
+    assert toys.same(without.state_dict(), with_worker.state_dict())
 
 
-def test_faces_are_augmented_alike_in_the_same_run():
+def test_augmentation_is_reproducible():
     first, second, plain = (toys.build("denoiser", augment=name) for name in ("affine", "affine", "none"))
     for system in (first, second, plain):
         trained(system)
@@ -265,7 +265,7 @@ def test_faces_are_augmented_alike_in_the_same_run():
     assert not toys.same(first.state_dict(), plain.state_dict())
 
 
-def test_every_emotion_comes_as_often_where_asked():
+def test_a_balanced_preset_takes_all_emotions_equally_often():
     data = toys.Squares()
     data.labels = (torch.arange(40) < 4).long()
     trained(toys.build("denoiser", balanced=True, steps=50), data)

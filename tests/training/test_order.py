@@ -1,4 +1,4 @@
-"""What is drawn at random follows from counters alone."""
+"""Random numbers of training depend on counters alone."""
 
 import random
 from itertools import chain
@@ -21,7 +21,7 @@ def steps_of(order: FaceOrder) -> list[list[int]]:
 
 @settings(max_examples=50, deadline=None)
 @given(runs, st.integers(0, 20))
-def test_a_run_that_starts_later_takes_what_is_left(run, start):
+def test_the_order_from_a_later_start_is_the_rest_of_the_order(run, start):
     faces, batch, steps, seed = run
     whole = steps_of(FaceOrder(faces, batch, steps, seed=seed))
     assert steps_of(FaceOrder(faces, batch, steps, seed=seed, start=min(start, steps))) == whole[start:]
@@ -29,7 +29,7 @@ def test_a_run_that_starts_later_takes_what_is_left(run, start):
 
 @settings(max_examples=50, deadline=None)
 @given(runs)
-def test_every_face_comes_once_an_epoch(run):
+def test_every_face_occurs_once_per_epoch(run):
     faces, batch, steps, seed = run
     sequence = list(FaceOrder(faces, batch, steps, seed=seed))
     for first in range(0, len(sequence) - faces + 1, faces):
@@ -38,7 +38,7 @@ def test_every_face_comes_once_an_epoch(run):
 
 @settings(max_examples=50, deadline=None)
 @given(runs, st.integers(1, 4))
-def test_processes_share_the_batch_of_one(run, processes):
+def test_processes_split_the_batch_of_a_single_process(run, processes):
     faces, batch, steps, seed = run
     one = steps_of(FaceOrder(faces, batch * processes, steps, seed=seed))
     shards = [
@@ -47,20 +47,20 @@ def test_processes_share_the_batch_of_one(run, processes):
     assert [list(chain(*parts)) for parts in zip(*shards, strict=True)] == one
 
 
-def test_epochs_and_seeds_are_shuffled_differently():
+def test_epochs_and_seeds_have_different_orders():
     sequence = list(FaceOrder(50, 50, 2))
     assert sequence[:50] != sequence[50:]
     assert sequence != list(FaceOrder(50, 50, 2, seed=1))
 
 
-def test_balanced_drawing_gives_rare_emotions_their_share():
+def test_balanced_sampling_takes_all_emotions_equally_often():
     labels = torch.tensor([0] * 90 + [1] * 9 + [-1])
     drawn = labels[list(FaceOrder(100, 100, 40, balance=labels))]
     assert abs((drawn == 1).double().mean() - 0.5) < 0.01
     assert not (drawn == -1).any()
 
 
-def test_seeds_depend_on_every_counter():
+def test_derived_seeds_depend_on_every_counter():
     seeds = {
         derived_seed(*counters) for counters in [(0, "a", 1), (1, "a", 1), (0, "b", 1), (0, "a", 2), (0, "a", 1, 0)]
     }

@@ -1,4 +1,4 @@
-"""One call trains, measures and writes; what it is asked for is checked before anything starts."""
+"""`train`: training, evaluation and weights in one call, with its arguments checked first."""
 
 import logging
 from dataclasses import replace
@@ -31,7 +31,7 @@ def run(out, **changes):
     return train("denoiser", **options | changes)
 
 
-def test_a_run_leaves_weights_that_load_with_what_they_are(tmp_path):
+def test_a_run_writes_weights_with_their_card(tmp_path):
     path = run(tmp_path / "run", overrides={"steps": "30", "clip_norm": "none", "data.count": 35})
     assert path == tmp_path / "run" / "weights.safetensors"
     card = read_card(path)
@@ -48,7 +48,7 @@ def test_a_run_leaves_weights_that_load_with_what_they_are(tmp_path):
     assert system.evaluate(toys.Squares("valid", count=35))["error"] == pytest.approx(card.metrics["error"], rel=1e-2)
 
 
-def test_a_finished_run_is_left_alone(tmp_path, caplog):
+def test_a_finished_run_is_left_unchanged(tmp_path, caplog):
     path = run(tmp_path)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
     with caplog.at_level(logging.INFO):
@@ -57,7 +57,7 @@ def test_a_finished_run_is_left_alone(tmp_path, caplog):
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
-def test_weights_that_were_damaged_are_written_again_without_training(tmp_path):
+def test_damaged_weights_are_written_again_without_training(tmp_path):
     path = run(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -66,7 +66,7 @@ def test_weights_that_were_damaged_are_written_again_without_training(tmp_path):
     assert len(read_log(tmp_path)) == 24
 
 
-def test_slices_of_time_add_up_to_the_run(tmp_path):
+def test_a_run_in_slices_equals_a_run_in_one_piece(tmp_path):
     whole = run(tmp_path / "whole")
     assert run(tmp_path / "sliced", minutes=0) is None
     assert run(tmp_path / "sliced", minutes=0) is None
@@ -76,7 +76,7 @@ def test_slices_of_time_add_up_to_the_run(tmp_path):
     assert [row["step"] for row in read_log(tmp_path / "sliced")] == list(range(1, 25))
 
 
-def test_the_seed_gives_the_first_weights_too(tmp_path):
+def test_the_seed_determines_the_initial_weights(tmp_path):
     torch.manual_seed(1)
     first = run(tmp_path / "first")
     torch.manual_seed(2)
@@ -101,13 +101,13 @@ def test_the_seed_gives_the_first_weights_too(tmp_path):
         ({"data": "circles"}, "'circles' is not a dataset"),
     ],
 )
-def test_what_does_not_exist_is_refused_before_anything_starts(tmp_path, changes, message):
+def test_arguments_that_do_not_exist_raise_before_training(tmp_path, changes, message):
     with pytest.raises(BadRun, match=message):
         run(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
 
 
-def test_text_stands_for_what_it_reads_as():
+def test_text_is_converted_to_the_type_of_the_field():
     preset = overridden(
         toys.ToyPreset(),
         {"learning_rate": "3e-4", "batch": "16", "ema": "0.5", "clip_norm": 1, "balanced": "true", "widths": "8, 16"},
@@ -115,14 +115,14 @@ def test_text_stands_for_what_it_reads_as():
     changed = {"learning_rate": 3e-4, "batch": 16, "ema": 0.5, "clip_norm": 1.0, "balanced": True, "widths": (8, 16)}
     assert preset == replace(toys.ToyPreset(), **changed)
     assert overridden(preset, {"widths": [4], "ema": "none"}) == replace(preset, widths=(4,), ema=None)
-    taught = replace(MMAGAN.presets["smoke"], teacher="a teacher")
-    assert overridden(taught, {"teacher": "none", "skips": "none"}) == replace(taught, teacher=None, skips="none")
+    distilled = replace(MMAGAN.presets["smoke"], teacher="a teacher")
+    assert overridden(distilled, {"teacher": "none", "skips": "none"}) == replace(distilled, teacher=None, skips="none")
     assert checked(toys.Squares, {"count": "9"}) == {"count": 9}
     with pytest.raises(ValueError, match="widths"):
         overridden(preset, {"widths": "8, x"})
 
 
-def test_options_that_a_profile_gives_are_those_that_the_datasets_take():
+def test_the_options_of_a_profile_are_those_of_the_dataset():
     from facekit.datasets.synthetic import SyntheticFaces
 
     for profile in PROFILES.values():
@@ -132,7 +132,7 @@ def test_options_that_a_profile_gives_are_those_that_the_datasets_take():
         assert dataset_options("fer2013", "train", profile, 48) == {"size": 48}
 
 
-def test_drawn_faces_show_free_units_where_a_run_asks_for_them(tmp_path):
+def test_options_of_the_dataset_can_be_overridden(tmp_path):
     path = train(
         "action_units",
         profile="smoke",
@@ -147,12 +147,12 @@ def test_drawn_faces_show_free_units_where_a_run_asks_for_them(tmp_path):
         },
         progress=False,
     )
-    measured = read_json(path.with_name("metrics.json"))
-    assert {"correlation/AU14L", "correlation/AU43R"} <= set(measured)  # units that no emotion shows
+    metrics = read_json(path.with_name("metrics.json"))
+    assert {"correlation/AU14L", "correlation/AU43R"} <= set(metrics)  # units that no emotion contains
     assert read_card(path).data["options"]["free_units"] == 1.0
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
+def test_weights_that_do_not_fit_raise(tmp_path, monkeypatch):
     path = run(tmp_path)
     monkeypatch.setattr(toys.Denoiser, "__init__", toys.Adversaries.__init__)
     with pytest.raises(WeightsError, match="do not fit 'denoiser' here"):
@@ -162,10 +162,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
         load_system(path)
 
 
-# ------------------------------------------------------------------------------------------- beginning with weights
+# ------------------------------------------------------------------------------------ initialisation from weights
 
 
-def test_a_run_may_begin_with_other_weights_and_says_with_which(tmp_path):
+def test_a_run_can_be_initialised_from_other_weights_and_names_them(tmp_path):
     first = run(tmp_path / "first")
     again = run(tmp_path / "again", start=first, overrides={"steps": 1, "learning_rate": 0.0})
     card = read_card(again)
@@ -175,25 +175,25 @@ def test_a_run_may_begin_with_other_weights_and_says_with_which(tmp_path):
     assert read_json(again.with_name("config.json"))["run"]["started_from"] == [read_card(first).sha256]
 
 
-def test_a_run_that_began_otherwise_is_not_gone_on_with(tmp_path):
+def test_a_run_cannot_be_resumed_with_another_initialisation(tmp_path):
     first = run(tmp_path / "first")
     run(tmp_path / "run", minutes=0)
     with pytest.raises(ConfigDiffers, match="started_from was None"):
         run(tmp_path / "run", start=first)
 
 
-def test_what_two_systems_share_is_taken_over_and_the_rest_is_new(tmp_path):
+def test_initialisation_copies_the_tensors_that_both_systems_have(tmp_path):
     first = run(tmp_path / "first")
     system = Wider(Wider.presets["smoke"])
     own = {name: value.clone() for name, value in system.state_dict().items()}
     count = initialise_from(system, first)
-    learned = load_system(first).state_dict()
+    pretrained = load_system(first).state_dict()
     assert 0 < count < len(own)
     for name, value in system.state_dict().items():
-        assert torch.equal(value, learned[name] if name in learned else own[name])
+        assert torch.equal(value, pretrained[name] if name in pretrained else own[name])
 
 
-def test_weights_of_which_nothing_fits_are_refused(tmp_path):
+def test_initialisation_from_weights_of_which_no_tensor_fits_raises(tmp_path):
     first = run(tmp_path / "first")
     system = toys.Denoiser(replace(toys.Denoiser.presets["smoke"], size=4))
     with pytest.raises(WeightsError, match=r"none of the .* tensors .* fits denoiser"):
@@ -201,7 +201,7 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path):
 
 
 class Wider(toys.Denoiser):
-    """A toy with one network more."""
+    """A toy system with an additional network."""
 
     name = "wider"
 

@@ -1,4 +1,4 @@
-"""Small systems and a small dataset that train in milliseconds."""
+"""Small systems and a small dataset, with which training takes milliseconds."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from facekit.models.system import Preset, System
 
 
 class Squares(FaceDataset):
-    """Grey 8 × 8 pictures drawn from their index."""
+    """Random grey images of 8 × 8 pixels, seeded by their index."""
 
     name = "squares"
 
     def __init__(self, split: str = "train", size: int = 8, count: int = 40) -> None:
         self.split, self.size, self.channels = split, size, 1
         self.labels = torch.arange(count) % 7
-        self.taken: list[int] = []  # every index that was ever asked for
+        self.taken: list[int] = []  # all indices that were requested
 
     def faces(self, indices) -> Faces:
         indices = list(indices)
         self.taken += indices
-        pictures = [self._picture(i) for i in indices]
-        return Faces(torch.stack(pictures), emotion=self.labels[indices])
+        images = [self._image(i) for i in indices]
+        return Faces(torch.stack(images), emotion=self.labels[indices])
 
-    def _picture(self, index: int) -> Tensor:
+    def _image(self, index: int) -> Tensor:
         return torch.rand(1, self.size, self.size, generator=torch.Generator().manual_seed(index)) * 2 - 1
 
 
 @dataclass(frozen=True)
 class ToyPreset(Preset):
-    """For toys."""
+    """The preset of the toy systems."""
 
     size: int = 8
     batch: int = 4
@@ -47,7 +47,7 @@ class ToyPreset(Preset):
 
 
 class Denoiser(System):
-    """A linear denoiser; `noise` is drawn from PyTorch's global generator while training."""
+    """A linear denoiser, whose training step draws noise from PyTorch's global generator."""
 
     name = "denoiser"
     presets: ClassVar = {
@@ -75,7 +75,7 @@ class Denoiser(System):
 
 
 class Adversaries(System):
-    """Two networks against each other: the critic steps twice, then the generator; convolutions and batch norm."""
+    """A small Wasserstein GAN with convolutions and batch norm: two steps of the critic, then one of the generator."""
 
     name = "adversaries"
     presets: ClassVar = {"smoke": ToyPreset(), "laptop": ToyPreset(ema=0.9, learning_rate=1e-3, steps=40)}
@@ -105,12 +105,12 @@ class Adversaries(System):
 
 
 def build(name: str, profile: str = "laptop", seed: int = 0, **fields) -> System:
-    """A toy with first weights that follow from the seed, and some fields of its preset changed."""
+    """A toy system with seeded initial weights, and some fields of its preset changed."""
     kind = {"denoiser": Denoiser, "adversaries": Adversaries}[name]
     torch.manual_seed(seed)
     return kind(replace(kind.presets[profile], **fields))
 
 
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
-    """Whether two states are equal to the last bit."""
+    """Whether two states are bitwise identical."""
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)

@@ -3,7 +3,7 @@ import pytest
 from facekit.weights.onnx import open_network
 
 
-def test_what_is_no_network_is_refused_by_name(tmp_path):
+def test_missing_and_invalid_files_raise(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"net\.onnx"):
         open_network(tmp_path / "net.onnx")
     (tmp_path / "net.onnx").write_text("not a network")

@@ -1,4 +1,4 @@
-"""Weights are checked when loaded, and found by name."""
+"""Weights on disk: saving, verified loading, and lookup by name."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ def state():
     torch.manual_seed(0)
     return {
         "conv.weight": torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last),
-        "norm.running_var": torch.tensor([1e6, 1.0]),  # beyond half precision
+        "norm.running_var": torch.tensor([1e6, 1.0]),  # exceeds the range of float16
         "norm.count": torch.tensor(70_000),
     }
 
@@ -39,7 +39,7 @@ def folders(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_weights_come_back_as_float32_with_their_card(tmp_path, state):
+def test_weights_are_loaded_as_float32_with_their_card(tmp_path, state):
     written = save_weights(tmp_path / "a.safetensors", state, CARD)
     tensors, card = load_weights(tmp_path / "a.safetensors", system="emotion_cnn")
     assert card == written
@@ -56,7 +56,7 @@ def test_weights_come_back_as_float32_with_their_card(tmp_path, state):
     assert tensors["norm.count"] == 70_000
 
 
-def test_half_precision_is_half_the_size_and_can_be_declined(tmp_path):
+def test_half_precision_halves_the_size_and_is_optional(tmp_path):
     state = {"weight": torch.randn(1000, 10)}
     save_weights(tmp_path / "half.safetensors", state, CARD)
     save_weights(tmp_path / "full.safetensors", state, CARD, half=False)
@@ -65,7 +65,7 @@ def test_half_precision_is_half_the_size_and_can_be_declined(tmp_path):
 
 
 @pytest.mark.parametrize("at", [3, 40, -5])
-def test_a_changed_byte_is_noticed(tmp_path, state, at):
+def test_a_changed_byte_raises(tmp_path, state, at):
     path = tmp_path / "a.safetensors"
     save_weights(path, state, CARD)
     content = bytearray(path.read_bytes())
@@ -75,7 +75,7 @@ def test_a_changed_byte_is_noticed(tmp_path, state, at):
         load_weights(path)
 
 
-def test_what_is_wrong_is_said(tmp_path, state):
+def test_wrong_weights_and_cards_raise(tmp_path, state):
     path = tmp_path / "a.safetensors"
     save_weights(path, state, CARD)
     with pytest.raises(WeightsError, match="holds weights of 'emotion_cnn', not of 'identity'"):
@@ -84,13 +84,13 @@ def test_what_is_wrong_is_said(tmp_path, state):
     with pytest.raises(WeightsError, match=r"a.json is no card of facekit.*'colour'"):
         load_weights(path)
     (tmp_path / "a.json").unlink()
-    with pytest.raises(WeightsError, match=r"has no card: a\.json should lie beside it"):
+    with pytest.raises(WeightsError, match=r"has no card: a\.json should be beside it"):
         load_weights(path)
     with pytest.raises(ValueError, match=r"should end in \.safetensors"):
         save_weights(tmp_path / "a.pt", state, CARD)
 
 
-def test_a_pickle_in_disguise_is_not_opened(tmp_path, state):
+def test_a_pickle_with_the_suffix_of_safetensors_is_not_loaded(tmp_path, state):
     path = tmp_path / "a.safetensors"
     card = save_weights(path, state, CARD)
     torch.save(state, path)
@@ -99,7 +99,7 @@ def test_a_pickle_in_disguise_is_not_opened(tmp_path, state):
         load_weights(path)
 
 
-def test_names_are_looked_for_in_order_and_runs_by_their_folder(folders, state):
+def test_names_are_searched_in_order_and_runs_by_their_folder(folders, state):
     for place in ("weights/best", "data/weights/best", "data/weights/other", "runs/batch/second/weights"):
         save_weights(folders / f"{place}.safetensors", state, CARD)
     (folders / "weights" / ".half-written.safetensors").write_text("")
@@ -114,7 +114,7 @@ def test_names_are_looked_for_in_order_and_runs_by_their_folder(folders, state):
         find_weights("worst")
 
 
-def test_nothing_is_left_of_a_failed_write(tmp_path, state, monkeypatch):
+def test_a_failed_write_leaves_no_files(tmp_path, state, monkeypatch):
     def broken(path, content):
         with path.open("wb") as file:
             file.write(content[:10])

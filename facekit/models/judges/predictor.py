@@ -40,17 +40,18 @@ class FacePredictor(System):
         raise NotImplementedError
 
     @torch.no_grad()
-    def in_batches(self, function: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256) -> Tensor:
+    def in_batches(self, function: Callable[[Tensor], Tensor], images: Tensor, batch: int | None = None) -> Tensor:
         """A function of the network, such as `features`, on images (N, C, H, W) in batches; in evaluation mode.
 
-        The images may be on another device than the network. The result is float32, on the device of the images.
+        By default a batch has 256 images, and 64 on a CPU, whose caches are small. The images may be on another device than the network. The result is float32, on the device of the images.
         """
         device = next(self.parameters()).device
+        batch = batch or (64 if device.type == "cpu" else 256)
         with evaluating(self):
             outputs = [function(part.to(device)).float() for part in images.split(batch)]
         return torch.cat(outputs).to(images.device)
 
-    def predict(self, images: Tensor, batch: int = 256) -> Tensor:
+    def predict(self, images: Tensor, batch: int | None = None) -> Tensor:
         """`flip_averaged` of images (N, C, H, W), in batches and evaluation mode: (N, K)."""
         return self.in_batches(self.flip_averaged, images, batch)
 
