@@ -282,7 +282,7 @@ def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan) 
         metrics=metrics,
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
         started_from=dict(model.started_from),
-        terms="MIT" if source is None else f"learned from {source.title} ({source.terms})",
+        terms="MIT" if source is None else f"trained on {source.title} ({source.terms})",
     )
     save_weights(path, model.weights(), card)
 

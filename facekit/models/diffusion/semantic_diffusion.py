@@ -44,7 +44,10 @@ class SemanticDiffusion(DiffusionGenerator):
 
 
 class CNNDiffusion(SemanticDiffusion):
-    """G12: the code is the penultimate layer of the emotion classifier E1, which encodes the label and little else."""
+    """G12: a diffusion model conditioned on the label and on the penultimate layer of the emotion classifier E1.
+
+    This code contains the label and little else of the face.
+    """
 
     name = "cnn_diffusion"
     encoder_method = "features"
@@ -58,7 +61,10 @@ class CNNDiffusion(SemanticDiffusion):
 
 
 class VAEDiffusion(SemanticDiffusion):
-    """G13: the code is the latent of a variational autoencoder, which encodes identity, expression and view."""
+    """G13: a diffusion model conditioned on the label and on the latent of a variational autoencoder.
+
+    This code contains identity, expression and view of the face.
+    """
 
     name = "vae_diffusion"
     encoder_method = "encode"

@@ -41,8 +41,11 @@ class CompletionPreset(EditorPreset):
 
 
 class CompletionEditor(DenoisingEditor):
-    """Three context images: the face with masked pixels set to 0; G1's image under the target label; the mask, 1 where
-    the face is masked, equal in all channels."""
+    """A denoiser that completes a face from which the regions that depend on the expression are masked.
+
+    The three context images are the face with masked pixels set to 0; G1's image under the target label; and the mask,
+    1 where the face is masked, equal in all channels.
+    """
 
     name = "completion_editor"
     context_images = 3

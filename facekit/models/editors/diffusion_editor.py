@@ -79,9 +79,9 @@ class DiffusionEditorPreset(EditorPreset):
 
 
 class DiffusionEditor(DenoisingEditor):
-    """One context image: the face. The label consists of action units; an emotion is replaced by its prototype.
+    """A denoiser conditioned on the input face and on action units; an emotion is replaced by its prototype.
 
-    An edit does not need the source expression.
+    The one context image is the face. An edit does not need the source expression.
     """
 
     name = "diffusion_editor"
