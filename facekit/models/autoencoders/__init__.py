@@ -1,1 +1,1 @@
-"""Variational autoencoders of faces: P1's and P0's conditional one (G1)."""
+"""Variational autoencoders of faces: P1's unconditional VAE, and P0's conditional VAE (G1)."""

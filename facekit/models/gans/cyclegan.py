@@ -75,7 +75,7 @@ def directions(emotion: str) -> tuple[str, str]:
 
 
 class CycleGAN(AdversarialGenerator):
-    """Neutral faces to faces with an emotion, and back.
+    """Translates neutral faces to faces with an emotion, and back.
 
     An edit needs `source`, the expression of the input faces, to choose the generator. An edit between two emotions
     other than neutral applies two generators, by way of neutral.

@@ -61,7 +61,7 @@ multi-scale mixed attention residual block, GRC the global residual connection."
 
 
 class MMAGAN(StarGAN):
-    """A face and z, an emotion times its intensity, to the same face with that expression."""
+    """Translates faces to a condition z, an emotion times its intensity."""
 
     name = "mma_gan"
     presets: ClassVar = {

@@ -100,7 +100,7 @@ SMOKE = {
 
 
 class StarGAN(AdversarialGenerator):
-    """A face and a target label to the same face with that label.
+    """Translates faces to target labels, with one generator for all of them.
 
     A label is a row of emotion weights. Intensity is expressed as a blend with neutral: happy at 0.5 is half happy and
     half neutral. With `cartoon_emotions`, a label has a part for each domain and a mask (G3). The domain of an edit
