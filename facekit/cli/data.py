@@ -1,50 +1,60 @@
-"""Commands about datasets, `facekit data ...`."""
+"""Commands for datasets, `facekit data ...`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from facekit.cli.arguments import Mistake, add, count, group
+from facekit.cli.arguments import UsageError, add, count, group
 from facekit.workspace.folders import checkout
 
 
 def add_data(commands) -> None:
-    data = group(commands, "data", "check which datasets are there, or prepare pictures of your own")
+    data = group(commands, "data", "check datasets, prepare photographs, render sheets of faces, measure the data card")
     add(data, "check", data_check)
     parser = add(data, "prepare", data_prepare)
-    parser.add_argument("source", type=Path, help="folder of pictures")
-    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("source", type=Path, help="folder of images")
+    parser.add_argument("out", type=Path, help="output folder")
     parser.add_argument("--size", type=count, default=64, help="height and width in pixels (default 64)")
     parser.add_argument(
-        "--several", default="largest", choices=("largest", "refuse"), help="where a picture has several faces"
+        "--several",
+        default="largest",
+        choices=("largest", "refuse"),
+        help="of several faces keep the largest, or refuse the image",
     )
-    parser.add_argument("--network", type=Path, metavar="FILE", help="an ONNX network of 68 landmarks to align by")
-    parser.add_argument("--workers", type=count, default=2, help="processes (default 2)")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="ONNX network of 68 landmarks for the alignment")
+    parser.add_argument("--workers", type=count, default=2, help="number of processes (default 2)")
     parser = add(data, "sheet", data_sheet)
-    parser.add_argument("out", type=Path, help="picture to write: .png or .jpg")
+    parser.add_argument("out", type=Path, help="image file to write: .png or .jpg")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
-        "--action-units", action="store_true", help="every action unit from rest to full strength, in place of emotions"
+        "--action-units", action="store_true", help="every action unit from zero to full intensity, instead of emotions"
     )
-    shown.add_argument("--once", action="store_true", help="each person once, with an emotion as the dataset has it")
-    parser.add_argument("--side", default="both", choices=("both", "left", "right"), help="which acts, of action units")
-    parser.add_argument("--people", type=count, help="how many (default 6; 1 of action units, 60 each once)")
-    parser.add_argument("--first", type=int, default=0, help="the first of the test split's people (default 0)")
+    shown.add_argument("--once", action="store_true", help="each person once, with one emotion")
     parser.add_argument(
-        "--size", type=count, help="height and width of a face in pixels (default 96; 128 of action units)"
+        "--side",
+        default="both",
+        choices=("both", "left", "right"),
+        help="side of the action units",
+    )
+    parser.add_argument("--people", type=count, help="how many (default 6; 1 with --action-units, 60 with --once)")
+    parser.add_argument("--first", type=int, default=0, help="index of the first person in the test split (default 0)")
+    parser.add_argument(
+        "--size", type=count, help="height and width of a face in pixels (default 96; 128 with --action-units)"
     )
     parser.add_argument("--domain", default="photo", choices=("photo", "cartoon"))
     parser = add(data, "card", data_card)
-    parser.add_argument("path", nargs="?", type=Path, help="page to write (default docs/data_card.md)")
-    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges (default: judges, among the data)")
-    parser.add_argument("--fer2013", type=Path, metavar="CSV", help="FER-2013 (default: fer2013, among the data)")
-    parser.add_argument("--pairs", type=Path, metavar="ZIP", help="people neutral and happy (default: as fer2013)")
-    parser.add_argument("--split", default="test", choices=("test", "valid"), help="of the drawn people (default test)")
+    parser.add_argument("path", nargs="?", type=Path, help="Markdown file to write (default docs/data_card.md)")
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges (default: in the data folder)")
+    parser.add_argument("--fer2013", type=Path, metavar="CSV", help="FER-2013 (default: in the data folder)")
+    parser.add_argument(
+        "--pairs", type=Path, metavar="ZIP", help="photographs, neutral and happy (default: in the data folder)"
+    )
+    parser.add_argument("--split", default="test", choices=("test", "valid"), help="split of the people (default test)")
 
 
 def data_check(arguments: argparse.Namespace) -> int:
-    """What is there of each dataset, and where the others come from."""
+    """List the datasets that are present, and the sources of the others."""
     from facekit.datasets.check import check_data
 
     print(check_data())
@@ -52,22 +62,21 @@ def data_check(arguments: argparse.Namespace) -> int:
 
 
 def data_prepare(arguments: argparse.Namespace) -> int:
-    """Detect, align and crop the faces of a folder."""
+    """Detect, align and crop the faces in a folder of images."""
     from facekit.datasets.prepare import prepare_folder
 
     if not arguments.source.is_dir():
-        raise Mistake(f"{arguments.source} is not a folder")
+        raise UsageError(f"{arguments.source} is not a folder")
     settings = {name: getattr(arguments, name) for name in ("size", "several", "network", "workers")}
     try:
         print(prepare_folder(arguments.source, arguments.out, **settings))
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(str(error)) from None
+        raise UsageError(str(error)) from None
     return 0
 
 
 def data_sheet(arguments: argparse.Namespace) -> int:
-    """A picture of drawn people: each with every emotion, with every action unit from rest to its full strength, or
-    once."""
+    """Render a sheet of synthetic people: each with every emotion, with every action unit, or once."""
     from facekit.datasets import open_dataset
     from facekit.workspace.files import atomic_path
 
@@ -78,7 +87,7 @@ def data_sheet(arguments: argparse.Namespace) -> int:
     people = open_dataset("synthetic", "test", size=size, faces_per_person=1, domain=arguments.domain)
     rows = range(len(people))[arguments.first :][:count]
     if not rows:
-        raise Mistake(f"there are {len(people)} people, counted from 0; --first is {arguments.first}")
+        raise UsageError(f"--first {arguments.first} is out of range: there are {len(people)} people, counted from 0")
     sheet = draw(people, rows, arguments)
     with atomic_path(arguments.out) as draft:
         sheet.save(draft, quality=92)
@@ -87,7 +96,7 @@ def data_sheet(arguments: argparse.Namespace) -> int:
 
 
 def _emotion_sheet(people, rows: range, arguments: argparse.Namespace):
-    """People x emotions, each in the view that the dataset gives."""
+    """People x emotions, each in the person's view of the dataset."""
     from functools import partial
 
     from facekit.show import faces_sheet
@@ -96,14 +105,14 @@ def _emotion_sheet(people, rows: range, arguments: argparse.Namespace):
 
 
 def _people_sheet(people, rows: range, arguments: argparse.Namespace):
-    """Each person as the dataset shows them, ten to a row."""
+    """Each person as in the dataset, ten per row."""
     from facekit.show import grid
 
     return grid(people.faces(rows), columns=min(10, len(rows)), size=people.size, full_color=True)
 
 
 def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
-    """Action units x strength, one person's columns after another's, all from the front."""
+    """Action units x intensities, the columns of one person after another, all from the front."""
     from facekit.datasets.synthetic import Identity, View, render
     from facekit.faces.action_units import ACTION_UNITS, LETTERS
     from facekit.show import action_unit_sheet
@@ -123,16 +132,16 @@ def _unit_sheet(people, rows: range, arguments: argparse.Namespace):
 
 
 def data_card(arguments: argparse.Namespace) -> int:
-    """Measure what outside networks make of the drawn faces, and write the data card."""
-    from facekit.evaluation.data_card import Outside, measure, write_card
+    """Measure how external networks perceive the synthetic faces, and write the data card."""
+    from facekit.evaluation.data_card import External, measure, write_card
 
     path = arguments.path or checkout() / "docs" / "data_card.md"
     if path.suffix != ".md":
-        raise Mistake(f"{path} must end in .md: the numbers go beside it, in .json")
+        raise UsageError(f"{path} must end in .md: the numbers are written beside it, in .json")
     try:
-        outside = Outside.open(arguments.judges, arguments.fer2013, arguments.pairs)
+        external = External.open(arguments.judges, arguments.fer2013, arguments.pairs)
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(str(error)) from None
-    numbers = write_card(measure(outside, arguments.split), path)
+        raise UsageError(str(error)) from None
+    numbers = write_card(measure(external, arguments.split), path)
     print(f"{path}\n{numbers}")
     return 0

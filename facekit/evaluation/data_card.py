@@ -1,4 +1,4 @@
-"""The data card of SyntheticFaces: what networks that never saw a drawn face make of it, against what is asked for."""
+"""The data card of SyntheticFaces: its realism, measured by networks trained on photographs, against requirements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facekit.datasets.base import DatasetMissing, FaceDataset
 from facekit.datasets.fer2013 import FER2013
 from facekit.datasets.pairs import NeutralHappyPairs
 from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
-from facekit.evaluation import drawn
+from facekit.evaluation import realism
 from facekit.evaluation.external import EXTERNAL_JUDGES
 from facekit.evaluation.judges import EmotionJudge
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
@@ -25,69 +25,62 @@ from facekit.workspace.folders import data_home
 from facekit.workspace.templates import rendered
 
 PEOPLE, FACES_PER_PERSON, SIZE, INTENSITY = 200, 7, 64, (0.8, 1.0)
-"""The drawn faces that are measured: held-out people, each with all seven emotions, grey."""
+"""The synthetic faces that are measured: held-out people, each with all seven emotions, greyscale."""
 
-_MANY = 1000  # people, with two faces each, among whom some pairs are alike in skin tone, hair and glasses
-_LOOKS = ("skin_tone", "hair_style", "glasses")
-_STRIDE = 3  # of the photographs, every third is perturbed
+_MANY_PEOPLE = 1000  # with two faces each, so that some pairs share skin tone, hair style and glasses
+_APPEARANCE = ("skin_tone", "hair_style", "glasses")
+_STRIDE = 3  # every third photograph is perturbed
 
 
 @dataclass(frozen=True)
-class Bar:
-    """What is asked of one number of the card.
+class Requirement:
+    """A requirement on one number of the card.
 
-    number     of the bar; several numbers may belong to one
-    what       in words
-    path       names that lead to the number in the card
-    threshold  it must be at least this, or where `at_most`, at most
-    form       how it is printed: a key of `FORMS`
+    number     number of the group of requirements
+    measure    name of the measure
+    path       keys that lead to its value in the card
+    threshold  smallest value, or largest if `at_most`
+    form       format: a key of `FORMS`
     """
 
     number: int
-    what: str
+    measure: str
     path: tuple[str, ...]
     threshold: float
     form: str = "percent"
     at_most: bool = False
 
-    def judge(self, card: Mapping) -> dict[str, object]:
-        """The number, its threshold, and whether it is met; None where it was not measured."""
+    def check(self, card: Mapping) -> dict[str, object]:
+        """The requirement with its value and whether it is met; both are None if it was not measured."""
         value = card
         for name in self.path:
             value = value and value.get(name)
         met = None if value is None else bool(value <= self.threshold if self.at_most else value >= self.threshold)
-        shown = {name: getattr(self, name) for name in ("number", "what", "threshold", "form", "at_most")}
-        return {**shown, "value": value, "met": met}
+        fields = {name: getattr(self, name) for name in ("number", "measure", "threshold", "form", "at_most")}
+        return {**fields, "value": value, "met": met}
 
 
-BARS = (
-    Bar(1, "faces that a network trained on photographs reads right", ("emotion", "drawn", "accuracy"), 0.80),
-    Bar(1, "recall over that on real faces, the least of seven emotions", ("emotion", "least_ratio"), 0.9, "ratio"),
-    Bar(
-        2,
-        "lost by a shift of 3 pixels, the worst of eight",
-        ("perturbed", "drawn", "shift", "worst"),
-        5,
-        "points",
-        True,
-    ),
-    Bar(2, "lost by a scale of ±10 %, the worse of two", ("perturbed", "drawn", "scale", "worst"), 5, "points", True),
-    Bar(2, "lost by a blur of σ 0.7 pixels", ("perturbed", "drawn", "blur", "worst"), 5, "points", True),
-    Bar(
-        3, "error of found landmarks, in distances between the eyes", ("landmarks", "drawn", "nme"), 0.08, "ratio", True
-    ),
-    Bar(3, "faces that OpenCV's cascade finds", ("detection", "drawn", drawn.CASCADES[0]), 0.90),
-    Bar(4, "AUC of one person against two", ("identity", "drawn", "auc"), 0.97, "auc"),
-    Bar(4, "the same among people alike in skin tone, hair and glasses", ("identity", "alike", "auc"), 0.90, "auc"),
-    Bar(5, "photographs read by a network trained on drawn faces", ("transfer", "to_fer2013", "accuracy"), 0.35),
-    Bar(5, "happy told from neutral by it on photographs", ("transfer", "to_pairs", "accuracy"), 0.85),
-    Bar(6, "largest gap of a group in reading emotions", ("fairness", "emotion", "largest_gap"), 0.08, "gap", True),
-    Bar(6, "largest gap in landmarks' error", ("fairness", "landmarks", "largest_gap"), 0.08, "gap", True),
-    Bar(6, "largest gap in faces found", ("fairness", "detection", "largest_gap"), 0.08, "gap", True),
-    Bar(7, "faces drawn a second", ("drawing", "faces_per_second"), 300, "rate"),
-    Bar(7, "the same however they are asked for", ("drawing", "same"), True, "yes"),
+_LOSS = ("robustness", "synthetic")
+
+REQUIREMENTS = (
+    Requirement(1, "emotion accuracy of a classifier of photographs", ("emotion", "synthetic", "accuracy"), 0.80),
+    Requirement(1, "recall, synthetic / real, minimum of seven emotions", ("emotion", "smallest_ratio"), 0.9, "ratio"),
+    Requirement(2, "accuracy loss, shift by 3 pixels, maximum of eight", (*_LOSS, "shift", "worst"), 5, "points", True),
+    Requirement(2, "accuracy loss, scale ±10 %, maximum of two", (*_LOSS, "scale", "worst"), 5, "points", True),
+    Requirement(2, "accuracy loss, blur with σ = 0.7 pixels", (*_LOSS, "blur", "worst"), 5, "points", True),
+    Requirement(3, "landmark error (NME, interocular)", ("landmarks", "synthetic", "nme"), 0.08, "ratio", True),
+    Requirement(3, "faces detected by OpenCV's cascade", ("detection", "synthetic", realism.CASCADES[0]), 0.90),
+    Requirement(4, "identity verification, AUC", ("identity", "synthetic", "auc"), 0.97, "auc"),
+    Requirement(4, "AUC, equal skin tone, hair and glasses", ("identity", "similar", "auc"), 0.90, "auc"),
+    Requirement(5, "transfer to FER-2013, accuracy", ("transfer", "to_fer2013", "accuracy"), 0.35),
+    Requirement(5, "transfer to photographs, happy or neutral, accuracy", ("transfer", "to_pairs", "accuracy"), 0.85),
+    Requirement(6, "largest group gap, emotion accuracy", ("fairness", "emotion", "largest_gap"), 0.08, "gap", True),
+    Requirement(6, "largest group gap, landmark error", ("fairness", "landmarks", "largest_gap"), 0.08, "gap", True),
+    Requirement(6, "largest group gap, detection rate", ("fairness", "detection", "largest_gap"), 0.08, "gap", True),
+    Requirement(7, "faces rendered per second", ("rendering", "faces_per_second"), 300, "rate"),
+    Requirement(7, "independent of order and batch", ("rendering", "deterministic"), True, "yes"),
 )
-"""What the suite asks of its drawn faces."""
+"""The requirements on the synthetic faces."""
 
 FORMS: dict[str, Callable[[float], str]] = {
     "percent": "{:.1%}".format,
@@ -101,18 +94,18 @@ FORMS: dict[str, Callable[[float], str]] = {
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What the card needs and the suite does not ship. What is None is left out of the card."""
+class External:
+    """Networks and datasets that are not shipped. The card omits what depends on missing ones."""
 
     judges: Mapping[str, object] = field(default_factory=dict)
     fer2013: FaceDataset | None = None
     pairs: FaceDataset | None = None
 
     @classmethod
-    def open(cls, judges: Path | None = None, fer2013: Path | None = None, pairs: Path | None = None) -> Outside:
-        """What is at these paths, or where one is None, what there is in `data_home()`: judges, fer2013, pairs.
+    def open(cls, judges: Path | None = None, fer2013: Path | None = None, pairs: Path | None = None) -> External:
+        """Open the networks and datasets at these paths; where a path is None, those present in `data_home()`.
 
-        Raises `FileNotFoundError` and `ValueError` for a path that was given and holds nothing of use.
+        Raises `FileNotFoundError` or `ValueError` for a path without usable content.
         """
         folder = data_home() / "judges" if judges is None else judges
         opened = {
@@ -132,54 +125,57 @@ def _opened(kind: type[FaceDataset], split: str, path: Path | None) -> FaceDatas
         return None
 
 
-def measure(outside: Outside, split: str = "test", people: int = PEOPLE, many: int = _MANY) -> dict[str, object]:
-    """The card as JSON knows it; sections that need what is not there are None.
+def measure(
+    external: External, split: str = "test", people: int = PEOPLE, many: int = _MANY_PEOPLE
+) -> dict[str, object]:
+    """The card as JSON values; sections that depend on missing networks or datasets are None.
 
-    split   of the drawn people: "test", or "valid" while the renderer is worked on
-    people  how many are measured, and `many` for pairs of people who look alike
+    split   split of the synthetic people: "test", or "valid" during development of the renderer
+    people  number of people that are measured
+    many    number of people for pairs with similar appearance
     """
-    asked = {"split": split, "intensity": INTENSITY, "size": SIZE, "channels": 1}
-    dataset = SyntheticFaces(people=people, faces_per_person=FACES_PER_PERSON, **asked)
-    faces, photographs, smiles = _all(dataset), _all(outside.fer2013), _all(outside.pairs)
-    emotion, points, recogniser = (outside.judges.get(name) for name in EXTERNAL_JUDGES)
-    located = points and smiles and replace(smiles, landmarks=points.landmarks(smiles))
+    options = {"split": split, "intensity": INTENSITY, "size": SIZE, "channels": 1}
+    dataset = SyntheticFaces(people=people, faces_per_person=FACES_PER_PERSON, **options)
+    faces, photographs, smiles = _all(dataset), _all(external.fer2013), _all(external.pairs)
+    emotion, points, recogniser = (external.judges.get(name) for name in EXTERNAL_JUDGES)
+    with_landmarks = points and smiles and replace(smiles, landmarks=points.landmarks(smiles))
     card = {
-        "faces": {"count": len(faces), "people": people, **asked},
+        "faces": {"count": len(faces), "people": people, **options},
         "emotion": emotion and _emotion(emotion, faces, photographs),
-        "perturbed": emotion and _perturbed(emotion, faces, photographs),
+        "robustness": emotion and _robustness(emotion, faces, photographs),
         "landmarks": points and _landmarks(points, faces, smiles),
-        "detection": {"drawn": _detection(faces), "real": smiles and _detection(smiles)},
-        "identity": recogniser and _identity(recogniser, faces, split, many, located),
+        "detection": {"synthetic": _detection(faces), "real": smiles and _detection(smiles)},
+        "identity": recogniser and _identity(recogniser, faces, split, many, with_landmarks),
         "transfer": _transfer(faces, photographs, smiles),
         "fairness": {
-            "emotion": emotion and drawn.by_group(drawn.read_right(emotion, faces), faces),
-            "landmarks": points and drawn.by_group(drawn.landmark_errors(points, faces), faces),
-            "detection": drawn.by_group(drawn.found(faces), faces),
+            "emotion": emotion and realism.by_group(realism.correct(emotion, faces), faces),
+            "landmarks": points and realism.by_group(realism.landmark_errors(points, faces), faces),
+            "detection": realism.by_group(realism.detected(faces), faces),
         },
-        "drawing": {"faces_per_second": _drawn_a_second(dataset), "same": same_however_asked(dataset)},
+        "rendering": {"faces_per_second": _faces_per_second(dataset), "deterministic": deterministic(dataset)},
     }
-    there = zip(_HINTS, (emotion, points, recogniser, photographs, smiles), strict=True)
-    missing = [name for name, given in there if not given]
-    made = {"facekit": facekit.__version__, "renderer": RENDERER_VERSION, "torch": torch.__version__}
+    inputs = zip(_HINTS, (emotion, points, recogniser, photographs, smiles), strict=True)
+    missing = [name for name, given in inputs if not given]
+    versions = {"facekit": facekit.__version__, "renderer": RENDERER_VERSION, "torch": torch.__version__}
     return {
-        "bars": [bar.judge(card) for bar in BARS],
+        "requirements": [requirement.check(card) for requirement in REQUIREMENTS],
         **card,
         "missing": [_HINTS[name] for name in missing],
-        "made": {**made, "command": _command(outside, split)},
+        "versions": {**versions, "command": _command(external, split)},
     }
 
 
 _HINTS = {
-    "emotion": "Not read by an outside network: give the folder of fer_mini_xception.onnx with `--judges`.",
-    "landmarks": "No landmarks by an outside network: give the folder of faceapi_landmark68.onnx with `--judges`.",
-    "identity": "Not recognised by an outside network: give the folder of mobileface_v2.onnx with `--judges`.",
-    "fer2013": "Not compared with FER-2013: give its csv with `--fer2013`.",
-    "pairs": "Not compared with real people neutral and happy: give their folder or zip archive with `--pairs`.",
+    "emotion": "No external emotion classifier: give the folder of fer_mini_xception.onnx with `--judges`.",
+    "landmarks": "No external landmark detector: give the folder of faceapi_landmark68.onnx with `--judges`.",
+    "identity": "No external face recogniser: give the folder of mobileface_v2.onnx with `--judges`.",
+    "fer2013": "No comparison with FER-2013: give its CSV file with `--fer2013`.",
+    "pairs": "No comparison with neutral and happy photographs: give their folder or zip archive with `--pairs`.",
 }
 
 
-def _command(outside: Outside, split: str) -> str:
-    given = {"--judges FOLDER": outside.judges, "--fer2013 CSV": outside.fer2013, "--pairs ZIP": outside.pairs}
+def _command(external: External, split: str) -> str:
+    given = {"--judges FOLDER": external.judges, "--fer2013 CSV": external.fer2013, "--pairs ZIP": external.pairs}
     return " ".join(["python -m facekit data card", *(k for k, v in given.items() if v), f"--split {split}"])
 
 
@@ -188,30 +184,35 @@ def _all(dataset: FaceDataset | None) -> Faces | None:
 
 
 def _emotion(judge, faces: Faces, photographs: Faces | None) -> dict[str, object]:
-    result = {"judge": judge.name, "sha256": judge.sha256, "drawn": drawn.reading(judge, faces), "real": None}
+    result = {"judge": judge.name, "sha256": judge.sha256, "real": None}
+    result["synthetic"] = realism.classification(judge, faces)
     if photographs is None:
         return result
-    real = drawn.reading(judge, photographs)
-    ratios = drawn.ratios(result["drawn"]["recall"], real["recall"])
-    return result | {"real": real, "ratios": ratios, "least_ratio": min(r for r in ratios.values() if r is not None)}
+    real = realism.classification(judge, photographs)
+    ratios = realism.recall_ratios(result["synthetic"]["recall"], real["recall"])
+    smallest = min(ratio for ratio in ratios.values() if ratio is not None)
+    return result | {"real": real, "ratios": ratios, "smallest_ratio": smallest}
 
 
-def _perturbed(judge, faces: Faces, photographs: Faces | None) -> dict[str, object]:
-    real = photographs and drawn.points_lost(judge, photographs[::_STRIDE])
-    return {"judge": judge.name, "drawn": drawn.points_lost(judge, faces), "real": real}
+def _robustness(judge, faces: Faces, photographs: Faces | None) -> dict[str, object]:
+    real = photographs and realism.accuracy_loss(judge, photographs[::_STRIDE])
+    return {"judge": judge.name, "synthetic": realism.accuracy_loss(judge, faces), "real": real}
 
 
 def _landmarks(judge, faces: Faces, smiles: Faces | None) -> dict[str, object]:
     return {
         "judge": judge.name,
         "sha256": judge.sha256,
-        "drawn": drawn.landmarks(judge, faces),
-        "lean": {"drawn": drawn.lean(judge, faces), "real": smiles and drawn.lean(judge, smiles)},
+        "synthetic": realism.landmark_accuracy(judge, faces),
+        "horizontal_bias": {
+            "synthetic": realism.horizontal_bias(judge, faces),
+            "real": smiles and realism.horizontal_bias(judge, smiles),
+        },
     }
 
 
 def _detection(faces: Faces) -> dict[str, float]:
-    return {name: drawn.found(faces, name).mean().item() for name in drawn.CASCADES}
+    return {name: realism.detected(faces, name).mean().item() for name in realism.CASCADES}
 
 
 def _identity(judge, faces: Faces, split: str, many: int, smiles: Faces | None) -> dict[str, object]:
@@ -219,23 +220,25 @@ def _identity(judge, faces: Faces, split: str, many: int, smiles: Faces | None) 
     return {
         "judge": judge.name,
         "sha256": judge.sha256,
-        "drawn": drawn.same_person(judge, drawn.aligned(faces)),
-        "alike": drawn.same_person(judge, drawn.aligned(two_each), _LOOKS),
-        "real": smiles and drawn.same_person(judge, drawn.aligned(smiles)),
+        "synthetic": realism.identity_verification(judge, realism.aligned(faces)),
+        "similar": realism.identity_verification(judge, realism.aligned(two_each), _APPEARANCE),
+        "real": smiles and realism.identity_verification(judge, realism.aligned(smiles)),
     }
 
 
 def _transfer(faces: Faces, photographs: Faces | None, smiles: Faces | None) -> dict[str, object]:
-    from_drawn, from_photographs = (EmotionJudge.load(f"emotion_resnet-{data}") for data in ("synthetic", "fer2013"))
+    from_synthetic, from_photographs = (
+        EmotionJudge.load(f"emotion_resnet-{data}") for data in ("synthetic", "fer2013")
+    )
     return {
-        "drawn": drawn.reading(from_drawn, faces),
-        "to_fer2013": photographs and drawn.reading(from_drawn, photographs),
-        "to_pairs": smiles and drawn.two_way(from_drawn, smiles),
-        "from_fer2013": drawn.reading(from_photographs, faces),
+        "synthetic": realism.classification(from_synthetic, faces),
+        "to_fer2013": photographs and realism.classification(from_synthetic, photographs),
+        "to_pairs": smiles and realism.happy_or_neutral(from_synthetic, smiles),
+        "from_fer2013": realism.classification(from_photographs, faces),
     }
 
 
-def _drawn_a_second(dataset: FaceDataset, count: int = 256, rounds: int = 3) -> float:
+def _faces_per_second(dataset: FaceDataset, count: int = 256, rounds: int = 3) -> float:
     rates = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -244,20 +247,20 @@ def _drawn_a_second(dataset: FaceDataset, count: int = 256, rounds: int = 3) -> 
     return statistics.median(rates)
 
 
-def same_however_asked(dataset: FaceDataset, count: int = 70, batch: int = 7) -> bool:
-    """Whether faces are the same to the last bit when asked for again, and from the last to the first in batches."""
+def deterministic(dataset: FaceDataset, count: int = 70, batch: int = 7) -> bool:
+    """Whether faces are bitwise equal when rendered again, and when rendered in reverse order in batches."""
     count = min(count, len(dataset))
     once, again = dataset.faces(range(count)), dataset.faces(range(count))
     backward = torch.arange(count).flip(0)
-    parts = Faces.cat(dataset.faces(part) for part in backward.split(batch))[backward]
-    return all(torch.equal(once.images, others.images) for others in (again, parts))
+    reordered = Faces.cat(dataset.faces(part) for part in backward.split(batch))[backward]
+    return all(torch.equal(once.images, others.images) for others in (again, reordered))
 
 
 # ------------------------------------------------------------------------------------------------------- writing
 
 
 def write_card(card: Mapping[str, object], path: Path) -> Path:
-    """Write a card as Markdown at `path`, and its numbers as JSON beside it. Returns the path of the numbers."""
+    """Write a card as Markdown to `path`, and its numbers as JSON next to it. Returns the path of the JSON file."""
     numbers = path.with_suffix(".json")
     write_json(numbers, card)
     write_text(path, to_markdown(card))
@@ -265,12 +268,12 @@ def write_card(card: Mapping[str, object], path: Path) -> Path:
 
 
 def to_markdown(card: Mapping[str, object]) -> str:
-    """A card to be read: tables, and what each measure means."""
+    """The card as a Markdown page, with an explanation of each measure."""
     return rendered(
         "evaluation/data_card.md.j2",
         FORMS,
         **card,
         FORMS=FORMS,
         emotions=PROTOCOL_EMOTIONS,
-        aligned={"apart": drawn.EYES_APART, "down": drawn.EYES_DOWN},
+        alignment={"distance": realism.EYE_DISTANCE, "height": realism.EYE_HEIGHT},
     )
