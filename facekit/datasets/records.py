@@ -117,20 +117,20 @@ def in_split(records: Sequence[Record], split: str, source: Source, problems: Pr
     splits are used: a missing valid split is taken out of train by `split_of`, and for a missing test split the valid
     split is used, with a warning in the log. A record in none of the official splits is added to `problems`.
     """
-    drawn = {id(record): split_of(f"{source.name}/{record.person or record.name}") for record in records}
-    given = {record.split for record in records} - {None}
-    if not given:
-        return [record for record in records if drawn[id(record)] == split]
+    random_split = {id(record): split_of(f"{source.name}/{record.person or record.name}") for record in records}
+    official = {record.split for record in records} - {None}
+    if not official:
+        return [record for record in records if random_split[id(record)] == split]
     for record in records:
         if record.split is None:
             problems.add(record.name, "it is in none of the splits, unlike other files")
-    if split == "test" and "test" not in given:
+    if split == "test" and "test" not in official:
         logger.warning("%s has no test split; its valid split is used as test", source.title)
         split = "valid"
-    if split == "test" or "valid" in given:
+    if split == "test" or "valid" in official:
         return [record for record in records if record.split == split]
     train = [record for record in records if record.split == "train"]
-    return [record for record in train if (drawn[id(record)] == "valid") == (split == "valid")]
+    return [record for record in train if (random_split[id(record)] == "valid") == (split == "valid")]
 
 
 def split_named(folder: str) -> str | None:

@@ -38,40 +38,40 @@ def cartoon(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: Vie
     hair = Hair(c, identity, s, bold=True)
     color = flat_hair(identity)
     m = lips(c, s)
-    picture = view.back_a[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
-    _hair(picture, c, hair.behind, hair.behind_distance, color * 0.85, ink)
-    _body(picture, c, identity, s, ink)
+    image = view.back_a[:, :, None, None].expand(-1, -1, *c.u.shape[1:]).clone()
+    _hair(image, c, hair.behind, hair.behind_distance, color * 0.85, ink)
+    _body(image, c, identity, s, ink)
     face = _face(c, identity, s, p, m, view, ink)
-    over(picture, c.edge(outline - _LINE), ink)
-    over(picture, c.edge(outline + _LINE), face)
+    over(image, c.edge(outline - _LINE), ink)
+    over(image, c.edge(outline + _LINE), face)
     # The outline of the hair ends with the hair.
     above = torch.maximum(c.edge(outline), hair.behind)
-    over(picture, hair.front * above, color)
-    over(picture, c.band(hair.front_distance, _LINE) * above, ink)
+    over(image, hair.front * above, color)
+    over(image, c.band(hair.front_distance, _LINE) * above, ink)
     lines, glass = glasses_lines(c, identity)
-    over(picture, glass * 0.12, flat((1.0, 1.0, 1.0), c.u))
-    return over(picture, lines, ink)
+    over(image, glass * 0.12, flat((1.0, 1.0, 1.0), c.u))
+    return over(image, lines, ink)
 
 
-def _hair(picture: Tensor, c: Canvas, mask: Tensor, distance: Tensor, color: Tensor, ink: Tensor) -> None:
-    over(picture, mask, color)
-    over(picture, torch.minimum(c.band(distance, _LINE), mask), ink)
+def _hair(image: Tensor, c: Canvas, mask: Tensor, distance: Tensor, color: Tensor, ink: Tensor) -> None:
+    over(image, mask, color)
+    over(image, torch.minimum(c.band(distance, _LINE), mask), ink)
 
 
-def _body(picture: Tensor, c: Canvas, identity: Identity, s: Shape, ink: Tensor) -> None:
+def _body(image: Tensor, c: Canvas, identity: Identity, s: Shape, ink: Tensor) -> None:
     side = c.a - 0.55
     neck = c.edge(side) * ramp(c.v, 0.5, 0.7)
-    over(picture, neck, identity.skin * 0.80)
-    over(picture, c.band(side, _LINE) * ramp(c.v, 1.0, 1.1), ink)
+    over(image, neck, identity.skin * 0.80)
+    over(image, c.band(side, _LINE) * ramp(c.v, 1.0, 1.1), ink)
     collar = 1.98 + 0.15 * (c.a - 0.45).clamp(min=-0.3).square() - 0.30 * gaussian(c.a, 0.75, 0.4) - c.v
-    over(picture, c.edge(collar), identity.cloth)
-    over(picture, c.band(collar, _LINE), ink)
+    over(image, c.edge(collar), identity.cloth)
+    over(image, c.band(collar, _LINE), ink)
     y = (c.v - 0.20) / 0.30
     x = (c.a - per_face(s.width) + 0.02) / 0.14
     ear = ((x * x + y * y).sqrt() - 1) * 0.18
     bare = per_face((identity.hair_style != HAIR_STYLES.index("headscarf")).float())
-    over(picture, c.edge(ear - _LINE) * bare, ink)
-    over(picture, c.edge(ear + _LINE) * bare, identity.skin * 0.93)
+    over(image, c.edge(ear - _LINE) * bare, ink)
+    over(image, c.edge(ear + _LINE) * bare, identity.skin * 0.93)
 
 
 def _face(c: Canvas, identity: Identity, s: Shape, p: Displacements, m: LipField, view: View, ink: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ class SyntheticFaces(FaceDataset):
 
     @cached_property
     def _peaks(self) -> Tensor:
-        """Action units (N, A) of all faces at their peaks, drawn once: in every batch they would dominate its cost."""
+        """Action units (N, A) of all faces at their peaks, computed once: for every batch it would be too slow."""
         every = torch.arange(len(self))
         return self._weakened(every, self._peak_units(every))
 

@@ -150,9 +150,9 @@ def flat_hair(identity: Identity) -> Tensor:
     return torch.where((identity.hair_style == SCARF)[:, None], identity.cloth * 0.85 + 0.05, hair)
 
 
-def paint_hair(picture: Tensor, mask: Tensor, tone: Tensor, identity: Identity) -> None:
+def paint_hair(image: Tensor, mask: Tensor, tone: Tensor, identity: Identity) -> None:
     """Paint hair or headscarf where `mask` is 1, with the reflected light `tone`."""
-    over(picture, mask, flat_hair(identity).square()[:, :, None, None] * tone[:, None])
+    over(image, mask, flat_hair(identity).square()[:, :, None, None] * tone[:, None])
 
 
 # ----------------------------------------------------------------------------------------------------- beards
@@ -187,16 +187,16 @@ def beard_field(c: Canvas, identity: Identity, s: Shape, m: LipField) -> tuple[T
     return jaw * off_lips, lip * off_lips
 
 
-def paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
+def paint_beard(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Paint stubble, moustache or full beard around the lips."""
     rows = identity.beard.nonzero()[:, 0]
     if len(rows):
-        part = picture[rows]
+        part = image[rows]
         _paint_beard(part, select_rows(c, rows), identity[rows], s[rows], select_rows(m, rows))
-        picture[rows] = part
+        image[rows] = part
 
 
-def _paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
+def _paint_beard(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     jaw, lip = beard_field(c, identity, s, m)
     kinds = torch.tensor([_BEARD[name] for name in BEARDS], device=c.u.device)[identity.beard]
     on_jaw, on_lip, shade = (per_face(column) for column in kinds.unbind(1))
@@ -204,11 +204,11 @@ def _paint_beard(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: Li
     tufts = noise(c.u * 12 + x, c.v * 7 + y) * fading(c.pixel, 1 / 12)
     hairs = noise(c.u * 50 + tufts + y, c.v * 14 + x) * fading(c.pixel, 1 / 50)
     stubble = torch.maximum(jaw, lip) * shade * (0.42 + 0.10 * hairs).clamp(min=0)
-    over(picture, stubble, identity.skin * flat((0.42, 0.43, 0.47), c.u))
+    over(image, stubble, identity.skin * flat((0.42, 0.43, 0.47), c.u))
     grown = torch.maximum(jaw * on_jaw, lip * on_lip)
     # Where the beard is sparse, single hairs cover the skin; where it is dense, it covers the skin fully.
     cover = ramp(grown + (0.16 * hairs + 0.05 * tufts) * (grown > 0), 0.12, 0.70) * 0.92
     # Beards are darker than the hair of the head unless they are grey.
     dark = torch.minimum(identity.hair * 0.75 + 0.03, identity.skin * 0.60 + 0.03)
     color = torch.lerp(dark, flat((0.50, 0.49, 0.47), c.u), (identity.gray * 1.2).clamp(max=1)[:, None])
-    over(picture, cover, color[:, :, None, None] * (0.94 + 0.12 * hairs + 0.06 * tufts)[:, None])
+    over(image, cover, color[:, :, None, None] * (0.94 + 0.12 * hairs + 0.06 * tufts)[:, None])

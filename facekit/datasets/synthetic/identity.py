@@ -305,7 +305,7 @@ def _characters(p: Tensor) -> Identity:
     }
     styles = torch.tensor([HAIR_STYLES.index(row[1]) for row in cast], device=p.device)[character]
     skin = hex_to_rgb(*(MONK_SCALE[row[0]] for row in cast)).to(p.device)[character]
-    drawn = {
+    fixed = {
         "person": p,
         "character": character,
         "skin_tone": column(0),
@@ -325,4 +325,4 @@ def _characters(p: Tensor) -> Identity:
         "mole": torch.zeros_like(own.mole),
         "parting": base.parting,
     }
-    return Identity(**(mixed | drawn))
+    return Identity(**(mixed | fixed))

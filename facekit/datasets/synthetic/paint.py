@@ -119,13 +119,13 @@ def brow_field(c: Canvas, s: Shape) -> BrowField:
     return BrowField((c.v - y).abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)))
 
 
-def paint_brows(picture: Tensor, c: Canvas, identity: Identity, s: Shape) -> None:
+def paint_brows(image: Tensor, c: Canvas, identity: Identity, s: Shape) -> None:
     """Paint the brows, darker than the hair."""
     brow = brow_field(c, s)
     strands = 1.2 + 0.06 * torch.sin(c.a * 130 - c.v * 90)
     mask = c.edge(brow.distance, 0.022) * brow.along * strands * per_face(identity.brow_dark)
     color = torch.lerp(identity.hair * 0.7, flat((0.55, 0.53, 0.50), c.u), identity.gray[:, None] * 0.6)
-    over(picture, mask, torch.minimum(color, identity.skin * 0.33))
+    over(image, mask, torch.minimum(color, identity.skin * 0.33))
 
 
 @dataclass(frozen=True)
@@ -157,41 +157,41 @@ def eye_field(c: Canvas, identity: Identity, s: Shape, view: View) -> EyeField:
     return EyeField(t, y, lid_y, rim_y, opening, within, ix, iy, (ix * ix + iy * iy).sqrt())
 
 
-def paint_eyes(picture: Tensor, c: Canvas, identity: Identity, s: Shape, view: View) -> None:
+def paint_eyes(image: Tensor, c: Canvas, identity: Identity, s: Shape, view: View) -> None:
     """Paint scleras, irises, pupils, lids and lashes."""
     e = eye_field(c, identity, s, view)
     black = flat((0.03, 0.02, 0.02), c.u)
-    over(picture, e.opening, (identity.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _highlight_factor(identity))
+    over(image, e.opening, (identity.skin * 0.42 + flat((0.42, 0.40, 0.39), c.u)) * _highlight_factor(identity))
     radius = per_face(identity.iris_size)
     iris = c.edge(e.out - radius, 0.012) * e.opening
-    over(picture, iris, identity.iris * 0.8)
-    over(picture, iris * ramp(e.out, radius * 0.66, radius), identity.iris * 0.25)
-    over(picture, c.edge(e.out - radius * 0.62, 0.01) * e.opening, black)
+    over(image, iris, identity.iris * 0.8)
+    over(image, iris * ramp(e.out, radius * 0.66, radius), identity.iris * 0.25)
+    over(image, c.edge(e.out - radius * 0.62, 0.01) * e.opening, black)
     # The shadow of the upper lid, a glint, the lashes, the fold above and the rim below.
-    over(picture, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.066)) * 0.74, black)
+    over(image, e.opening * (1 - ramp(e.y - e.lid_y, 0.0, 0.066)) * 0.74, black)
     small = 0.014 + 0.22 * c.pixel
     glint = gaussian_2d(e.ix, e.iy, per_face(view.light_side.sin() * 0.045), -0.036, small, small)
-    over(picture, glint * e.opening * 0.5, flat((1.0, 1.0, 1.0), c.u))
+    over(image, glint * e.opening * 0.5, flat((1.0, 1.0, 1.0), c.u))
     lash = c.band(e.y - e.lid_y + 0.004, 0.034, 0.016) * e.within
-    over(picture, lash * (1.0 - 0.2 * per_face(identity.strong.float())), black)
+    over(image, lash * (1.0 - 0.2 * per_face(identity.strong.float())), black)
     up = c.side(s.lid_up)
     fold_y = -(up.clamp(min=0.02) + 0.055 - 0.35 * (up - 0.07)) * upper_lid_arc(e.t) - 0.012
     fold = c.band(e.y - fold_y, 0.008, 0.022) * e.within * (0.30 + 0.35 * per_face(identity.lid_fold))
-    over(picture, fold, identity.skin * 0.38)
+    over(image, fold, identity.skin * 0.38)
     rim = c.band(e.y - e.rim_y - 0.006, 0.006, 0.015) * e.within
-    over(picture, rim * 0.5, identity.skin * flat((0.42, 0.33, 0.33), c.u))
+    over(image, rim * 0.5, identity.skin * flat((0.42, 0.33, 0.33), c.u))
 
 
-def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
+def paint_mouth(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Paint lips, oral cavity, teeth and tongue."""
     upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
     lower = torch.minimum(c.edge(m.inner_bottom - c.v), c.edge(c.v - m.bottom, 0.03)) * m.inside
-    over(picture, upper * 0.9, identity.lips * 0.75)
-    over(picture, lower * 0.75, identity.lips)
+    over(image, upper * 0.9, identity.lips * 0.75)
+    over(image, lower * 0.75, identity.lips)
     gap = m.inner_bottom - m.inner_top
     cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
     cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
-    over(picture, cavity, flat((0.085, 0.03, 0.03), c.u))
+    over(image, cavity, flat((0.085, 0.03, 0.03), c.u))
     # The upper teeth move with the skull and the lower teeth with the jaw, independently of the lips.
     bow = 0.04 * m.t * m.t
     tooth = flat((0.90, 0.87, 0.80), c.u) * _highlight_factor(identity) - 0.05 * (identity.age[:, None] == 2)
@@ -199,13 +199,13 @@ def paint_mouth(picture: Tensor, c: Canvas, identity: Identity, s: Shape, m: Lip
     sides = (1 - ramp(c.a, 0.24, 0.45)) * 0.65 + 0.25
     row = c.edge(c.v - upper_edge, 0.008) * cavity
     gaps = 1 - 0.22 * gaussian((torch.remainder(c.a, 0.105) - 0.0525).abs(), 0.0525, 0.010)
-    over(picture, row * sides * gaps, tooth)
+    over(image, row * sides * gaps, tooth)
     tongue = gaussian_2d(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.11) * cavity * ramp(gap, 0.20, 0.40)
-    over(picture, tongue * 0.75, flat((0.55, 0.24, 0.23), c.u))
+    over(image, tongue * 0.75, flat((0.55, 0.24, 0.23), c.u))
     lower_edge = per_face(s.mouth_y + s.lip_gap_low) - 0.03 + bow
     row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
-    over(picture, row * 0.65, tooth * 0.8)
-    over(picture, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
+    over(image, row * 0.65, tooth * 0.8)
+    over(image, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
     # The line between closed lips.
     line = c.band(c.v - 0.5 * (m.inner_top + m.inner_bottom), 0.012, 0.014) * c.edge((m.t.abs() - 1.04) * 0.4, 0.03)
-    over(picture, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, identity.lips * 0.28)
+    over(image, line * (1 - ramp(gap, 0.0, 0.05)) * 0.95, identity.lips * 0.28)

@@ -121,7 +121,7 @@ def _mouth_and_chin(r: Relief, c: Canvas, identity: Identity, s: Shape, p: Displ
     push = per_face(p.chin)
     r.add(gaussian_2d(c.u, c.v, 0.0, under, 0.35, 0.05), -0.058 - 0.044 * push, 0.24 + 0.55 * push)
     r.add(gaussian_2d(c.u, c.v, 0.0, low - 0.15, 0.25, 0.14), 0.13 * per_face(identity.boss) + 0.12 * push)
-    # Corners: a shadow at rest, a dimple (AU14), a bulge where the corner is drawn down.
+    # Corners: a shadow at rest, a dimple (AU14), a bulge below a lowered corner.
     corner_y = mouth + c.side(s.corner_y)
     r.add(
         gaussian_2d(c.a, c.v, c.side(s.mouth_x) + 0.02, corner_y, 0.053, 0.055), -0.0092, 0.12 + 0.75 * c.side(p.dimple)

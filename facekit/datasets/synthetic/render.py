@@ -145,8 +145,8 @@ def _render_chunk(identity: Identity, p: Displacements, view: View, size: int, c
     c = Canvas.of(u, v, 1 / (size * view.scale))
     outline = outline_distance(c, s)
     paint = cartoon if domain == "cartoon" else _photo
-    picture = paint(c, identity, s, p, view, outline)
-    images = picture.clamp_(0, 1).mul_(2).sub_(1)
+    image = paint(c, identity, s, p, view, outline)
+    images = image.clamp_(0, 1).mul_(2).sub_(1)
     mask = c.edge(outline) * c.edge(per_face(identity.hairline) - c.v, 0.03)
     return (to_gray(images) if channels == 1 else images), mask[:, None], points
 
@@ -166,17 +166,17 @@ def _photo(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: View
     light = light * hair.shadow
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
 
-    picture = paint_background(c, view).square_()
+    image = paint_background(c, view).square_()
     side = ((view.light + view.ambient) * 0.93 * exposure(identity))[:, None, None]
     tone = hair.tone(c, identity, view)
-    paint_hair(picture, hair.behind, tone * 0.58, identity)
-    paint_body(picture, c, identity, outline, side)
-    paint_ears(picture, c, identity, s, side)
-    over(picture, c.edge(outline), face)
-    paint_glasses(picture, c, identity, view)
+    paint_hair(image, hair.behind, tone * 0.58, identity)
+    paint_body(image, c, identity, outline, side)
+    paint_ears(image, c, identity, s, side)
+    over(image, c.edge(outline), face)
+    paint_glasses(image, c, identity, view)
     above = torch.maximum(c.edge(outline), hair.behind)
-    paint_hair(picture, hair.front * above, tone, identity)
-    return _camera(picture, view)
+    paint_hair(image, hair.front * above, tone, identity)
+    return _camera(image, view)
 
 
 def _light(c: Canvas, surface: Relief, identity: Identity, view: View) -> tuple[Tensor, Tensor]:
@@ -210,23 +210,23 @@ def _slopes(z: Tensor) -> tuple[Tensor, Tensor]:
     return dx, dy
 
 
-def _camera(picture: Tensor, view: View) -> Tensor:
+def _camera(image: Tensor, view: View) -> Tensor:
     """The camera: lens blur, exposure, white balance, gamma and noise."""
-    tint = torch.tensor([0.06, 0.0, -0.08], device=picture.device)
+    tint = torch.tensor([0.06, 0.0, -0.08], device=image.device)
     gain = view.exposure[:, None] * (1 + view.warmth[:, None] * tint)
-    picture = _lens_blur(picture, view.soft).mul_(gain[:, :, None, None]).clamp_(min=0).sqrt_()
-    return picture + _noise(view, picture.shape[-1])
+    image = _lens_blur(image, view.soft).mul_(gain[:, :, None, None]).clamp_(min=0).sqrt_()
+    return image + _noise(view, image.shape[-1])
 
 
-def _lens_blur(picture: Tensor, soft: Tensor) -> Tensor:
+def _lens_blur(image: Tensor, soft: Tensor) -> Tensor:
     """Each pixel passes a share of its light, (n,), to its neighbours, as in a real lens."""
     soft = soft[:, None, None, None]
     for axis in (2, 3):
-        around = pad(picture, (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0), mode="replicate")
-        size = picture.shape[axis]
+        around = pad(image, (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0), mode="replicate")
+        size = image.shape[axis]
         beside = around.narrow(axis, 0, size) + around.narrow(axis, 2, size)
-        picture = torch.lerp(picture, beside, soft).sub_(picture * soft)
-    return picture
+        image = torch.lerp(image, beside, soft).sub_(image * soft)
+    return image
 
 
 def _noise(view: View, size: int) -> Tensor:

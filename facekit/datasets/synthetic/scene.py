@@ -29,15 +29,15 @@ def paint_background(c: Canvas, view: View) -> Tensor:
     return torch.lerp(view.back_a[:, :, None, None], view.back_b[:, :, None, None], t).clamp_(0, 1)
 
 
-def paint_body(picture: Tensor, c: Canvas, identity: Identity, outline: Tensor, light: Tensor) -> None:
+def paint_body(image: Tensor, c: Canvas, identity: Identity, outline: Tensor, light: Tensor) -> None:
     """Neck and clothes, with the shadow of the head on the neck."""
     half = 0.66 + 0.06 * identity.strong[:, None, None] + 0.22 * ramp(c.v, 1.55, 2.25)
     neck = c.edge(c.a - half, 0.02) * ramp(c.v, 0.5, 0.7)
     # Dark under the jaw and at the sides; paler along the sternocleidomastoid muscles.
     shade = 0.28 + 0.42 * ramp(outline, 0.0, 0.55) - 0.22 * (c.a / 0.72).square().clamp_(max=1)
     shade = shade + 0.08 * gaussian(c.a + 0.55 * c.v, 1.36, 0.10)
-    over(picture, neck, identity.skin.square()[:, :, None, None] * (shade * light)[:, None])
-    _clothes(picture, c, identity, light)
+    over(image, neck, identity.skin.square()[:, :, None, None] * (shade * light)[:, None])
+    _clothes(image, c, identity, light)
 
 
 # Necklines: y at the middle, slope to the sides, width of the rim, darkening within it.
@@ -48,7 +48,7 @@ _COLLARS = (
 )
 
 
-def _clothes(picture: Tensor, c: Canvas, identity: Identity, light: Tensor) -> None:
+def _clothes(image: Tensor, c: Canvas, identity: Identity, light: Tensor) -> None:
     """A crew neck, a V neck or a shirt collar, over sloping shoulders."""
     kind = (uniform(identity.person, "collar") * len(_COLLARS)).long()
     low, steep, rim, dark = (per_face(column) for column in torch.tensor(_COLLARS, device=c.u.device)[kind].unbind(1))
@@ -57,23 +57,23 @@ def _clothes(picture: Tensor, c: Canvas, identity: Identity, light: Tensor) -> N
     folds = 0.04 * torch.sin(c.u * 4 + 9 * per_face(identity.hair_volume))
     shade = 0.68 + folds - dark * c.edge(-inside - rim) - 0.16 * gaussian(inside, -rim, 0.02)
     over(
-        picture,
+        image,
         c.edge(inside, 0.02),
         identity.cloth.square()[:, :, None, None] * (shade * light.clamp(max=1.2))[:, None],
     )
 
 
-def paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
+def paint_ears(image: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
     """Ears, unless hair or a headscarf covers them, behind the outline of the face."""
     covered = torch.isin(identity.hair_style, torch.tensor(_COVERING_EARS, device=c.u.device))
     rows = covered.logical_not().nonzero()[:, 0]
     if len(rows):
-        part = picture[rows]
+        part = image[rows]
         _paint_ears(part, select_rows(c, rows), identity[rows], s[rows], light[rows])
-        picture[rows] = part
+        image[rows] = part
 
 
-def _paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
+def _paint_ears(image: Tensor, c: Canvas, identity: Identity, s: Shape, light: Tensor) -> None:
     """The rim of the helix, the concha in front of it, and the lobe."""
     y = (c.v - 0.20) / 0.34
     x = (c.a - per_face(s.width) + 0.03 + 0.06 * y) / (0.145 - 0.035 * y.clamp(-1, 1))
@@ -82,7 +82,7 @@ def _paint_ears(picture: Tensor, c: Canvas, identity: Identity, s: Shape, light:
     hollow = gaussian_2d(x, y, 0.25, -0.05, 0.35, 0.55) + 0.6 * gaussian(out, 0.66, 0.09) * (1 - ramp(y, 0.2, 0.6))
     shade = (0.78 + 0.12 * rim - 0.38 * hollow.clamp(max=1)) * light
     red = torch.tensor([1.04, 0.93, 0.92], device=c.u.device)
-    over(picture, c.edge((out - 1) * 0.18), (identity.skin * red).square()[:, :, None, None] * shade[:, None])
+    over(image, c.edge((out - 1) * 0.18), (identity.skin * red).square()[:, :, None, None] * shade[:, None])
 
 
 def glasses_lines(c: Canvas, identity: Identity) -> tuple[Tensor, Tensor]:
@@ -98,24 +98,24 @@ def glasses_lines(c: Canvas, identity: Identity) -> tuple[Tensor, Tensor]:
     return torch.maximum(torch.maximum(c.band(out, half, 0.006), bridge), temple) * on, c.edge(out) * on
 
 
-def paint_glasses(picture: Tensor, c: Canvas, identity: Identity, view: View) -> None:
+def paint_glasses(image: Tensor, c: Canvas, identity: Identity, view: View) -> None:
     """Glasses of metal or plastic, with a pale reflection and a faint shadow on the skin below."""
     rows = identity.glasses.nonzero()[:, 0]
     if len(rows):
-        part = picture[rows]
+        part = image[rows]
         _paint_glasses(part, select_rows(c, rows), identity[rows], view[rows])
-        picture[rows] = part
+        image[rows] = part
 
 
-def _paint_glasses(picture: Tensor, c: Canvas, identity: Identity, view: View) -> None:
+def _paint_glasses(image: Tensor, c: Canvas, identity: Identity, view: View) -> None:
     metal = chance(identity.person, "frame", 0.4)
     plastic = identity.cloth.square() * 0.10 + 0.008
     frame = torch.where(metal[:, None], 0.16, plastic)
     lines, glass = glasses_lines(c, identity)
-    picture.mul_(1 - 0.16 * _shifted_down(lines, c)[:, None])
+    image.mul_(1 - 0.16 * _shifted_down(lines, c)[:, None])
     streak = c.u * 0.8 + c.v - 0.5 * per_face(view.light_side) - 0.25 * c.u.sign()
-    over(picture, glass * (0.02 + 0.10 * gaussian(streak, 0.0, 0.10)), identity.skin.square() + 0.10)
-    over(picture, lines * 0.92, frame)
+    over(image, glass * (0.02 + 0.10 * gaussian(streak, 0.0, 0.10)), identity.skin.square() + 0.10)
+    over(image, lines * 0.92, frame)
 
 
 def _shifted_down(lines: Tensor, c: Canvas) -> Tensor:
