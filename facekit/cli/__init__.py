@@ -1,4 +1,4 @@
-"""The command line: each command is a thin call of one room. What is slow to import is imported inside its command."""
+"""The command line: each command is a thin call of one room. Slow imports happen inside the commands that need them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from facekit.cli.documents import add_documents
 from facekit.cli.notebooks import add_notebooks
 from facekit.cli.training import add_training
 
-# Errors that a person at the command line can put right, which need no traceback; by name, so that nothing slow is
-# imported to tell them.
-MISTAKES = (
-    "facekit.cli.arguments:Mistake",
+# Errors that the user can correct and that need no traceback, by name, so that nothing slow is imported for them.
+USER_ERRORS = (
+    "facekit.cli.arguments:UsageError",
     "facekit.batch.parameters:BadPlan",
-    "facekit.batch.run:ClusterMissing",
+    "facekit.batch.schedule:ClusterMissing",
     "facekit.batch.notebooks:UnknownNotebook",
     "facekit.datasets.base:DatasetMissing",
     "facekit.datasets.sources:UnusableData",
@@ -32,9 +31,9 @@ MISTAKES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 where it did its work, 1 where the work failed, 2 where the command was wrong."""
+    """Run one command. Returns 0 for success, 1 if the work failed, 2 for a wrong command, 130 if interrupted."""
     arguments, rest = _parser().parse_known_args(argv)
-    if rest and not arguments.passes_on:
+    if rest and not arguments.forwards:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
     try:
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("facekit: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if not any(f"{kind.__module__}:{kind.__name__}" in MISTAKES for kind in type(error).__mro__):
+        if not any(f"{kind.__module__}:{kind.__name__}" in USER_ERRORS for kind in type(error).__mro__):
             raise
         print(f"facekit: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -58,35 +57,35 @@ def _parser() -> argparse.ArgumentParser:
     add_documents(commands)
     add(commands, "version", version)
     add(commands, "lint", lint)
-    add(commands, "test", all_tests, passes_on=True)
-    add(commands, "test-browser", browser_tests, passes_on=True)
+    add(commands, "test", all_tests, forwards=True)
+    add(commands, "test-browser", browser_tests, forwards=True)
     add(commands, "pin", pin)
     return parser
 
 
 def lint(arguments: argparse.Namespace) -> int:
-    """Check rules and format."""
+    """Check rules and format of the code, and the spelling."""
     from facekit.cli import maintenance
 
     return maintenance.lint()
 
 
 def all_tests(arguments: argparse.Namespace) -> int:
-    """Lint, and all tests; further arguments are pytest's."""
+    """Lint and run all tests; further arguments are passed to pytest."""
     from facekit.cli import maintenance
 
     return maintenance.all_tests(arguments.rest)
 
 
 def browser_tests(arguments: argparse.Namespace) -> int:
-    """Notebooks and sliders in a browser; without one, this fails."""
+    """Test notebooks and sliders in a browser, which is required."""
     from facekit.cli import maintenance
 
     return maintenance.browser_tests(arguments.rest)
 
 
 def pin(arguments: argparse.Namespace) -> int:
-    """Write requirements.txt from the versions installed here."""
+    """Write requirements.txt from the installed versions."""
     from facekit.cli import pins
 
     pins.pin()
@@ -94,7 +93,7 @@ def pin(arguments: argparse.Namespace) -> int:
 
 
 def version(arguments: argparse.Namespace) -> int:
-    """The version of facekit, of what it stands on, and the machine."""
+    """Print the versions of facekit, Python and PyTorch, and the machine."""
     from facekit.workspace.hardware import describe
 
     print("\n".join(f"{name:<10} {value}" for name, value in describe().items()))

@@ -1,4 +1,4 @@
-"""What all commands share: how they are added, what their arguments may be, and how a mistake in them is told."""
+"""Shared by all commands: adding them to the parser, converting their arguments, and reporting wrong ones."""
 
 from __future__ import annotations
 
@@ -6,45 +6,51 @@ import argparse
 from collections.abc import Collection
 
 
-class Mistake(ValueError):
-    """Something in the command that its author can put right. The message says what."""
+class UsageError(ValueError):
+    """A wrong command or argument. The message says what to change."""
 
 
-def add(commands, name: str, command, passes_on: bool = False) -> argparse.ArgumentParser:
+def add(commands, name: str, command, forwards: bool = False) -> argparse.ArgumentParser:
+    """Add a command, whose help is its docstring. If `forwards`, it accepts further arguments, for another program."""
     parser = commands.add_parser(name, help=command.__doc__.splitlines()[0], description=command.__doc__)
-    parser.set_defaults(command=command, passes_on=passes_on)
+    parser.set_defaults(command=command, forwards=forwards)
     return parser
 
 
 def group(commands, name: str, text: str):
+    """Add a command that consists of subcommands."""
     return commands.add_parser(name, help=text).add_subparsers(metavar="COMMAND", required=True)
 
 
-def line(text: str) -> None:
-    """A line that is seen at once, also where output goes to a file."""
+def print_line(text: str) -> None:
+    """Print a line without buffering, so that it is seen at once in a file too."""
     print(text, flush=True)
 
 
-def known(name: str, names: Collection[str], kind: str) -> None:
+def require_known(name: str, names: Collection[str], kind: str) -> None:
+    """Raise `UsageError` if a name is not among the known ones."""
     if name not in names:
-        raise Mistake(f"{name!r} is no {kind}; known are {', '.join(filter(None, names))}")
+        raise UsageError(f"{name!r} is no {kind}; known are {', '.join(filter(None, names))}")
 
 
 def assignment(text: str) -> tuple[str, str]:
+    """Split FIELD=value."""
     field, equals, value = text.partition("=")
     if not equals:
-        raise Mistake(f"{text!r} is not of the form FIELD=value")
+        raise UsageError(f"{text!r} is not of the form FIELD=value")
     return field.strip(), value.strip()
 
 
 def numbers(text: str) -> list[int]:
+    """Whole numbers separated by commas."""
     parts = text.split(",")
     if not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} are not whole numbers with commas between them")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers separated by commas")
     return [int(part) for part in parts]
 
 
 def count(text: str) -> int:
+    """A positive whole number."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)

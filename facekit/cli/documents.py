@@ -1,12 +1,15 @@
-"""Commands that write the documents which are made from numbers, weights and drawn faces."""
+"""Commands that write documents from numbers, weights and synthetic faces, and that build the site."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
-from facekit.cli.arguments import add
-from facekit.workspace.folders import checkout
+from facekit.cli.arguments import UsageError, add
+from facekit.workspace.folders import checkout, runs_home
 
 
 def add_documents(commands) -> None:
@@ -23,6 +26,8 @@ def add_documents(commands) -> None:
     parser.add_argument("--people", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
     add(commands, "weights-cards", weights_cards)
+    parser = add(commands, "docs", docs)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/docs)")
 
 
 def results(arguments: argparse.Namespace) -> int:
@@ -57,3 +62,15 @@ def weights_cards(arguments: argparse.Namespace) -> int:
     write_text(path, page())
     print(path)
     return 0
+
+
+def docs(arguments: argparse.Namespace) -> int:
+    """Build the documentation as a site of HTML pages, with warnings as errors (Sphinx)."""
+    if importlib.util.find_spec("sphinx") is None:
+        raise UsageError("the site is built by Sphinx, which is not installed: pip install -e '.[dev]'")
+    out = arguments.out or runs_home() / "docs"
+    options = ["-W", "--keep-going", "-q", "-b", "html", "-c", str(checkout() / "docs")]
+    status = subprocess.call([sys.executable, "-m", "sphinx", *options, str(checkout()), str(out)], cwd=checkout())
+    if status == 0:
+        print(out / "docs" / "index.html")
+    return int(status != 0)

@@ -29,31 +29,33 @@ def lint() -> int:
 
 
 def all_tests(arguments: Sequence[str]) -> int:
-    """Lint, then all tests in one call of pytest, whose summary is the last line; arguments are handed to pytest.
+    """Lint, then run all tests in one call of pytest, whose summary is the last line. Returns 0 if all passed.
 
-    Unit tests, docstring examples and the committed notebooks run on two processes with a thread each. A notebook's
-    cells share a kernel, so a file stays on one process. Returns 0 where all passed.
+    Unit tests, docstring examples and the committed notebooks run in two processes with one thread each. The cells of
+    a notebook share a kernel, so the tests of a file stay in one process.
+
+    arguments  passed to pytest
     """
     notebooks = ["--nbval-lax", "--nbval-current-env"]
     return _all(*_LINT, ["pytest", "-n", "2", "--dist", "loadfile", *notebooks, *arguments])
 
 
 def browser_tests(arguments: Sequence[str]) -> int:
-    """The tests that need a browser, which fail without one: Chromium of this machine, or Playwright's own, which is
-    fetched where there is none. Returns 0 where all passed."""
+    """Run the tests that need a browser: an installed Chromium or Chrome, else Playwright's own, which is downloaded.
+    Returns 0 if all passed."""
     fetch = [] if find_browser() else [["playwright", "install", "chromium"]]
     os.environ["FACEKIT_BROWSER"] = "required"
     return _all(*fetch, ["pytest", "tests/browser", *arguments])
 
 
 def find_browser() -> str | None:
-    """The path of this machine's Chromium or Chrome."""
+    """The path of an installed Chromium or Chrome, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def _all(*commands: Sequence[str]) -> int:
-    """Run each tool by this interpreter in the checkout, whatever became of the one before; 1 where any failed."""
+    """Run all tools with this interpreter in the checkout, even after a failure. Returns 1 if any failed, else 0."""
     with kernel_environment() as environment:
         run = [subprocess.run([sys.executable, "-m", *c], cwd=checkout(), env=environment) for c in commands]
     return int(any(done.returncode for done in run))

@@ -1,4 +1,4 @@
-"""Commands that run notebooks."""
+"""Commands that execute notebooks."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facekit.cli.arguments import Mistake, add, count, group, line
+from facekit.cli.arguments import UsageError, add, count, group, print_line
 from facekit.workspace.folders import checkout, runs_home
 
 
 def add_notebooks(commands) -> None:
     for name, command in (("run", run), ("batch", batch)):
         parser = add(commands, name, command)
-        parser.add_argument(
-            "--notebooks", nargs="+", default=[], metavar="NAME", help="such as 01 02; all unless named"
-        )
+        parser.add_argument("--notebooks", nargs="+", default=[], metavar="NAME", help="such as 01 02 (default: all)")
         parser.add_argument("--jobs", type=count, default=2, help="runs at once (default 2)")
-        parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+        parser.add_argument("--again", action="store_true", help="repeat finished, unchanged runs")
         parser.add_argument("--dask", action="store_true", help="execute on a local Dask cluster")
         parser.add_argument("--scheduler", metavar="ADDRESS", help="execute on a Dask cluster, such as tcp://head:8786")
     parser.add_argument("plan", nargs="?", type=Path, help="a YAML file with the notebooks and parameters")
     parser.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE,VALUE", help="a parameter's values"
     )
-    parser.add_argument("--name", help="of the folder in runs/ (default: the plan's name, or batch)")
-    add(commands, "lab", lab, passes_on=True)
-    add(commands, "app", app, passes_on=True)
+    parser.add_argument("--name", help="name of the folder in runs/ (default: the plan's name, or batch)")
+    add(commands, "lab", lab, forwards=True)
+    add(commands, "app", app, forwards=True)
     student = add(commands, "student", student_copies)
-    student.add_argument("names", nargs="*", help="such as 01; all unless named")
-    student.add_argument("--out", type=Path, help="the folder (default: in runs/)")
-    student.add_argument("--try", dest="tried", action="store_true", help="execute the students' copies, unsolved")
-    notebooks = group(commands, "notebooks", "for their authors: execute them in place")
-    add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01; all unless named")
+    student.add_argument("names", nargs="*", help="such as 01 (default: all)")
+    student.add_argument("--out", type=Path, help="output folder (default: runs/course)")
+    student.add_argument(
+        "--try", dest="execute", action="store_true", help="also execute the students' copies, unsolved"
+    )
+    notebooks = group(commands, "notebooks", "for authors: execute notebooks in place, or record how long they take")
+    add(notebooks, "seconds", notebooks_seconds)
+    add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01 (default: all)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Every notebook in the smoke profile, and a page that shows what happened."""
+    """Execute every notebook in the smoke profile, and write a page of results."""
     from facekit.batch import Entry, find_notebooks
 
     entries = [Entry(tuple(find_notebooks(arguments.notebooks)), {"PROFILE": ["smoke"]})]
@@ -46,11 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def batch(arguments: argparse.Namespace) -> int:
-    """Notebooks x parameters from flags or a YAML file."""
+    """Execute notebooks x parameters, from options or a YAML file."""
     from facekit.batch import BadPlan, Entry, find_notebooks, read_grid, read_plan
 
     if arguments.plan and (arguments.notebooks or arguments.parameters):
-        raise BadPlan("a plan in a file names its notebooks and parameters itself; leave out --notebooks and -p")
+        raise BadPlan("a plan file already names notebooks and parameters; leave out --notebooks and -p")
     if arguments.plan:
         name, entries = read_plan(arguments.plan)
     else:
@@ -63,7 +64,7 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
     from facekit.batch import plan_runs, run_batch
 
     if Path(name).name != name:
-        raise Mistake(f"{name!r} cannot be a batch's name: it must do as the name of a folder")
+        raise UsageError(f"{name!r} is not a valid name of a batch: it must be the name of a folder")
     page, records = run_batch(
         runs_home() / name,
         plan_runs(entries),
@@ -71,15 +72,15 @@ def _batch(name: str, entries: Sequence, arguments: argparse.Namespace) -> int:
         again=arguments.again,
         dask=arguments.dask,
         scheduler=arguments.scheduler,
-        log=line,
+        log=print_line,
     )
     print(page)
     return int(any(record.status != "done" for record in records))
 
 
 def lab(arguments: argparse.Namespace) -> int:
-    """JupyterLab in the notebooks' folder, on localhost alone."""
-    offline = [  # JupyterLab asks its makers for news and updates otherwise
+    """Start JupyterLab in the notebooks' folder, on localhost only."""
+    offline = [  # otherwise JupyterLab contacts its developers' server for news and updates
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     ]
@@ -88,7 +89,7 @@ def lab(arguments: argparse.Namespace) -> int:
 
 
 def app(arguments: argparse.Namespace) -> int:
-    """The emotion sliders as a page without code, on localhost alone (Voila)."""
+    """Start the emotion sliders as a page without code, on localhost only (Voila)."""
     from facekit.batch.notebooks import write_app
 
     page = write_app(runs_home() / "app" / "emotion_sliders.ipynb")
@@ -97,7 +98,7 @@ def app(arguments: argparse.Namespace) -> int:
 
 
 def student_copies(arguments: argparse.Namespace) -> int:
-    """Students' copies of the notebooks, without solutions, and the instructor's."""
+    """Write students' copies of the notebooks, without solutions, and the instructor's copies."""
     from facekit.batch.course import STUDENT, broken_cells, write_copies
     from facekit.batch.notebooks import find_notebooks
 
@@ -105,11 +106,23 @@ def student_copies(arguments: argparse.Namespace) -> int:
     for path in written:
         print(path)
     broken = 0
-    for path in (path for path in written if arguments.tried and path.parent.name == STUDENT):
+    for path in (path for path in written if arguments.execute and path.parent.name == STUDENT):
         cells = broken_cells(path)
         broken += bool(cells)
-        print(f"{path.name}: " + (f"not as it should be: {', '.join(cells)}" if cells else "runs"), flush=True)
+        print(
+            f"{path.name}: " + (f"unexpected result in {', '.join(cells)}" if cells else "runs as expected"), flush=True
+        )
     return int(broken > 0)
+
+
+def notebooks_seconds(arguments: argparse.Namespace) -> int:
+    """Record how long each notebook of the last `facekit run` took, for its order and its estimates."""
+    from facekit.batch.progress import SECONDS, keep_seconds
+
+    for name, seconds in keep_seconds(runs_home() / "smoke").items():
+        print(f"{name:<30} {seconds:>4} s")
+    print(SECONDS)
+    return 0
 
 
 def notebooks_execute(arguments: argparse.Namespace) -> int:

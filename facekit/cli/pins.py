@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from facekit.cli.arguments import Mistake
+from facekit.cli.arguments import UsageError
 from facekit.workspace.files import write_text
 from facekit.workspace.folders import checkout
 
@@ -28,18 +28,18 @@ _HEADER = """\
 def pin() -> None:
     """Write `requirements.txt` from the versions installed here.
 
-    Raises `Mistake` if an installed version does not support every Python that facekit supports, or if a package that
-    another of these Pythons needs is not installed here. `requirements.txt` is then left as it was.
+    Raises `UsageError` if an installed version does not support every Python that facekit supports, or if a package
+    that another of these Pythons needs is not installed. `requirements.txt` then stays unchanged.
     """
     supported = supported_pythons()
     try:
         versions = closure("facekit", {"dev"}, pythons=supported)
     except metadata.PackageNotFoundError as error:
-        raise Mistake(f"{error.name} is needed on some supported Python: install it here, then pin again") from error
+        raise UsageError(f"{error.name} is needed on some supported Python: install it here, then pin again") from error
     refused = refusals({name: metadata.metadata(name).get("Requires-Python") for name in versions}, supported)
     if refused:
         found = "; ".join(f"{name} {versions[name]} does not support Python {which}" for name, which in refused.items())
-        raise Mistake(f"{found}. facekit supports it (pyproject.toml): install another version here, then pin again")
+        raise UsageError(f"{found}. facekit supports it (pyproject.toml): install another version here, then pin again")
     lines = sorted(f"{name}=={version}" for name, version in versions.items())
     write_text(checkout() / "requirements.txt", _HEADER + "\n".join(lines) + "\n")
 

@@ -1,77 +1,83 @@
-"""Commands that train, measure and time."""
+"""Commands that train and evaluate systems, and measure speed."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from facekit.cli.arguments import Mistake, add, assignment, count, known, line, numbers
+from facekit.cli.arguments import UsageError, add, assignment, count, numbers, print_line, require_known
 from facekit.workspace.folders import runs_home
 
 
 def add_training(commands) -> None:
     parser = add(commands, "train", train)
-    parser.add_argument("system", help="such as emotion_resnet")
+    parser.add_argument("system", help="name of the system, such as emotion_resnet")
     _add_run(parser)
     parser.set_defaults(data=None)  # the system's own
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="stop with a checkpoint when this time is over")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
+    parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this time")
     parser.add_argument(
         "--from-scratch",
         action="store_true",
-        help="train what it stands on first, on the same data, in the same folder",
+        help="first train the systems that it depends on, on the same data, in the same folder",
     )
     parser.add_argument(
-        "--start-from", metavar="WEIGHTS", help="a name or path: begin with these weights, as far as they fit"
+        "--start-from", metavar="WEIGHTS", help="name or path of weights to initialise from, as far as they fit"
     )
     parser = add(commands, "evaluate", evaluate)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of weights; the reference rows alone unless named")
-    parser.add_argument("--data", default="synthetic", help="whose faces: synthetic, or a dataset of photographs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="weights of generators (default: the baselines only)")
+    parser.add_argument("--data", default="synthetic", help="a dataset of faces (default synthetic)")
     _add_benchmark(parser)
     parser.add_argument(
         "--emotions",
         type=lambda text: text.split(","),
-        help="that faces show and are asked for, such as happy,neutral, for generators that know no others",
+        help="of inputs and edits, such as happy,neutral, for generators that support only some",
     )
-    parser.add_argument("--intensities", action="store_true", help="also nine intensities of each emotion")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="to write in (default runs/evaluation)")
-    parser.add_argument("--again", action="store_true", help="repeat what is done and unchanged")
+    parser.add_argument("--intensities", action="store_true", help="also edit to nine intensities of each emotion")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/evaluation)")
+    parser.add_argument("--again", action="store_true", help="repeat finished, unchanged evaluations")
     parser = add(commands, "experiment", experiment)
     parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
     _add_run(parser)
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
     _add_benchmark(parser)
     parser = add(commands, "few-steps", few_steps)
-    parser.add_argument("name", help="of a diffusion model's weights, such as label_diffusion-synthetic")
-    parser.add_argument("--pictures", type=count, default=2000, help="that each sampler draws (default 2000)")
-    add(commands, "weights", weights).add_argument("names", nargs="*", help="all unless named")
+    parser.add_argument("name", help="weights of a diffusion model, such as label_diffusion-synthetic")
+    parser.add_argument(
+        "--images", "--pictures", type=count, default=2000, help="number that each sampler generates (default 2000)"
+    )
+    add(commands, "weights", weights).add_argument("names", nargs="*", help="names of weights (default: all)")
     add(commands, "bench", bench)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    """What every training is told."""
+    """The options of every training."""
     parser.add_argument("--profile", default="laptop", help="smoke, laptop, gpu or paper (default laptop)")
-    parser.add_argument("--data", default="synthetic", help="a dataset's name (default synthetic)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: in runs/, by its names)")
+    parser.add_argument("--data", default="synthetic", help="name of a dataset (default synthetic)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="output folder (default: in runs/, named after the options)"
+    )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="a field of the preset, profile.FIELD, data.OPTION or, from nothing, such as teacher.FIELD",
+        help="a field of the preset, profile.FIELD, data.OPTION or, with --from-scratch, such as teacher.FIELD",
     )
 
 
 def _add_benchmark(parser: argparse.ArgumentParser) -> None:
-    """What every evaluation is told."""
+    """The options of every evaluation."""
     parser.add_argument(
-        "--faces", type=count, help="people, each to seven emotions (default 256 drawn or 512 photographed ones)"
+        "--faces",
+        type=count,
+        help="how many, each edited to every emotion (default: 256 synthetic ones or 512 photographs)",
     )
-    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="ONNX judges to ask too")
+    parser.add_argument("--judges", type=Path, metavar="FOLDER", help="additional ONNX judges")
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train one system; the same call again goes on where it stopped."""
+    """Train a system. The same command continues an interrupted run."""
     from facekit.training.accelerator import disconnect_processes
     from facekit.training.run import train as train_system
 
@@ -85,15 +91,15 @@ def train(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         from_scratch=arguments.from_scratch,
         start=arguments.start_from,
-        log=line,
+        log=print_line,
     )
     disconnect_processes()
-    print(written or "stopped when the time was over; the same command goes on")
+    print(written or "stopped after the given time; the same command continues the run")
     return 0
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Measure generators, and what they are compared with, by one protocol."""
+    """Evaluate generators and baselines with the common benchmark."""
     from facekit.evaluation.benchmark import evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
@@ -106,7 +112,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         emotions=arguments.emotions,
         intensities=arguments.intensities,
         again=arguments.again,
-        log=line,
+        log=print_line,
     )
     for benchmark, table in tables.items():
         print(f"\n{benchmark}\n{to_text(table)}\n{out / benchmark / 'leaderboard.csv'}")
@@ -114,26 +120,28 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _judges_of(arguments: argparse.Namespace):
-    """The judges that know the faces of the data asked for, those in `--judges` among them."""
+    """The judges for the faces of `--data`, including those in `--judges`."""
     from facekit.datasets.base import DATASETS
     from facekit.evaluation.benchmark import Panel
 
-    known(arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited")
+    require_known(
+        arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited"
+    )
     try:
         return Panel.load(arguments.judges, photographs=arguments.data != "synthetic")
     except FileNotFoundError as error:
-        raise Mistake(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def experiment(arguments: argparse.Namespace) -> int:
-    """Train the variants of a paper's comparison, all for as many steps, and measure them; it can be interrupted."""
+    """Train and evaluate the variants of a paper's comparison. The same command continues an interrupted experiment."""
     from facekit.evaluation.experiments import EXPERIMENTS, run_experiment, to_text
     from facekit.show.experiments import sheet
 
-    known(arguments.name, EXPERIMENTS, "experiment")
+    require_known(arguments.name, EXPERIMENTS, "experiment")
     overrides = dict(map(assignment, arguments.set))
     if taken := EXPERIMENTS[arguments.name].fields & set(overrides):
-        raise Mistake(f"the variants of {arguments.name} differ in {', '.join(sorted(taken))}: leave it out of --set")
+        raise UsageError(f"the variants of {arguments.name} differ in {', '.join(sorted(taken))}; omit it from --set")
     out = arguments.out or runs_home() / f"{arguments.name}-{arguments.data}-{arguments.profile}"
     table = run_experiment(
         arguments.name,
@@ -145,14 +153,14 @@ def experiment(arguments: argparse.Namespace) -> int:
         faces=arguments.faces,
         overrides=overrides,
         sheet=sheet,
-        log=line,
+        log=print_line,
     )
     print(f"\n{to_text(table)}\n{out / 'table.csv'}")
     return 0
 
 
 def few_steps(arguments: argparse.Namespace) -> int:
-    """Whether a diffusion model draws as well in 20 steps of DPM-Solver++ as in all of ancestral sampling."""
+    """Compare a diffusion model's samples after 20 steps of DPM-Solver++ with those of full ancestral sampling."""
     from facekit.datasets import open_dataset
     from facekit.evaluation.few_steps import BLOCK, compare
     from facekit.evaluation.judges import EmotionJudge
@@ -162,31 +170,33 @@ def few_steps(arguments: argparse.Namespace) -> int:
 
     generator = load_system(arguments.name).to(fastest_device())
     if not isinstance(generator, DiffusionGenerator):
-        raise Mistake(f"{arguments.name} is {generator.name}, which does not draw from noise: give a diffusion model's")
-    if arguments.pictures < 2 * BLOCK:
-        raise Mistake(f"an interval needs {2 * BLOCK} pictures at least, not {arguments.pictures}")
+        raise UsageError(
+            f"{arguments.name} is a {generator.name}, which does not sample from noise; name a diffusion model"
+        )
+    if arguments.images < 2 * BLOCK:
+        raise UsageError(f"a confidence interval needs at least {2 * BLOCK} images, not {arguments.images}")
     options = {"size": generator.preset.size, "channels": generator.channels, "faces_per_person": 2}
-    held_out = open_dataset("synthetic", "test", people=arguments.pictures, **options)
+    held_out = open_dataset("synthetic", "test", people=arguments.images, **options)
     out = runs_home() / "few-steps" / f"{generator.name}-{generator.card.sha256[:12]}"
-    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, log=line))
+    print(compare(generator, held_out, EmotionJudge.load("emotion_resnet-synthetic"), out, log=print_line))
     return 0
 
 
 def weights(arguments: argparse.Namespace) -> int:
-    """Train again what ships in data/weights."""
+    """Retrain the weights in data/weights."""
     from facekit.training.retrain import retrain
     from facekit.weights.shipped import SHIPPED
 
     names = arguments.names or list(SHIPPED)
     for name in names:
-        known(name, SHIPPED, "set of weights that ships")
+        require_known(name, SHIPPED, "name of shipped weights")
     for name in names:
         print(retrain(name))
     return 0
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    """How fast this machine draws, loads and trains."""
+    """Measure how fast this machine renders, loads, trains and edits faces."""
     from facekit.cli.speed import measure, table
     from facekit.workspace.files import write_json
 
