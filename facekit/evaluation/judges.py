@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from typing import Protocol, Self, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from facekit.faces.faces import Faces
@@ -89,6 +90,16 @@ class EmotionJudge(_SystemJudge):
     def features(self, faces: Faces) -> Tensor:
         """Features (N, D) of its last layer but one, for FID and KID."""
         return self.system.in_batches(self.system.features, faces.images)
+
+    def features_and_probabilities(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """`features` and `probabilities`, in less time than one after the other."""
+
+        def both(images: Tensor) -> Tensor:
+            return torch.cat(self.system.features_and_logits(images), dim=1)
+
+        width = len(self.system.emotions)
+        answers = self.system.in_batches(both, faces.images)
+        return answers[:, :-width], (answers[:, -width:] / self.temperature).softmax(1)
 
 
 class IdentityJudge(_SystemJudge):

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from facekit.models.system import Generator, Preset, System, system_class
@@ -33,7 +34,7 @@ def load_system(source: str | os.PathLike) -> System:
             f"the weights {source} were written by facekit {card.facekit} and do not fit {card.system!r} here: {error}"
         ) from error
     system.card = card
-    return system.eval()
+    return system.eval().to(memory_format=torch.channels_last)  # convolutions are faster, and the results equal
 
 
 def available_generators() -> dict[str, WeightsCard]:

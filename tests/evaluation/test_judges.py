@@ -41,6 +41,8 @@ def test_an_emotion_judge_by_name(shipped, faces):
     torch.testing.assert_close(predicted.sum(1), torch.ones(6))
     torch.testing.assert_close(predicted, (judge.logits(faces) / 2).softmax(1))
     assert judge.features(faces).shape == (6, 48)
+    for one, other in zip(judge.features_and_probabilities(faces), (judge.features(faces), predicted), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_an_identity_judge_by_name(shipped, faces):

@@ -91,9 +91,11 @@ class Panel:
     def predict(self, images: Tensor) -> Predictions:
         """The predictions of all judges for images (N, C, H, W) in [-1, 1]."""
         faces = Faces(images)
-        predictions = {f"emotion {judge.name}": judge.probabilities(faces).argmax(1) for judge in self.emotion}
+        first, *others = self.emotion
+        features, probabilities = first.features_and_probabilities(faces)
+        predictions = {f"emotion {first.name}": probabilities.argmax(1), "features": features}
+        predictions |= {f"emotion {judge.name}": judge.probabilities(faces).argmax(1) for judge in others}
         predictions |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
-        predictions["features"] = self.emotion[0].features(faces)
         if self.action_units:
             predictions["action_units"] = self.predict_action_units(images)
         return predictions

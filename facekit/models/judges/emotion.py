@@ -47,6 +47,11 @@ class EmotionClassifier(FacePredictor):
     def flip_averaged(self, images: Tensor) -> Tensor:
         return (self(images) + self(images.flip(-1))) / 2
 
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """`features` (N, D) and `flip_averaged` (N, 7) of images (N, C, H, W), which share a forward pass."""
+        features = self.features(images)
+        return features, (self.head(features) + self(images.flip(-1))) / 2
+
     def probabilities(self, images: Tensor) -> Tensor:
         """Class probabilities (N, 7) in the order of `emotions`; logits are averaged with those of the mirror image."""
         return self.predict(images).softmax(1)

@@ -43,7 +43,8 @@ class FacePredictor(System):
     def in_batches(self, function: Callable[[Tensor], Tensor], images: Tensor, batch: int | None = None) -> Tensor:
         """A function of the network, such as `features`, on images (N, C, H, W) in batches; in evaluation mode.
 
-        By default a batch has 256 images, and 64 on a CPU, whose caches are small. The images may be on another device than the network. The result is float32, on the device of the images.
+        By default a batch has 256 images, and 64 on a CPU, whose caches are small. The images may be on another device
+        than the network. The result is float32, on the device of the images.
         """
         device = next(self.parameters()).device
         batch = batch or (64 if device.type == "cpu" else 256)
