@@ -32,11 +32,11 @@ class Setting:
     """
 
     loss: str = "logistic"
-    momentum: float = 0.5
+    momentum: float = 0.0
     r1: float = 0.0
     gradient_penalty: float = 0.0
     discriminator_steps: int = 1
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
 
 
 class ParallelMLP(nn.Module):

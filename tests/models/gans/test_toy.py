@@ -46,5 +46,5 @@ def test_modes_are_counted_for_each_run():
 
 def test_r1_reaches_more_modes_than_no_penalty():
     without = play_ring(Setting(momentum=0.9), games=3, steps=200)[200]
-    with_r1 = play_ring(Setting(r1=1.0), games=3, steps=200)[200]
+    with_r1 = play_ring(Setting(r1=0.3), games=3, steps=200)[200]
     assert sum(modes_reached(with_r1)) > 1.5 * sum(modes_reached(without))
