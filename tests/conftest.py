@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests, and the order in which files are tested."""
 
 import os
 from pathlib import Path
@@ -6,17 +6,26 @@ from pathlib import Path
 import pytest
 import torch
 
+from facekit.batch.progress import SECONDS
+from facekit.workspace.files import read_json
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
-    # Tests run beside each other on few cores; the sums of one thread are also the same on every machine.
+    # Several processes test at once on few cores. With one thread, sums are also the same on every machine.
     torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Notebooks come first, the longest of them first, so that no process is left with a long one at the end."""
+    seconds = read_json(SECONDS)
+    items.sort(key=lambda item: -seconds.get(item.path.stem, 60) if item.path.suffix == ".ipynb" else 0)
+
+
 def _outside(path: str) -> Path:
-    """A file of the development machines (real faces, outside judges), or a skip that says what is missing."""
+    """A file of the development machines (real faces, external judges), or a skip that names the missing file."""
     home = Path(os.environ.get("FACEKIT_OUTSIDE", ROOT.parent / "shared"))
     if not (home / path).exists():
         pytest.skip(f"needs {path}, which is on development machines only (set FACEKIT_OUTSIDE)")
@@ -25,5 +34,5 @@ def _outside(path: str) -> Path:
 
 @pytest.fixture(scope="session")
 def outside():
-    """`outside("fer2013/...")`: the path of an outside file, or the test is skipped."""
+    """`outside("fer2013/...")`: the path of a file of the development machines, or the test is skipped."""
     return _outside

@@ -32,12 +32,13 @@ def all_tests(arguments: Sequence[str]) -> int:
     """Lint, then run all tests in one call of pytest, whose summary is the last line. Returns 0 if all passed.
 
     Unit tests, docstring examples and the committed notebooks run in two processes with one thread each. The cells of
-    a notebook share a kernel, so the tests of a file stay in one process.
+    a notebook share a kernel, so the tests of a file stay in one process. They start in the order of tests/conftest.py, not
+    of their number of tests, which says little about their duration.
 
     arguments  passed to pytest
     """
     notebooks = ["--nbval-lax", "--nbval-current-env"]
-    return _all(*_LINT, ["pytest", "-n", "2", "--dist", "loadfile", *notebooks, *arguments])
+    return _all(*_LINT, ["pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *notebooks, *arguments])
 
 
 def browser_tests(arguments: Sequence[str]) -> int:

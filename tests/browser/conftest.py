@@ -17,6 +17,7 @@ import pytest
 
 from facekit.batch.notebooks import kernel_environment
 from facekit.cli.maintenance import find_browser
+from facekit.workspace.attended import UNATTENDED
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +89,8 @@ def stop(server):
 def environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with kernel_environment() as environment:
-        yield environment | {
+        attended = {name: value for name, value in environment.items() if name != UNATTENDED}
+        yield attended | {
             "JUPYTER_DATA_DIR": str(home / "data"),
             "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
