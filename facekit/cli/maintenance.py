@@ -32,8 +32,8 @@ def all_tests(arguments: Sequence[str]) -> int:
     """Lint, then run all tests in one call of pytest, whose summary is the last line. Returns 0 if all passed.
 
     Unit tests, docstring examples and the committed notebooks run in two processes with one thread each. The cells of
-    a notebook share a kernel, so the tests of a file stay in one process. They start in the order of tests/conftest.py, not
-    of their number of tests, which says little about their duration.
+    a notebook share a kernel, so the tests of a file stay in one process. Files are distributed in the order of
+    tests/conftest.py instead of their number of tests, which says little about their duration.
 
     arguments  passed to pytest
     """
