@@ -4,9 +4,12 @@ Every preset is trained for two steps on a handful of faces. Sizes of images and
 batches, widths and the steps of samplers are reduced.
 """
 
+import functools
+
 import pytest
 
 from facekit import cli
+from facekit.datasets import open_dataset
 from facekit.models.load import load_system
 from facekit.models.system import SYSTEMS, system_class
 from facekit.training import PROFILES
@@ -48,8 +51,8 @@ def small_fields(system, profile):
     return fields
 
 
-def arguments(system, profile, out):
-    overrides = FEW | small_fields(system, profile)
+def arguments(system, profile, out, **more):
+    overrides = FEW | small_fields(system, profile) | more
     if (system, profile) in TRAINED_FIRST:
         field, kind = TRAINED_FIRST[system, profile]
         own = {"steps": 2, "batch": 4} | small_fields(kind, profile)
@@ -58,19 +61,31 @@ def arguments(system, profile, out):
     return ["train", system, "--profile", profile, "--out", str(out), *sets]
 
 
-PRESETS = [(system, profile) for system in SYSTEMS for profile in PROFILES if profile in system_class(system).presets]
+@functools.cache
+def opened(name, split, options):
+    return open_dataset(name, split, **dict(options))
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _own_caches(tmp_path_factory):
+def _shared_datasets(tmp_path_factory):
+    """Each dataset is rendered and opened once for all runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        shared = lambda name, split, **options: opened(name, split, tuple(options.items()))  # noqa: E731
+        patch.setattr("facekit.training.run.open_dataset", shared)
         yield
+    opened.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore:No negative samples")  # too few people for pairs that look alike
-@pytest.mark.parametrize(("system", "profile"), PRESETS)
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_every_preset_trains_or_names_the_next_command(capsys, tmp_path, system, profile):
+    presets = system_class(system).presets
+    if profile not in presets:
+        assert cli.main(["train", system, "--profile", profile]) == 2
+        assert capsys.readouterr().err.endswith(f"no preset for the profile {profile!r}; it has {', '.join(presets)}\n")
+        return
     status = cli.main(arguments(system, profile, tmp_path / "run"))
     printed = capsys.readouterr()
     if (system, profile) in MISSING:
@@ -83,7 +98,7 @@ def test_every_preset_trains_or_names_the_next_command(capsys, tmp_path, system,
     assert status == 0
     assert printed.out.splitlines()[-1] == str(tmp_path / "run" / "weights.safetensors")
     card = load_system(tmp_path / "run").card
-    assert (card.system, card.profile, card.size) == (system, profile, system_class(system).presets[profile].size)
+    assert (card.system, card.profile, card.size) == (system, profile, presets[profile].size)
     if (system, profile) in TRAINED_FIRST:
         field, kind = TRAINED_FIRST[system, profile]
         first = load_system(tmp_path / "run" / field).card
@@ -92,3 +107,31 @@ def test_every_preset_trains_or_names_the_next_command(capsys, tmp_path, system,
         assert f"{system}: its {field}, a {kind}, is trained first" in printed.out
     else:
         assert "is trained first" not in printed.out
+
+
+def test_a_dependency_for_other_channels_is_trained_first(capsys, tmp_path):
+    small = {
+        f"encoder.{name}": value for name, value in ({"steps": 1, "batch": 4} | small_fields("vae", "gpu")).items()
+    }
+    assert cli.main(arguments("vae_diffusion", "gpu", tmp_path, **{"data.channels": 1} | small)) == 0
+    reason = "as vae-synthetic takes colour images of 64 x 64 pixels and this run has grey images of 64 x 64 pixels"
+    assert f"its encoder, a vae, is trained first, {reason}. It takes" in capsys.readouterr().out
+    assert load_system(tmp_path).encoder.network.channels == 1
+
+
+def test_a_dependency_named_on_the_command_line_must_fit(capsys, tmp_path):
+    assert cli.main(arguments("vae_diffusion", "smoke", tmp_path / "run", encoder="vae-synthetic")) == 2
+    error = capsys.readouterr().err
+    assert "vae-synthetic cannot be the encoder of this run: vae-synthetic takes colour images of 64 x 64" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_interrupted_in_its_dependency_is_resumed(capsys, tmp_path):
+    command = arguments("vae_diffusion", "smoke", tmp_path)
+    assert cli.main([*command, "--minutes", "0"]) == 0
+    assert not (tmp_path / "encoder" / "weights.safetensors").exists()
+    assert cli.main(command) == 0
+    assert load_system(tmp_path).card.steps == 2
+    capsys.readouterr()
+    assert cli.main(command) == 0  # both are finished
+    assert "is trained first" not in capsys.readouterr().out
