@@ -50,7 +50,7 @@ def test_the_generator(added, monkeypatch, tmp_path):
     faces = SyntheticFaces("test", people=2, faces_per_person=1, size=48).faces([0, 1])
     shown = faces.expression.only("emotion", "intensity")
     assert (generator.edit(faces, Expression.of("surprise"), source=shown) - faces.images).abs().max() > 0.1
-    with pytest.raises(ValueError, match="needs to know what the faces show"):
+    with pytest.raises(ValueError, match="needs the expression of the input"):
         generator.edit(faces, Expression.of("happy"))
     benchmark = synthetic_benchmark(2, 48)
     assert 0 < evaluate(generator, benchmark, Panel.load(), tmp_path)["relative_error"]["estimate"] < 3
