@@ -1,4 +1,4 @@
-"""The rooms of the library: each imports only from those above it in `facekit.__doc__`, and there are no circles."""
+"""The rooms of the library: each imports only from those above it in `facekit.__doc__`, and no imports are circular."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def imports(path):
-    """The modules of facekit that a file imports, on loading or later."""
+    """The modules of facekit that a file imports, at module level or inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "facekit":
@@ -35,7 +35,7 @@ def room(module):
     return module.split(".")[1]
 
 
-def test_the_list_of_rooms_is_the_folder():
+def test_the_docstring_lists_the_rooms_in_the_folder():
     folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     files = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py"}
     assert set(ROOMS) == folders
@@ -53,6 +53,6 @@ def test_each_room_imports_only_from_those_above_it():
     assert upward == []
 
 
-def test_no_module_imports_itself_by_way_of_others():
+def test_no_imports_are_circular():
     graph = {module: imports(path) - {module} for module, path in MODULES.items()}
     TopologicalSorter(graph).prepare()

@@ -1,4 +1,4 @@
-"""Miniature notebooks that need none of the suite's heavy imports."""
+"""Miniature notebooks without heavy imports."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-PARAMETERS = 'PROFILE = "smoke"  # one of smoke, laptop: how long to train\nSEED = 0  # of all random draws'
+PARAMETERS = 'PROFILE = "smoke"  # one of smoke, laptop: how long to train\nSEED = 0  # of all random numbers'
 
 
 def _write(folder: Path, name: str, *cells: str, parameters: str | None = PARAMETERS, needs=()) -> Path:
@@ -28,7 +28,7 @@ def write_notebook():
 
 @pytest.fixture
 def notebook(tmp_path):
-    """The same in a folder of this test: `notebook("01_a", "print(1)")`."""
+    """The same in the temporary folder of the test: `notebook("01_a", "print(1)")`."""
 
     def write(name: str, *cells: str, **options) -> Path:
         return _write(tmp_path, name, *cells, **options)

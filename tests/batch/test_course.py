@@ -1,4 +1,4 @@
-"""Copies for a course: what is taken out, what stays, and that the rest of a student's copy still runs."""
+"""Copies for a course: what is removed, what stays, and that a student's copy still runs."""
 
 import ast
 from pathlib import Path
@@ -18,11 +18,11 @@ def tagged(notebook, tag):
 
 
 @each_notebook
-def test_a_students_copy_has_exercises_and_checks_and_nothing_that_gives_the_answer_away(path):
+def test_a_students_copy_has_exercises_and_checks_but_no_solutions(path):
     whole, copy = nbformat.read(path, as_version=4), for_students(path)
     assert not tagged(copy, "solution")
     assert len(tagged(copy, "exercise")) == len(tagged(copy, "check")) == len(tagged(whole, "solution"))
-    assert tagged(copy, "raises-exception") == tagged(copy, "check")  # else Jupyter stops at the first unsolved one
+    assert tagged(copy, "raises-exception") == tagged(copy, "check")  # otherwise Jupyter stops there
     assert all("facekit" not in cell.metadata for cell in copy.cells)
     assert not any(cell.get("outputs") for cell in copy.cells)
     text = nbformat.writes(copy)
@@ -31,7 +31,7 @@ def test_a_students_copy_has_exercises_and_checks_and_nothing_that_gives_the_ans
 
 
 @each_notebook
-def test_the_instructors_copy_shows_solutions_and_what_checks_refuse(path):
+def test_the_instructors_copy_shows_solutions_and_refused_answers(path):
     whole, copy = nbformat.read(path, as_version=4), for_instructors(path)
     text = "\n".join(cell.source for cell in copy.cells)
     for check in tagged(whole, "check"):
@@ -41,7 +41,7 @@ def test_the_instructors_copy_shows_solutions_and_what_checks_refuse(path):
 
 
 def defined(source):
-    """The names that a cell gives a meaning, wherever in it."""
+    """The names that a cell defines anywhere."""
     tree = ast.parse(source)
     stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     named = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
@@ -49,8 +49,8 @@ def defined(source):
 
 
 @each_notebook
-def test_nothing_but_its_check_needs_an_answer(path):
-    """Else a student who has not solved an exercise could not go on."""
+def test_only_its_check_needs_an_answer(path):
+    """A student who has not solved an exercise can continue."""
     answers = set()
     for cell in for_students(path).cells:
         if cell.cell_type != "code" or "check" in cell.metadata.get("tags", ()):
@@ -60,17 +60,17 @@ def test_nothing_but_its_check_needs_an_answer(path):
             continue
         tree = ast.parse(cell.source)
         used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        assert not used & answers - defined(cell.source), f"{cell.id} needs the answer to an exercise"
+        assert not used & answers - defined(cell.source), f"{cell.id} needs the answer of an exercise"
 
 
-def test_a_students_copy_runs_to_its_end_with_every_exercise_empty(tmp_path):
-    """All of them: `make student ARGS=--try`."""
+def test_a_students_copy_runs_to_its_end_with_unsolved_exercises(tmp_path):
+    """One notebook of many; `make student ARGS=--try` executes all."""
     written = write_copies(NOTEBOOKS[:1], tmp_path)
     assert [path.parent.name for path in written] == ["student", "instructor"]
     assert broken_cells(written[0]) == []
 
 
-def test_cells_that_fail_and_checks_that_do_not_are_named(tmp_path):
+def test_failing_cells_and_passing_checks_are_listed(tmp_path):
     cells = [
         new_code_cell("answer = ...", id="exercise", metadata={"tags": ["exercise"]}),
         new_code_cell("assert answer == 1", id="check", metadata={"tags": ["check"]}),

@@ -3,7 +3,7 @@ import pytest
 from facekit.batch.parameters import BadPlan, Parameter, parameters_of, read_grid
 
 
-def test_a_notebook_says_which_parameters_it_has(notebook):
+def test_parameters_of_a_notebook(notebook):
     path = notebook("01_a", parameters='RATE = 1e-3  # of Adam\nNAMES = ["a"]  # listed\nFREE = None  # anything\n')
     found = parameters_of(path)
     assert list(found) == ["RATE", "NAMES", "FREE"]
@@ -17,7 +17,7 @@ def test_a_notebook_without_a_parameters_cell_has_none(notebook):
 
 
 @pytest.mark.parametrize(
-    ("default", "given", "taken"),
+    ("default", "given", "expected"),
     [
         (0, "7", 7),
         (0, 7, 7),
@@ -29,10 +29,10 @@ def test_a_notebook_without_a_parameters_cell_has_none(notebook):
         ([1], "[1, 2]", [1, 2]),
     ],
 )
-def test_values_are_read_in_the_parameters_own_type(default, given, taken):
+def test_values_are_converted_to_the_parameters_type(default, given, expected):
     value = Parameter("X", default, True).accept(given)
-    assert value == taken
-    assert type(value) is type(taken)
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 @pytest.mark.parametrize(("default", "given"), [(0, "many"), (0, 1.5), (0, True), ("a", 1), (True, 1), (0.1, "high")])
@@ -49,11 +49,11 @@ def test_values_outside_the_choices_are_refused():
         profile.accept("smok")
 
 
-def test_prose_that_says_one_of_limits_nothing():
+def test_a_comment_without_a_list_of_values_restricts_nothing():
     assert Parameter("DATASET", "synthetic", True, "one of the datasets: see 01").choices == ()
 
 
 @pytest.mark.parametrize("flag", ["SEED", "=3"])
-def test_flags_that_name_no_value_are_refused(flag):
+def test_options_without_a_value_are_refused(flag):
     with pytest.raises(BadPlan, match="NAME=value"):
         read_grid([flag])

@@ -21,7 +21,7 @@ def test_notebooks_are_found_by_number_name_and_path(notebook):
         find_notebooks(["03"], folder)
 
 
-def test_a_grid_is_every_combination_once_and_defaults_name_no_folder(notebook):
+def test_a_grid_is_every_combination_once_and_defaults_are_not_in_the_names(notebook):
     grid = {"PROFILE": ["smoke", "laptop"], "SEED": ["0", "1", "1"]}
     assert ids([Entry((notebook("01_a"),), grid)]) == [
         "01_a",
@@ -31,31 +31,31 @@ def test_a_grid_is_every_combination_once_and_defaults_name_no_folder(notebook):
     ]
 
 
-def test_values_that_cannot_name_a_folder_still_name_different_ones(notebook):
+def test_values_that_are_no_valid_folder_names_still_give_different_folders(notebook):
     path = notebook("01_a", parameters='WHERE = "x"  # a place')
     names = ids([Entry((path,), {"WHERE": ["a/b", "a_b", "a b", "../../a"]})])
     assert len(set(names)) == 4
     assert all(name.replace("-", "").replace("_", "").replace(".", "").isalnum() for name in names)
 
 
-def test_those_needed_come_first_and_numbers_decide_otherwise(notebook):
+def test_needed_notebooks_come_first_and_otherwise_numbers_decide(notebook):
     paths = (notebook("01_a", needs=["03_c"]), notebook("02_b"), notebook("03_c"), notebook("04_d"))
     assert ids([Entry(paths)]) == ["02_b", "03_c", "01_a", "04_d"]
 
 
-def test_a_run_needs_those_that_agree_with_it(notebook):
+def test_a_run_needs_the_runs_with_the_same_parameters(notebook):
     a, b = notebook("01_a"), notebook("02_b", needs=["01_a"])
     runs = {run.id: run.needs for run in plan_runs([Entry((a, b), {"SEED": [0, 1]})])}
     assert runs == {"01_a": (), "01_a--SEED-1": (), "02_b": ("01_a",), "02_b--SEED-1": ("01_a--SEED-1",)}
 
 
-def test_needs_outside_the_plan_hold_nothing_up(notebook):
+def test_needs_outside_the_plan_are_ignored(notebook):
     notebook("01_a")
     (run,) = plan_runs([Entry((notebook("02_b", needs=["01_a"]),))])
     assert run.needs == ()
 
 
-def test_what_cannot_run_is_refused(notebook):
+def test_plans_that_cannot_be_executed_are_refused(notebook):
     a = notebook("01_a")
     with pytest.raises(BadPlan, match="01_a has no parameter SEEED; it has PROFILE, SEED"):
         plan_runs([Entry((a,), {"SEEED": [1]})])
@@ -123,6 +123,6 @@ def test_a_malformed_plan_is_refused(text, message, notebook, tmp_path):
         read_plan(path, notebook("01_a").parent)
 
 
-def test_a_plan_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_plan_is_refused(tmp_path):
     with pytest.raises(BadPlan, match="cannot be read"):
         read_plan(tmp_path / "none.yaml")

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written atomically."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def write_and_fail(target):
         raise RuntimeError("power cut")
 
 
-def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path):
     target = tmp_path / "value.txt"
     write_text(target, "old")
     with pytest.raises(RuntimeError):
@@ -21,7 +21,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_draft_is_a_hidden_neighbour_with_the_same_ending(tmp_path):
+def test_the_temporary_file_is_a_hidden_neighbour_with_the_same_ending(tmp_path):
     with atomic_path(tmp_path / "deep" / "array.npy") as draft:
         assert draft.parent == tmp_path / "deep"
         assert draft.name.startswith(".")
@@ -30,7 +30,7 @@ def test_the_draft_is_a_hidden_neighbour_with_the_same_ending(tmp_path):
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["array.npy"]
 
 
-def test_a_folder_appears_whole(tmp_path):
+def test_a_folder_is_written_atomically(tmp_path):
     with pytest.raises(RuntimeError):
         write_and_fail(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
@@ -40,9 +40,9 @@ def test_a_folder_appears_whole(tmp_path):
     assert (tmp_path / "folder" / "a").read_text() == "a"
 
 
-def test_drafts_of_killed_writers_can_be_removed(tmp_path):
+def test_temporary_files_of_killed_processes_can_be_removed(tmp_path):
     for name in ("weights.safetensors", "step_00000005"):
-        draft = atomic_path(tmp_path / name).__enter__()  # and never left: the writer was killed
+        draft = atomic_path(tmp_path / name).__enter__()  # without exit, as when the process is killed
         draft.mkdir()
     for name in (".gitignore", ".not-a-draft", "a-0123456789abcdef"):
         (tmp_path / name).write_text("")
@@ -50,7 +50,7 @@ def test_drafts_of_killed_writers_can_be_removed(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", ".not-a-draft", "a-0123456789abcdef"]
 
 
-def test_json_goes_round_and_refuses_nan(tmp_path):
+def test_json_is_read_as_written_and_nan_is_refused(tmp_path):
     write_json(tmp_path / "a.json", {"ä": [1, None]})
     assert read_json(tmp_path / "a.json") == {"ä": [1, None]}
     with pytest.raises(ValueError, match="JSON"):
