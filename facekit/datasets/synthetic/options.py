@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from facekit.datasets.base import SPLITS
 from facekit.datasets.synthetic.render import check_size
@@ -49,15 +49,19 @@ def resolved_options(
         "imitate": imitate,
         "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
     }
-    _check_identities(split, options["people"], faces_per_person, domain)
-    _check_expressions(options["emotions"], options["intensity"], frames)
+    _check(options)
+    return options
+
+
+def _check(options: Mapping) -> None:
+    _check_identities(*(options[name] for name in ("split", "people", "faces_per_person", "domain")))
+    _check_expressions(*(options[name] for name in ("emotions", "intensity", "frames")))
     check_size(options["size"], options["channels"])
     for name in ("one_sided", "free_units", "label_noise"):
         if not 0 <= options[name] <= 1:
             raise ValueError(f"{name} is {options[name]}; it is a share, from 0 to 1")
-    if imitate not in (None, "fer2013"):
-        raise ValueError(f"{imitate!r} cannot be imitated; 'fer2013' can")
-    return options
+    if options["imitate"] not in (None, "fer2013"):
+        raise ValueError(f"{options['imitate']!r} cannot be imitated; 'fer2013' can")
 
 
 def _check_identities(split: str, people: int | None, faces_per_person: int, domain: str) -> None:
