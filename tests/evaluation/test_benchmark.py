@@ -30,6 +30,7 @@ from facekit.evaluation.benchmark.requests import (
     self_requests,
     sweep_requests,
 )
+from facekit.evaluation.benchmark.run import _fingerprint
 from facekit.evaluation.benchmark.summary import edits_summary
 from facekit.evaluation.judges import EmotionJudge
 from facekit.evaluation.metrics.identity import edit_success
@@ -462,3 +463,11 @@ def test_a_generator_that_depends_on_a_judge_is_refused(benchmark, panel, out, b
 def test_weights_of_a_judge_are_no_generator(panel, out):
     with pytest.raises(CannotEvaluate, match="IdentityNet, which does not edit faces"):
         evaluate_weights(["identity-synthetic"], out, panel=panel)
+
+
+def test_the_memory_layout_of_a_generators_weights_does_not_count():
+    generator = nn.Sequential(nn.Conv2d(3, 4, 3))
+    before = _fingerprint(generator)
+    assert _fingerprint(generator.to(memory_format=torch.channels_last)) == before
+    nn.init.zeros_(generator[0].bias)
+    assert _fingerprint(generator) != before

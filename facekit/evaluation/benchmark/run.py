@@ -192,7 +192,10 @@ def _fingerprint(generator: Editor) -> dict[str, object]:
     """What distinguishes a generator from others: its class, weights, preset and required weights."""
     fingerprint: dict[str, object] = {"kind": type(generator).__qualname__}
     if isinstance(generator, nn.Module):
-        tensors = {name: value.detach().cpu().clone() for name, value in shipped_tensors(generator).items()}
+        tensors = {  # copies in one memory layout: safetensors rejects shared and channels_last tensors
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in shipped_tensors(generator).items()
+        }
         fingerprint["weights"] = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
     if isinstance(generator, System):
         fingerprint["preset"] = dataclasses.asdict(generator.preset)
