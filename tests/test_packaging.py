@@ -21,7 +21,7 @@ from packaging.version import Version
 
 import facekit
 from facekit.cli import pins as pinning
-from facekit.cli.arguments import Mistake
+from facekit.cli.arguments import UsageError
 from facekit.cli.pins import closure, refusals, supported_pythons
 
 ROOT = Path(__file__).parents[1]
@@ -142,7 +142,7 @@ def test_pin_refuses_a_version_that_a_supported_python_cannot_install(checkout, 
     before = (checkout / "requirements.txt").read_text()
     monkeypatch.setattr(pinning, "closure", lambda *_, **__: {"soupsieve": "4.1.1"})
     monkeypatch.setattr(metadata, "metadata", lambda name: {"Requires-Python": ">=3.11.5"})
-    with pytest.raises(Mistake, match=r"^soupsieve 4\.1\.1 does not support Python 3\.11\.0\. facekit"):
+    with pytest.raises(UsageError, match=r"^soupsieve 4\.1\.1 does not support Python 3\.11\.0\. facekit"):
         pinning.pin()
     assert (checkout / "requirements.txt").read_text() == before
 
@@ -152,7 +152,7 @@ def test_pin_names_a_package_that_another_python_needs(checkout, monkeypatch):
         raise metadata.PackageNotFoundError("aiohttp")
 
     monkeypatch.setattr(pinning, "closure", closure)
-    with pytest.raises(Mistake, match=r"^aiohttp is needed on some supported Python"):
+    with pytest.raises(UsageError, match=r"^aiohttp is needed on some supported Python"):
         pinning.pin()
 
 
