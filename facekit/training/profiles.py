@@ -16,7 +16,7 @@ class Profile:
 
     name: str
     promise: str  # purpose, and what a run yields in which time
-    duration: str  # of one training run, as a sentence
+    duration: str  # of one training run, roughly
     people: int  # identities in the training split of SyntheticFaces
     faces_per_person: int = 8
     precision: str = "auto"  # of the networks' forward pass; "auto": bfloat16 where the device computes in it natively
@@ -35,20 +35,20 @@ PROFILES: dict[str, Profile] = {
         Profile(
             name="smoke",
             promise="for CI and a first look: a few seconds per system, enough to see the loss fall",
-            duration="It takes a few seconds",
+            duration="a few seconds",
             people=64,
         ),
         Profile(
             name="laptop",
             promise="one system from scratch to visibly working edits in 10 minutes on 2 cores, at 48 × 48",
-            duration="It takes up to 10 minutes on 2 cores",
+            duration="up to 10 minutes on 2 cores",
             people=2_000,
             log_every=5,
         ),
         Profile(
             name="gpu",
             promise="the best weights, at 64 × 64: tens of minutes per system on one GPU, in slices of 8 minutes",
-            duration="It takes tens of minutes on one GPU",
+            duration="tens of minutes on one GPU",
             people=8_000,
             faces_per_person=10,
             workers=4,
@@ -57,7 +57,7 @@ PROFILES: dict[str, Profile] = {
         Profile(
             name="paper",
             promise="the paper's own sizes, batch size, optimiser, schedule and precision: hours to days on one GPU",
-            duration="It takes hours to days on one GPU",
+            duration="hours to days on one GPU",
             people=8_000,
             faces_per_person=10,
             precision="float32",

@@ -80,7 +80,7 @@ def train(
     for field, reason in _trained_first(plan, dataset.channels, from_scratch).items():
         kind, folder = _system_of_dependency(plan, field), out / field
         if not _is_finished(folder / "weights.safetensors"):
-            log(f"{system}: its {field}, a {kind}, is trained first{reason}. {plan.profile.duration} ({folder})")
+            log(f"{system}: its {field}, a {kind}, is trained first ({plan.profile.duration}) in {folder}{reason}")
         own = _overrides_of_dependency(plan, field)
         shared = {"profile": profile, "data": plan.data, "seed": seed, "progress": progress, "log": log}
         left = _remaining(minutes, began)

@@ -115,7 +115,10 @@ def test_a_dependency_for_other_channels_is_trained_first(capsys, tmp_path):
     }
     assert cli.main(arguments("vae_diffusion", "gpu", tmp_path, **{"data.channels": 1} | small)) == 0
     reason = "as vae-synthetic takes colour images of 64 x 64 pixels and this run has grey images of 64 x 64 pixels"
-    assert f"its encoder, a vae, is trained first, {reason}. It takes" in capsys.readouterr().out
+    assert (
+        f"its encoder, a vae, is trained first (tens of minutes on one GPU) in {tmp_path / 'encoder'}, {reason}\n"
+        in (capsys.readouterr().out)
+    )
     assert load_system(tmp_path).encoder.network.channels == 1
 
 
