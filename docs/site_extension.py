@@ -65,7 +65,7 @@ def embed_attachments(app: Sphinx, docname: str, source: list[str]) -> None:
 def to_restructured_text(app, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Turn a docstring as this library writes them (paragraphs, `code`, lists of arguments in columns) into
     reStructuredText, in place. A value from another library that a class has as a default keeps no docstring."""
-    if what in ("attribute", "data") and not getattr(obj, "__module__", "facekit").startswith("facekit"):
+    if what != "module" and not (getattr(obj, "__module__", "facekit") or "").startswith("facekit"):
         lines.clear()
         return
     paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
@@ -117,6 +117,8 @@ def _escaped(text: str) -> str:
     parts = _CODE.split(text)
     plain = [re.sub(r"([\\*_|`])", r"\\\1", part) for part in parts[::2]]
     code = [f"``{part.strip()}``" for part in parts[1::2]]
+    # A literal has to end at a space or at punctuation: an escaped space, which is not shown, makes a plural possible.
+    plain = [plain[0], *(("\\ " if part[:1].isalnum() else "") + part for part in plain[1:])]
     return "".join(a + b for a, b in zip(plain, [*code, ""], strict=True))
 
 
