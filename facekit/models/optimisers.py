@@ -75,17 +75,17 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """The matrix (R, C) with its singular values replaced by about 1 (0.7 to 1.2): approximately U Vᵀ for U S Vᵀ.
+    """A matrix (R, C) with singular values near 1 (0.7 to 1.2) in place of its own: nearly U Vᵀ of U S Vᵀ.
 
-    Computed by a Newton–Schulz iteration, in bfloat16 where the device supports it natively: emulated on a CPU, it
-    takes ten to twenty times as long as float32. A matrix of zeros is returned unchanged.
+    By the Newton-Schulz iteration X ← (a + b X Xᵀ + c (X Xᵀ)²) X, in bfloat16 where the device computes in it natively:
+    emulated on a CPU, it took ten to twenty times as long as float32. A matrix of zeros stays one.
     """
     a, b, c = _QUINTIC
     x = (matrix / (matrix.norm() + 1e-7)).to(torch.bfloat16 if computes_bfloat16(matrix.device) else torch.float32)
     x = x.T if len(x) > x.shape[1] else x
     for _ in range(iterations):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.T if x.shape != matrix.shape else x).to(matrix)
 
 
