@@ -1,5 +1,5 @@
-# Each target is one call; where there is no make, `python -m facekit --help` and README.md say the same.
-# Choose the interpreter with `make setup PYTHON=/path/to/python`; hand on arguments with `make batch ARGS="-p SEED=0,1"`.
+# Each target is one call of `python -m facekit`, which does the same where there is no make (docs/setup.md).
+# Choose the interpreter with `make setup PYTHON=/path/to/python`; pass arguments with `make batch ARGS="-p SEED=0,1"`.
 
 # Ends with 0 on a Python that pyproject.toml's requires-python admits, and that can make .venv.
 CHECK := import ensurepip, sys, venv; v = sys.version_info[:3]; sys.exit(not (3, 11) <= v < (3, 15) or v == (3, 14, 1))
@@ -11,13 +11,13 @@ FACEKIT := .venv/bin/python -m facekit
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
-run: .venv/ready  ## run every notebook in the smoke profile; ends by naming a page that shows what happened
+run: .venv/ready  ## run every notebook in the smoke profile; the last line names a page that shows the results
 	@$(FACEKIT) run $(ARGS)
 
 test: .venv/ready  ## lint, unit tests, docstring examples and the committed notebooks
 	@$(FACEKIT) test $(ARGS)
 
-browser-test: .venv/ready  ## notebooks and sliders in Chromium, which has to be there
+browser-test: .venv/ready  ## notebooks and sliders in Chromium (downloaded if there is none)
 	@$(FACEKIT) test-browser $(ARGS)
 
 lab: .venv/ready  ## JupyterLab on localhost
@@ -26,7 +26,7 @@ lab: .venv/ready  ## JupyterLab on localhost
 app: .venv/ready  ## the emotion sliders as a page without code, on localhost
 	@$(FACEKIT) app $(ARGS)
 
-student: .venv/ready  ## students' copies of the notebooks, without solutions, and the instructor's
+student: .venv/ready  ## copies of the notebooks for students (without solutions) and for the instructor
 	@$(FACEKIT) student $(ARGS)
 
 batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -p DATASET=synthetic,fer2013"
@@ -35,7 +35,7 @@ batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -
 bench: .venv/ready  ## how fast this machine draws, loads and trains
 	@$(FACEKIT) bench $(ARGS)
 
-weights: .venv/ready  ## train again what ships in data/weights
+weights: .venv/ready  ## train the weights of data/weights
 	@$(FACEKIT) weights $(ARGS)
 
 docs: .venv/ready  ## build the documentation as a site of HTML pages
@@ -45,12 +45,12 @@ lint: .venv/ready  ## rules and format (ruff), and spelling (codespell)
 	@$(FACEKIT) lint
 
 clean:  ## remove .venv and caches; data/ and runs/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis facekit.egg-info && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis facekit.egg-info docs/api && find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
-# The stamp is younger than what it was made from, so that a second call costs nothing.
+# The stamp is newer than the files that it depends on, so a second call does nothing.
 .venv/ready: requirements.txt pyproject.toml
 	@"$(PYTHON)" -c '$(CHECK)' 2>/dev/null || { echo "facekit needs Python 3.11 to 3.14 (not 3.14.1) with venv" \
 	"(Debian, Ubuntu: apt install python3-venv), and $(PYTHON) is $$("$(PYTHON)" -V 2>&1);" \
