@@ -28,9 +28,9 @@ def test_a_file_or_a_pipe_gets_a_line_every_ten_seconds_at_most(clock, capsys):
         clock.now += 0.1
         bar.write(record(step, 400))
     bar.close()
-    said = capsys.readouterr().err
-    assert "\r" not in said
-    lines = said.splitlines()
+    printed = capsys.readouterr().err
+    assert "\r" not in printed
+    lines = printed.splitlines()
     assert 2 <= len(lines) <= 3
     assert lines[0] in {
         f"stargan: step {step} of 400, loss generator 0.123, discriminator 1.5; about 20 s left" for step in (200, 201)
@@ -50,7 +50,7 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     for step in (1, 2):
         bar.write(record(step, 2))
     bar.close()
-    said = capsys.readouterr().err
-    assert "\r" in said
-    assert "2/2" in said
-    assert "generator=0.123" in said
+    printed = capsys.readouterr().err
+    assert "\r" in printed
+    assert "2/2" in printed
+    assert "generator=0.123" in printed
