@@ -70,9 +70,7 @@ class DiffusionEditorPreset(EditorPreset):
     self_training_from: float | None = 0.65  # fraction of the run after which self-training starts; None: never
     varied: bool = True  # self-training with varied inputs of both teachers; False: with its own edits alone
     classifier: str | None = None  # name or path of E1's weights, for photographs; replaces the teachers
-    classifier_weight: float = (
-        0.01  # weight of the classification loss; larger values, or long runs, fool the classifier
-    )
+    classifier_weight: float = 0.01  # of the classification loss; larger values, or long runs, fool the classifier
     anchor_guidance: float = 1.75  # guidance scale of the initial weights' edits, to which the edits stay close
     sample_steps: int = 1  # one step returns the mean of all possible edits
     label_guidance: float = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
