@@ -28,10 +28,12 @@ def test_orthogonalised_keeps_the_singular_vectors():
 
 
 def regression(build, steps: int) -> float:
-    """The loss after training a linear map whose inputs differ in scale by a factor of 1000."""
+    """The loss after training a linear map whose inputs vary 1000 times as much in some directions as in others. No
+    direction is that of a single weight, so rescaling each weight's gradient does not help."""
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(512, 32, generator=generator) * torch.logspace(0, -3, 32)
-    target = inputs / inputs.std(0)
+    rotation = torch.linalg.qr(torch.randn(32, 32, generator=generator)).Q
+    target = torch.randn(512, 32, generator=generator)
+    inputs = target * torch.logspace(0, -3, 32) @ rotation
     layer = nn.Linear(32, 32, bias=False)  # a vector, which Muon leaves to AdamW
     nn.init.zeros_(layer.weight)
     optimise = build(layer.parameters())
@@ -46,7 +48,7 @@ def regression(build, steps: int) -> float:
 def test_muon_learns_directions_with_small_gradients_faster_than_adam():
     adam = min(regression(lambda p, rate=rate: torch.optim.Adam(p, rate), 200) for rate in (3e-3, 3e-2, 3e-1))
     muon = min(regression(lambda p, rate=rate: Muon(p, rate), 200) for rate in (3e-2, 3e-1))
-    assert muon < adam
+    assert muon < 0.75 * adam
 
 
 def test_vectors_are_updated_as_by_adamw():
