@@ -40,6 +40,7 @@ def page(monkeypatch):
     page = Page()
     monkeypatch.setattr("facekit.show.progress.get_ipython", lambda: page)
     monkeypatch.setattr("facekit.show.progress.display", page.display)
+    monkeypatch.setattr("facekit.show.progress.attended", lambda: True)
     return page
 
 
@@ -68,6 +69,13 @@ def test_a_long_run_replaces_its_figure_in_place(page, monkeypatch):
     live(records(4))
     assert page.ids == 1
     assert [figure.get_suptitle() for figure in page.shown] == [f"step {i} of 4" for i in (1, 2, 3, 4)]
+
+
+def test_where_a_program_executes_the_notebook_only_the_last_figure_is_drawn(page, monkeypatch):
+    monkeypatch.setattr("facekit.show.progress._PAUSE", 0.0)
+    monkeypatch.setattr("facekit.show.progress.attended", lambda: False)
+    live(records(4))
+    assert [figure.get_suptitle() for figure in page.shown] == ["step 4 of 4"]
 
 
 def test_a_slow_plot_does_not_slow_down_the_loop(page, monkeypatch):
