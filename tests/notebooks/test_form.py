@@ -93,7 +93,7 @@ def _lengths(path: Path, notebook) -> Iterator[str]:
         if lines > LONGEST:
             yield f"cell {i} has {lines} lines of code, not at most {LONGEST}"
     long = [i for i, lines in lengths.items() if lines > LONG]
-    if len(long) > len(lengths) / 5:
+    if len(long) > len(lengths) / 4:
         yield f"cells {long} have more than {LONG} lines of code, which few should"
 
 
