@@ -228,8 +228,8 @@ BAD = {
     "keep widgets": lambda notebook: notebook.metadata.update(widgets={}),
     "has 14 cells": lambda notebook: notebook.cells.pop(),
     "41 lines of code": _set(9, source="x = 1\n" * 41),
-    "cells [2, 3] have more than 25": lambda notebook: [
-        cell.update(source="x = 1\n" * 26) for cell in notebook.cells[2:4]
+    "cells [2, 3, 4] have more than 25": lambda notebook: [
+        cell.update(source="x = 1\n" * 26) for cell in notebook.cells[2:5]
     ],
     "not under 1 MB": _output(output_type="stream", text="x" * 1_000_000),
 }
