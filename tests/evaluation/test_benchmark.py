@@ -422,20 +422,6 @@ def test_changed_weights_and_changed_judges_are_evaluated_again(half, panel, out
     assert judged_again["edit_success"] == after["edit_success"]
 
 
-def test_the_ground_truth_is_shared_between_folders(benchmark, panel, ground_truth, tmp_path, monkeypatch):
-    monkeypatch.setenv("FACEKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(GroundTruth, "compute", lambda benchmark, panel: ground_truth)
-    GroundTruth.cached(benchmark, panel, tmp_path / "one.safetensors")
-    monkeypatch.setattr(GroundTruth, "compute", None)
-    again = GroundTruth.cached(benchmark, panel, tmp_path / "other.safetensors")
-    assert torch.equal(again.images, ground_truth.images)
-    assert again.thresholds == ground_truth.thresholds
-    unidentified = EmotionJudge(panel.emotion[0].system)
-    unidentified.sha256 = ""
-    with pytest.raises(TypeError):
-        GroundTruth.cached(benchmark, dataclasses.replace(panel, emotion=[unidentified]), tmp_path / "third")
-
-
 def test_the_ground_truth_survives_a_round_trip_through_its_file(benchmark, panel, out, ground_truth, monkeypatch):
     monkeypatch.setattr(GroundTruth, "compute", None)
     again = GroundTruth.cached(benchmark, panel, out / benchmark.name / "ground_truth.safetensors")

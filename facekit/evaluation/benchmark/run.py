@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
+from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.cost import BATCH, cost, shipped_tensors
 from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
@@ -37,6 +37,9 @@ from facekit.faces.faces import from_uint8, to_uint8
 from facekit.models.system import System
 from facekit.workspace import hardware
 from facekit.workspace.files import atomic_path, read_json, remove, remove_drafts, write_json
+
+VERSION = 2
+"""Version of the protocol. Raise it with every change that alters results: everything is then evaluated again."""
 
 _REQUESTS = {"edits": full_requests, "self": self_requests, "intensities": sweep_requests}
 _DEPENDS_ON, _SUMMARY = "depends_on.json", "summary.json"
