@@ -213,7 +213,7 @@ def _sheet(images, across: int, names, rows, titles) -> Image.Image:
     wide, high = max(image.width for image in images), max(image.height for image in images)
     down = -(-len(images) // across)
     left = 12 + max(_font().getbbox(name)[2] for name in rows) if rows else 0
-    above, below = (22 if names else 0), (16 if titles else 0)
+    above, below = _text_height(names, wide, 22), _text_height(titles, wide, 16)
     step_x, step_y = wide + _GAP, high + below + _GAP
     sheet = Image.new("RGB", (left + across * step_x - _GAP, above + down * step_y - _GAP), "white")
     pen = ImageDraw.Draw(sheet)
@@ -229,22 +229,45 @@ def _sheet(images, across: int, names, rows, titles) -> Image.Image:
         _write(pen, (x + wide / 2, y + high + below / 2 + 1), title, "mm", wide)
     for i, name in enumerate(names or ()):
         x, _ = corner(i)
-        _write(pen, (x + wide / 2, 8), name, "mm", wide)
+        _write(pen, (x + wide / 2, above / 2 - 3), name, "mm", wide)
         if name in COLORS:
-            pen.rectangle((x, 17, x + wide - 1, 19), fill=COLORS[name])
+            pen.rectangle((x, above - 5, x + wide - 1, above - 3), fill=COLORS[name])
     for j, name in enumerate(rows or ()):
         _write(pen, (left - 8, above + j * step_y + high / 2), name, "rm")
     return sheet
 
 
+_FONT_SIZE = 11
+_LINE = 13  # pixels between two lines of text
+
+
+def _text_height(names: Sequence[str] | None, room: int, one_line: int) -> int:
+    """Height in pixels of the highest of these texts, each wrapped to `room` pixels."""
+    return one_line + _LINE * (max(len(_wrapped(name, room)) for name in names) - 1) if names else 0
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """The lines of a text: words as many as fit into `room` pixels."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or _font().getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, anchor: str, room: int | None = None) -> None:
-    # A long name is set in a smaller font, so that it neither is cut nor overlaps its neighbour.
-    size = 11
-    while room and size > 7 and _font(size).getlength(text) > room:
+    """Write a text, wrapped to `room` pixels. A word that is longer is set in a smaller font."""
+    lines, size = _wrapped(text, room) if room else [text], _FONT_SIZE
+    while room and size > 7 and max(_font(size).getlength(line) for line in lines) > room:
         size -= 1
-    pen.text(at, text, fill=_INK, font=_font(size), anchor=anchor)
+    x, y = at
+    for i, line in enumerate(lines):
+        pen.text((x, y + _LINE * (i - (len(lines) - 1) / 2)), line, fill=_INK, font=_font(size), anchor=anchor)
 
 
 @functools.cache
-def _font(size: int = 11) -> ImageFont.FreeTypeFont:
+def _font(size: int = _FONT_SIZE) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(findfont("DejaVu Sans"), size)

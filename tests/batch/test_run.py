@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -77,7 +77,7 @@ def test_a_run_is_said_to_start_when_its_kernel_starts_and_to_end_with_its_secon
     third = next(i for i, (_, line) in enumerate(lines) if line.endswith(f"{starts[2]} starts"))
     assert third > ends[0]  # with two at once, it waits for one of them to end
     executed = json.loads((folder / "runs/01_good--SEED-3/notebook.ipynb").read_text())
-    first_cell = datetime.fromisoformat(executed["cells"][0]["metadata"]["papermill"]["start_time"] + "+00:00")
+    first_cell = datetime.fromisoformat(executed["cells"][0]["metadata"]["papermill"]["start_time"]).replace(tzinfo=UTC)
     [said] = [moment for moment, line in lines if line.endswith("01_good--SEED-3 starts")]
     assert abs(said - first_cell.timestamp()) < 5
     [done] = [line for _, line in lines if "01_good--SEED-3 done" in line]

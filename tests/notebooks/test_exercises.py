@@ -44,7 +44,7 @@ def judged(check: str, source: str) -> str | None:
 @pytest.mark.parametrize(("stub", "solution", "check"), exercises())
 def test_the_check_tells_right_from_wrong(stub, solution, check, capsys):
     assert judged(check.source, solution.source) is None
-    assert capsys.readouterr().out.startswith("Right")
+    assert capsys.readouterr().out.startswith("Correct")
     wrong = check.metadata["facekit"]["wrong_answers"]
     assert wrong
     for source in (stub.source, *wrong):

@@ -73,6 +73,20 @@ def test_names_that_do_not_fit_are_refused(layout):
         grid(plain(0, 0, 0), **layout)
 
 
+def test_long_names_are_wrapped_and_do_not_reach_their_neighbours():
+    room = 60
+    short = grid(plain(0, 0, 0), columns=["a", "b", "c"], size=room)
+    long = grid(plain(0, 0, 0), columns=["a", "happy, as the ground truth", "happy"], size=room)
+    assert long.width == short.width
+    assert long.height > short.height
+    above = long.height - room
+    assert colour(long, 2 * (room + 4) + 5, above - 4) == tuple(bytes.fromhex(COLORS["happy"][1:]))
+    ink = [x for x in range(long.width) for y in range(above - 6) if colour(long, x, y) != (255, 255, 255)]
+    gaps = set(range(room, room + 4)) | set(range(2 * room + 4, 2 * room + 8))
+    assert ink
+    assert not gaps & set(ink)
+
+
 def test_an_empty_grid_is_refused():
     with pytest.raises(ValueError, match="no image"):
         grid(torch.zeros(0, 3, 8, 8))

@@ -37,22 +37,34 @@ def bootstrap(
                one person are not independent, and intervals that assume independence are too narrow
     level      confidence level
     """
-    n = len(values[0])
     generator = torch.Generator().manual_seed(seed)
-    groups = _rows_by_person(torch.arange(n) if persons is None else persons)
+    rows_of = _RowsByPerson(torch.arange(len(values[0])) if persons is None else persons)
     estimates = []
     for _ in range(resamples):
-        drawn = torch.randint(len(groups), (len(groups),), generator=generator)
-        rows = torch.cat([groups[i] for i in drawn.tolist()])
+        rows = rows_of(torch.randint(rows_of.people, (rows_of.people,), generator=generator))
         estimates.append(float(statistic(*(value[rows] for value in values))))
     tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = torch.tensor(estimates, dtype=torch.float64).quantile(tail).tolist()
     return Interval(float(statistic(*values)), low, high)
 
 
-def _rows_by_person(persons: Tensor) -> tuple[Tensor, ...]:
-    order = persons.argsort(stable=True)
-    return order.split(persons.unique(return_counts=True)[1].tolist())
+class _RowsByPerson:
+    """The rows of resampled people, without a loop over people.
+
+    people  number of identities
+    """
+
+    def __init__(self, persons: Tensor) -> None:
+        self._order = persons.argsort(stable=True)
+        self._counts = persons.unique(return_counts=True)[1]
+        self._starts = self._counts.cumsum(0) - self._counts
+        self.people = len(self._counts)
+
+    def __call__(self, drawn: Tensor) -> Tensor:
+        """Row indices (M,) of people (P,), person by person."""
+        counts = self._counts[drawn]
+        shift = self._starts[drawn] - (counts.cumsum(0) - counts)
+        return self._order[torch.arange(int(counts.sum())) + shift.repeat_interleave(counts)]
 
 
 def nearest_training_faces(faces: Tensor, training: Tensor, batch: int = 1024) -> tuple[Tensor, Tensor]:

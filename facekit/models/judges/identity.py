@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import rankdata
 from torch import Tensor, nn
-from torchmetrics.functional.classification import binary_auroc
 
 from facekit.faces.faces import Faces, to_gray
 from facekit.layers.initialise import initialise
@@ -152,6 +152,11 @@ def pair_similarities(
 
 
 def verification_auc(genuine: Tensor, impostor: Tensor) -> float:
-    """The probability that a genuine pair is more similar than an impostor pair: the area under the ROC curve."""
-    labels = torch.cat([torch.ones_like(genuine), torch.zeros_like(impostor)]).long()
-    return binary_auroc(torch.cat([genuine, impostor]) / 2 + 0.5, labels).item()  # scores must be in [0, 1]
+    """The probability that a genuine pair is more similar than an impostor pair: the area under the ROC curve.
+
+    Ties count half. Computed from the ranks of the genuine pairs (Mann and Whitney 1947), since confidence intervals
+    call it a thousand times.
+    """
+    n, m = len(genuine), len(impostor)
+    ranks = rankdata(torch.cat([genuine, impostor]).cpu().numpy())
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
