@@ -111,6 +111,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         faces=arguments.faces,
         emotions=arguments.emotions,
         intensities=arguments.intensities,
+        speed=True,
         again=arguments.again,
         log=print_line,
     )

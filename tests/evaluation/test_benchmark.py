@@ -41,7 +41,7 @@ from facekit.models.system import Generator, Preset
 from facekit.weights.store import WeightsCard
 
 FACES = 14
-COST = {"parameters", "weights_bytes", "edits_per_second", "latency_ms", "made"}
+UNREPEATED = {"made"}  # versions and the machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -374,8 +374,8 @@ def test_results_are_reproducible(rows, benchmark, panel, out, ground_truth, tmp
     (tmp_path / file).parent.mkdir()
     (tmp_path / file).write_bytes((out / file).read_bytes())
     again = evaluate(baselines.Retrieval(benchmark.training), benchmark, panel, tmp_path)
-    assert {k: v for k, v in again.items() if k not in COST} == {
-        k: v for k, v in rows["retrieval baseline"].items() if k not in COST
+    assert {k: v for k, v in again.items() if k not in UNREPEATED} == {
+        k: v for k, v in rows["retrieval baseline"].items() if k not in UNREPEATED
     }
     first, second = (folder / benchmark.name / "retrieval-baseline" / "edits.csv" for folder in (out, tmp_path))
     assert first.read_bytes() == second.read_bytes()
@@ -394,14 +394,26 @@ def test_an_interrupted_evaluation_continues_after_its_last_batch(
     assert not (folder / "summary.json").exists()
     brighten.edits, brighten.limit = 0, 10**9
     summary = evaluate(brighten, half, panel, out, name="stopped")
-    assert brighten.edits == (49 - 32) + 7 + 4 + 32  # the remaining edits, self-reconstruction, timing
+    assert brighten.edits == (49 - 32) + 7  # the remaining edits and self-reconstruction
     assert summary["parameters"] == 1
     assert summary["weights_bytes"] == 2
-    assert summary["edits_per_second"] > 0
+    assert "edits_per_second" not in summary
+
+
+def test_the_speed_is_measured_if_asked_for(half, panel, out, ground_truth, brighten, monkeypatch):
+    monkeypatch.setattr("facekit.evaluation.benchmark.cost.BATCH", 32)
+    edited = evaluate(brighten, half, panel, out, name="timed")
+    brighten.edits = 0
+    timed = evaluate(brighten, half, panel, out, name="timed", speed=True)
+    assert brighten.edits == 4 + 32  # one to warm up, three alone, one batch
+    assert timed["edits_per_second"] > 0
+    assert timed["latency_ms"] > 0
+    assert {name: timed[name] for name in edited if name not in ("measured", "made")} == {
+        name: value for name, value in edited.items() if name not in ("measured", "made")
+    }
 
 
 def test_changed_weights_and_changed_judges_are_evaluated_again(half, panel, out, ground_truth, brighten, monkeypatch):
-    monkeypatch.setattr("facekit.evaluation.benchmark.run.cost", lambda generator, benchmark: {})
     before = evaluate(brighten, half, panel, out, name="changing")
     assert brighten.edits == 49 + 7
     with torch.no_grad():
@@ -420,6 +432,20 @@ def test_changed_weights_and_changed_judges_are_evaluated_again(half, panel, out
     judged_again = evaluate(brighten, half, others, out, name="changing")
     assert brighten.edits == 2 * (49 + 7)
     assert judged_again["edit_success"] == after["edit_success"]
+
+
+def test_the_ground_truth_is_shared_between_folders(benchmark, panel, ground_truth, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(GroundTruth, "compute", lambda benchmark, panel: ground_truth)
+    GroundTruth.cached(benchmark, panel, tmp_path / "one.safetensors")
+    monkeypatch.setattr(GroundTruth, "compute", None)
+    again = GroundTruth.cached(benchmark, panel, tmp_path / "other.safetensors")
+    assert torch.equal(again.images, ground_truth.images)
+    assert again.thresholds == ground_truth.thresholds
+    unidentified = EmotionJudge(panel.emotion[0].system)
+    unidentified.sha256 = ""
+    with pytest.raises(TypeError):
+        GroundTruth.cached(benchmark, dataclasses.replace(panel, emotion=[unidentified]), tmp_path / "third")
 
 
 def test_the_ground_truth_survives_a_round_trip_through_its_file(benchmark, panel, out, ground_truth, monkeypatch):

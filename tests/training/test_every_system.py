@@ -42,12 +42,16 @@ MISSING = {("cnn_diffusion", "paper"): "emotion_cnn-fer2013", ("vae_diffusion", 
 
 
 def small_fields(system, profile):
-    """Overrides that make the networks of a preset small."""
+    """Overrides that make the networks of a preset small.
+
+    The judges' stages keep 16 channels: with fewer, torch 2.14's strided 1 x 1 convolution in channels_last and float32
+    writes beyond its memory on CPUs with AVX-512, and the process dies.
+    """
     preset = system_class(system).presets[profile]
     fields = {name: value for name, value in SMALL.items() if type(getattr(preset, name, None)) is int}
     for name in ("widths", "encoder_widths", "blocks"):
         if isinstance(value := getattr(preset, name, None), tuple):
-            fields[name] = (SMALL.get(name, 8),) * len(value)
+            fields[name] = (SMALL.get(name, 16),) * len(value)
     return fields
 
 
@@ -77,7 +81,6 @@ def _shared_datasets(tmp_path_factory):
     opened.cache_clear()
 
 
-@pytest.mark.filterwarnings("ignore:No negative samples")  # too few people for pairs that look alike
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_preset_trains_or_names_the_next_command(capsys, tmp_path, system, profile):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from facekit.datasets.synthetic import RENDERER_VERSION, SyntheticFaces
 from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, to_uint8
+
+VERSION = 2
+"""Version of the protocol. Raise it with every change that alters results: everything is then evaluated again."""
 
 FACES = 256
 """Default number of drawn faces in a benchmark, one per identity."""
@@ -39,8 +43,8 @@ class Benchmark:
     name           of the folder that holds its results
     config         everything that decides its images, as values that JSON can hold
     faces          (F) inputs, one per identity, with emotion and, where it is known, intensity
-    others         faces of other identities, on which the verification threshold is measured; of drawn people, two
-                   faces each with different emotions
+    load_others    gives `others`, the faces of other identities on which the verification threshold is measured; of
+                   drawn people, two faces each with different emotions
     training       the dataset that generators are trained on; None if there is no training split
     ground_truth   counterfactual images (N, C, H, W), rounded to 8 bits, for row indices (N,) of `faces` and an
                    expression of N rows; None if unknown, as for all photographs but those of `pairs_benchmark`
@@ -51,11 +55,16 @@ class Benchmark:
     name: str
     config: Mapping[str, object]
     faces: Faces
-    others: Faces
+    load_others: Callable[[], Faces]
     training: FaceDataset | None
     ground_truth: Callable[[Tensor, Expression], Tensor] | None
     emotions: Sequence[int] = tuple(range(_EMOTIONS))
     target_domain: str | None = None
+
+    @functools.cached_property
+    def others(self) -> Faces:
+        """Rendered or read when they are needed: `GroundTruth.cached` mostly knows the threshold."""
+        return self.load_others()
 
 
 def synthetic_benchmark(
@@ -90,7 +99,7 @@ def synthetic_benchmark(
         name=_name(dataset, faces, indices) + suffix,
         config=config | ({"target_domain": target_domain} if target_domain else {}),
         faces=inputs,
-        others=dataset.faces(others),
+        load_others=lambda: dataset.faces(others),
         training=SyntheticFaces("train", domain=goal, **look),
         ground_truth=lambda rows, expression: dataset.counterfactual(own[rows], expression.with_domain(goal)).images,
         emotions=indices,
@@ -137,12 +146,16 @@ def photograph_benchmark(
             f"{data} has {len(first)} identities with labels in its {split} split. The benchmark needs {faces} and at "
             "least two others: set a smaller number with --faces"
         )
-    inputs, held_out = (dataclasses.replace(dataset.faces(index), person=persons[index]) for index in (own, others))
+
+    def faces_at(index: Tensor) -> Faces:
+        return dataclasses.replace(dataset.faces(index), person=persons[index])
+
+    inputs = faces_at(own)
     return Benchmark(
         name=_name(dataset, faces, indices),
         config=_config(dataset, inputs),
         faces=inputs,
-        others=held_out,
+        load_others=lambda: faces_at(others),
         training=_training(data, size, channels),
         ground_truth=None,
         emotions=indices,
@@ -173,7 +186,7 @@ def pairs_benchmark(faces: int | None = None, size: int = 64, channels: int = 1)
         name=_name(dataset, faces),
         config=_config(dataset, inputs),
         faces=inputs,
-        others=dataset.faces(range(2 * faces, len(dataset))),
+        load_others=lambda: dataset.faces(range(2 * faces, len(dataset))),
         training=None,
         ground_truth=lambda rows, target: dataset.faces(2 * rows + (target.emotion.argmax(1) == smile)).images,
         emotions=tuple(sorted((smile, NEUTRAL))),

@@ -14,24 +14,34 @@ from facekit.models.system import System
 BATCH = 64
 
 
-def cost(generator: Editor, benchmark: Benchmark) -> dict[str, float | None]:
-    """Size and speed of a generator; all None for a baseline that is no network.
+def size_of(generator: Editor) -> dict[str, int | None]:
+    """Size of a generator; None for a baseline that is no network.
 
-    parameters        number of trained parameters that ship
-    weights_bytes     size of all tensors that ship, in half precision
-    edits_per_second  in batches of 64, on this machine and with all of torch's threads
+    parameters     number of trained parameters that ship
+    weights_bytes  size of all tensors that ship, in half precision
+    """
+    if not isinstance(generator, nn.Module):
+        return dict.fromkeys(("parameters", "weights_bytes"))
+    shipped = shipped_tensors(generator)
+    return {
+        "parameters": sum(value.numel() for name, value in generator.named_parameters() if name in shipped),
+        "weights_bytes": sum(value.numel() * min(2, value.itemsize) for value in shipped.values()),
+    }
+
+
+def speed_of(generator: Editor, benchmark: Benchmark) -> dict[str, float | None]:
+    """Speed of a generator on this machine, with all of torch's threads; None for a baseline that is no network.
+
+    edits_per_second  in batches of 64
     latency_ms        of a single edit, the median of three
     """
     if not isinstance(generator, nn.Module):
-        return dict.fromkeys(("parameters", "weights_bytes", "edits_per_second", "latency_ms"))
-    shipped = shipped_tensors(generator)
+        return dict.fromkeys(("edits_per_second", "latency_ms"))
     requests = full_requests(benchmark)
     run_edits(generator, benchmark, requests[:1])  # warm-up: the first edit is slower
     single = statistics.median(_seconds(generator, benchmark, requests[i : i + 1]) for i in range(3))
     batch = requests[:BATCH]
     return {
-        "parameters": sum(value.numel() for name, value in generator.named_parameters() if name in shipped),
-        "weights_bytes": sum(value.numel() * min(2, value.itemsize) for value in shipped.values()),
         "edits_per_second": len(batch) / _seconds(generator, benchmark, batch),
         "latency_ms": 1000 * single,
     }

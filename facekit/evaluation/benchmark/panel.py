@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate
+from facekit.datasets.cache import cache_home
+from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.requests import Editor, full_requests
 from facekit.evaluation.external import EXTERNAL_JUDGES
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
@@ -162,12 +165,24 @@ class GroundTruth:
 
     @classmethod
     def cached(cls, benchmark: Benchmark, panel: Panel, path: Path) -> GroundTruth:
-        """Load from a file; compute and save there if the file is missing or of another benchmark or panel."""
-        depends_on = json.dumps({"benchmark": dict(benchmark.config), "judges": panel.digests}, sort_keys=True)
-        if path.is_file() and (known := cls._read(path, depends_on)):
-            return known
+        """Load from a file; compute and save there if the file is missing or of another benchmark or panel.
+
+        It is also kept in `cache_home()`, so that the same benchmark in another folder, as of another notebook, is not
+        computed again.
+        """
+        config = {"protocol": VERSION, "benchmark": dict(benchmark.config), "judges": panel.digests}
+        depends_on = json.dumps(config, sort_keys=True)
+        digest = hashlib.sha256(depends_on.encode()).hexdigest()
+        shared = cache_home() / f"ground-truth-{digest[:16]}.safetensors"
+        identified = all(panel.digests.values())  # a judge without weights in a file has no digest
+        for file in (path, shared) if identified else (path,):
+            if file.is_file() and (known := cls._read(file, depends_on)):
+                return known
         ground_truth = cls.compute(benchmark, panel)
         ground_truth._write(path, depends_on)
+        if identified:
+            with contextlib.suppress(OSError):  # a cache that cannot be written
+                ground_truth._write(shared, depends_on)
         return ground_truth
 
     @classmethod

@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from facekit.evaluation.benchmark.benchmarks import Benchmark, CannotEvaluate
-from facekit.evaluation.benchmark.cost import BATCH, cost, shipped_tensors
+from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
+from facekit.evaluation.benchmark.cost import BATCH, shipped_tensors, size_of, speed_of
 from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import (
@@ -38,9 +38,6 @@ from facekit.models.system import System
 from facekit.workspace import hardware
 from facekit.workspace.files import atomic_path, read_json, remove, remove_drafts, write_json
 
-VERSION = 2
-"""Version of the protocol. Raise it with every change that alters results: everything is then evaluated again."""
-
 _REQUESTS = {"edits": full_requests, "self": self_requests, "intensities": sweep_requests}
 _DEPENDS_ON, _SUMMARY = "depends_on.json", "summary.json"
 
@@ -53,6 +50,7 @@ def evaluate(
     *,
     name: str | None = None,
     intensities: bool = False,
+    speed: bool = False,
     again: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, object]:
@@ -60,6 +58,7 @@ def evaluate(
 
     name         of the row in the leaderboard; the generator's own by default
     intensities  evaluate the sweep over intensities too
+    speed        measure the speed too, which edits some faces again
     again        discard existing results
     log          receives progress messages
 
@@ -88,15 +87,19 @@ def evaluate(
     _prepare(folder, _depends_on(generator, benchmark, panel), again)
     summary = _read_summary(folder)
     ground_truth = None
-    for part in ("edits", "intensities") if intensities else ("edits",):
+    for part in ("edits", *["intensities"] * intensities, *["speed"] * speed):
         if part in summary.get("measured", ()):
             continue
-        ground_truth = ground_truth or GroundTruth.cached(
-            benchmark, panel, out / benchmark.name / "ground_truth.safetensors"
-        )
-        measure = _measure_edits if part == "edits" else _measure_sweep
         row = {"name": name, "benchmark": benchmark.name, "faces": len(benchmark.faces)}
-        summary = row | summary | measure(generator, benchmark, panel, ground_truth, folder, log)
+        if part == "speed":
+            measured = speed_of(generator, benchmark)
+        else:
+            ground_truth = ground_truth or GroundTruth.cached(
+                benchmark, panel, out / benchmark.name / "ground_truth.safetensors"
+            )
+            measure = _measure_edits if part == "edits" else _measure_sweep
+            measured = measure(generator, benchmark, panel, ground_truth, folder, log)
+        summary = row | summary | measured
         summary["measured"] = [*summary.get("measured", ()), part]
         summary["made"] = hardware.describe()
         write_json(folder / _SUMMARY, summary)
@@ -144,7 +147,7 @@ def _measure_edits(
         **edits_summary(rows),
         **self_summary(own),
         **distribution_summary(predictions["features"], real),
-        **cost(generator, benchmark),
+        **size_of(generator),
     }
 
 

@@ -78,6 +78,7 @@ def evaluate_weights(
     faces: int | None = None,
     emotions: Sequence[str] | None = None,
     intensities: bool = False,
+    speed: bool = False,
     again: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, pd.DataFrame]:
@@ -106,7 +107,9 @@ def evaluate_weights(
         methods = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
         methods |= {baseline.name: baseline for baseline in baselines_for(benchmark)}
         rows = [
-            evaluate(method, benchmark, panel, out, name=name, intensities=intensities, again=again, log=log)
+            evaluate(
+                method, benchmark, panel, out, name=name, intensities=intensities, speed=speed, again=again, log=log
+            )
             for name, method in methods.items()
         ]
         tables[benchmark.name] = leaderboard(rows)

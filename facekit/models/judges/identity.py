@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -98,18 +99,21 @@ class IdentityNet(FacePredictor):
         """`auc`: the area under the ROC curve of verification, over pairs of faces with different expressions.
 
         `auc_matched`, where a dataset has these attributes: only impostor pairs with the same skin tone, hair and
-        glasses count.
+        glasses count. A metric is left out if there are no such pairs.
         """
         self.to(device)
         parts = [
             (embedded, faces.person, faces.emotion, _appearance(faces)) for embedded, faces in self.predictions(dataset)
         ]
         embeddings, persons, emotions, appearance = (torch.cat(part) for part in zip(*parts, strict=True))
-        result = {"auc": verification_auc(*pair_similarities(embeddings, persons, differing=emotions))}
+        pairs = {"auc": pair_similarities(embeddings, persons, differing=emotions)}
         if appearance.shape[1]:
-            genuine, impostor = pair_similarities(embeddings, persons, differing=emotions, matching=appearance)
-            result["auc_matched"] = verification_auc(genuine, impostor)
-        return result
+            pairs["auc_matched"] = pair_similarities(embeddings, persons, differing=emotions, matching=appearance)
+        return {
+            name: verification_auc(genuine, impostor)
+            for name, (genuine, impostor) in pairs.items()
+            if len(genuine) and len(impostor)
+        }
 
 
 def _appearance(faces: Faces) -> Tensor:
@@ -154,9 +158,11 @@ def pair_similarities(
 def verification_auc(genuine: Tensor, impostor: Tensor) -> float:
     """The probability that a genuine pair is more similar than an impostor pair: the area under the ROC curve.
 
-    Ties count half. Computed from the ranks of the genuine pairs (Mann and Whitney 1947), since confidence intervals
-    call it a thousand times.
+    Ties count half; NaN without pairs of both kinds. Computed from the ranks of the genuine pairs (Mann and Whitney
+    1947), since confidence intervals call it a thousand times.
     """
     n, m = len(genuine), len(impostor)
+    if not n * m:
+        return math.nan
     ranks = rankdata(torch.cat([genuine, impostor]).cpu().numpy())
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
