@@ -74,7 +74,7 @@ def train(
     log = log if os.environ.get("RANK", "0") == "0" else _silent  # the first of several processes speaks for all
     plan = _checked_plan(system, profile, data, overrides or {})
     out = runs_home() / f"{system}-{plan.data}-{profile}" if out is None else Path(out)
-    _trained_first(plan, None, from_scratch)  # raises before the dataset is rendered or read
+    _check_dependencies(plan, from_scratch)  # before the dataset is rendered or read
     dataset = open_dataset(plan.data, "train", **plan.options["train"])
     preset = plan.preset
     for field, reason in _trained_first(plan, dataset.channels, from_scratch).items():
@@ -174,6 +174,14 @@ def _trained_first(plan: _Plan, channels: int | None, from_scratch: bool) -> dic
                 reason = f"the {field} is {required[field]}, which is trained already; add --from-scratch to train one"
             raise BadRun(f"'{field}.{next(iter(plan.overrides[field]))}' sets nothing: {reason}")
     return reasons
+
+
+def _check_dependencies(plan: _Plan, from_scratch: bool) -> None:
+    """Raise what the training of a dependency would raise for its arguments."""
+    for field in _trained_first(plan, None, from_scratch):
+        overrides = _overrides_of_dependency(plan, field)
+        own = _checked_plan(_system_of_dependency(plan, field), plan.profile.name, plan.data, overrides)
+        _check_dependencies(own, from_scratch)
 
 
 def _mismatch(plan: _Plan, field: str, card: WeightsCard, channels: int | None) -> str:
