@@ -272,7 +272,7 @@ def test_the_adversary_removes_label_information_from_codes(faces):
     def probe_loss(adversary: float) -> float:
         """Loss of a probe, a classifier of the label that is trained on codes afterwards."""
         system = build("conditional_vae", erase=False, beta=1e-6, adversary=adversary, latent=8)
-        train(system, faces, 150)
+        train(system, faces, 100)
         codes = system.posterior(faces.images, labels)[0]
         probe = CodeClassifier(8, 7)
         optimiser = torch.optim.Adam(probe.parameters(), 1e-2)
