@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,6 +86,7 @@ def execute(notebook: NotebookNode, folder: Path, stop_on_error: bool = True) ->
         client = NotebookClient(
             notebook,
             kernel_name="python3",
+            kernel_manager_class=_kernel_manager_class(),
             timeout=None,
             allow_errors=not stop_on_error,
             record_timing=False,
@@ -92,6 +94,26 @@ def execute(notebook: NotebookNode, folder: Path, stop_on_error: bool = True) ->
             resources={"metadata": {"path": str(folder)}},
         )
         client.execute(env={**environment, "FACEKIT_RUN_DIR": run_folder})
+
+
+@functools.cache
+def _kernel_manager_class() -> type:
+    """A manager of kernels whose clients have no heartbeat.
+
+    nbclient asks the manager whether a kernel is alive. On a busy machine the heartbeat's thread may wait for a kernel
+    that has ended, and then the client waits for that thread forever.
+    """
+    from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Client(AsyncKernelClient):
+        def start_channels(self, shell=True, iopub=True, stdin=True, hb=True, control=True) -> None:
+            super().start_channels(shell, iopub, stdin, hb=False, control=control)
+
+    class Manager(AsyncKernelManager):
+        client_factory = Client
+
+    return Manager
 
 
 def execute_in_place(path: Path) -> None:
