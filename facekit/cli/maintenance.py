@@ -38,8 +38,7 @@ def all_tests(arguments: Sequence[str]) -> int:
     arguments  passed to pytest
     """
     notebooks = ["--nbval-lax", "--nbval-current-env"]
-    # Three workers keep two cores busy while kernels, browsers and other processes start.
-    workers = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return _all(*_LINT, ["pytest", *workers, *notebooks, *arguments])
 
 
