@@ -27,7 +27,7 @@ BEST_PSNR = 10 * math.log10(12 * 255**2)
 FAIRNESS = ("skin_tone", "age", "glasses")
 """Attributes of the person that the rows keep, for results by group."""
 
-TWO_SAMPLE_PEOPLE = 32
+TWO_SAMPLE_PEOPLE = 100
 """With fewer people in a benchmark the two-sample test is left out: its classifier would learn little."""
 
 _BATCH = 256

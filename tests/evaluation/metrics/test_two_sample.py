@@ -29,7 +29,7 @@ def test_a_difference_that_holds_for_all_people_is_found():
 
 
 def test_what_is_learned_of_some_people_is_tested_on_others():
-    """Each person has a mark, added to real images and subtracted from generated ones: it helps with known people only."""
+    """A mark tells the generated from the real images of one person, and helps with no other person."""
     marks = torch.randn(PEOPLE, 3, 16, 16, generator=torch.Generator().manual_seed(5)).repeat_interleave(EACH, 0)
     real = torch.where(PERSONS[:, None, None, None] % 2 == 0, -marks, marks)
     generated = -real
