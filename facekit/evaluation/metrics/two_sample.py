@@ -41,9 +41,7 @@ def two_sample_scores(
     labels = torch.cat([torch.ones(len(generated)), torch.zeros(len(real))])
     people, row_people = torch.cat([persons, real_persons]).unique(return_inverse=True)
     if len(people) < 4:
-        raise ValueError(
-            f"the two-sample test trains on one half of the people and tests on the other: got {len(people)}"
-        )
+        raise ValueError(f"the two-sample test needs at least four people, two in each half, and got {len(people)}")
     scores = torch.empty(len(images), dtype=torch.float64)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -72,6 +70,7 @@ class _Classifier(nn.Module):
         return self.head(self.trunk(images))[:, 0]
 
 
+@torch.enable_grad()
 def _trained(images: Tensor, labels: Tensor, steps: int) -> nn.Module:
     """A classifier trained on images (N, C, H, W) and labels (N,), in evaluation mode without gradients."""
     network = _Classifier(images.shape[1]).to(fastest_device(), memory_format=torch.channels_last)
