@@ -118,7 +118,7 @@ def table_text(name: str) -> str:
     else:
         table = read_table(name)
     forms = {measure: FORMS[column["form"]] for measure, column in table["columns"].items()}
-    rows = [[row["label"], *(_cell(row["values"][measure], form) for measure, form in forms.items())]
+    rows = [[row["label"], *(_cell(row["values"].get(measure), form) for measure, form in forms.items())]
             for row in table["rows"]]  # fmt: skip
     return _markdown(["", *(column["heading"] for column in table["columns"].values())], rows)
 

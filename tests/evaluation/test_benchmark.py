@@ -26,6 +26,7 @@ from facekit.evaluation.benchmark.requests import (
     INTENSITIES,
     adapted,
     full_requests,
+    rows_by_emotion,
     run_edits,
     self_requests,
     sweep_requests,
@@ -244,6 +245,7 @@ def test_ground_truth_and_baselines_rank_where_they_should(rows):
 def test_the_ground_truth_is_the_upper_bound(rows):
     summary = rows["ground truth"]
     assert estimate(summary, "relative_error") == 0
+    assert estimate(summary, "sharpness") == 1
     assert estimate(summary, "au_direction_accuracy") == 1
     assert estimate(summary, "au_error") == pytest.approx(0, abs=1e-6)
     assert estimate(summary, "distance") == pytest.approx(0, abs=1e-6)
@@ -359,6 +361,34 @@ def test_further_judges_have_columns_of_their_own(benchmark, ground_truth, panel
 
 
 # ------------------------------------------------------------------------------------------- reused results
+
+
+def test_edits_that_change_the_emotion_are_compared_with_the_ground_truth(benchmark, ground_truth, panel, monkeypatch):
+    compared = []
+
+    def scores(*arguments):
+        compared.extend(arguments)
+        return torch.full((len(arguments[0]),), 0.75), torch.full((len(arguments[1]),), 0.25)
+
+    requests, edits = full_requests(benchmark), ground_truth.images.flip(-1)
+    assert "two_sample_score" not in edit_rows(benchmark, ground_truth, panel, requests, edits)[0]  # too few people
+    monkeypatch.setattr("facekit.evaluation.benchmark.measures.TWO_SAMPLE_PEOPLE", FACES)
+    monkeypatch.setattr("facekit.evaluation.benchmark.measures.two_sample_scores", scores)
+    rows, _ = edit_rows(benchmark, ground_truth, panel, requests, edits)
+    changes = torch.tensor((rows.target != rows.input_emotion).to_numpy())
+    assert torch.equal(compared[0], edits[changes])
+    assert torch.equal(compared[1], ground_truth.images[changes])
+    assert torch.equal(compared[2], benchmark.faces.person[requests.rows][changes])
+    assert torch.equal(compared[2], compared[3])
+    assert rows.two_sample_score.notna().tolist() == changes.tolist()
+    assert edits_summary(rows)["two_sample_auc"]["estimate"] == 1
+
+
+def test_each_target_emotion_gets_real_faces_that_show_it():
+    target, shown = torch.tensor([3, 3, 0, 3, 5]), torch.tensor([0, 3, 3, 1])
+    rows = rows_by_emotion(target, shown)
+    assert rows[:4].tolist() == [1, 2, 0, 1]
+    assert rows[4] in range(4)  # no face shows it
 
 
 def test_valid_results_are_reused(rows, benchmark, panel, out, monkeypatch):

@@ -83,6 +83,15 @@ def test_the_sample_of_faces_is_fixed_and_the_others_are_other_identities():
     assert len(first.others) == 40 - FACES
     assert not set(first.faces.person.tolist()) & set(first.others.person.tolist())
     assert first.ground_truth is None
+    assert torch.equal(first.real.images, first.others.images)  # too few for a third part
+
+
+def test_edits_are_compared_with_photographs_of_a_third_part(monkeypatch):
+    monkeypatch.setattr("facekit.evaluation.benchmark.benchmarks.PHOTOGRAPHS", 12)
+    benchmark = photograph_benchmark("fer2013", FACES)
+    parts = [set(part.person.tolist()) for part in (benchmark.faces, benchmark.others, benchmark.real)]
+    assert [len(part) for part in parts] == [FACES, 12, 40 - FACES - 12]
+    assert len(set.union(*parts)) == 40
 
 
 def test_too_few_faces_and_a_missing_dataset_are_errors(monkeypatch, tmp_path):

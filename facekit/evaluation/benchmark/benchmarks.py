@@ -19,7 +19,7 @@ from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, to_uint8
 
-VERSION = 2
+VERSION = 3
 """Version of the protocol. Raise it with every change that alters results: everything is then evaluated again."""
 
 FACES = 256
@@ -27,6 +27,8 @@ FACES = 256
 
 PHOTOGRAPHS = 512
 """Default number of photographs in a benchmark."""
+
+_REAL = 4 * PHOTOGRAPHS  # most photographs with which edits are compared in distribution
 
 _OTHER_IDENTITIES = 256  # of drawn faces: further people, on whom the verification threshold is measured
 _EMOTIONS = len(PROTOCOL_EMOTIONS)
@@ -45,6 +47,8 @@ class Benchmark:
     faces          (F) inputs, one per identity, with emotion and, where it is known, intensity
     load_others    gives `others`, the faces of other identities on which the verification threshold is measured; of
                    drawn people, two faces each with different emotions
+    real           labelled photographs of further identities, with which edits are compared in distribution where the
+                   ground truth is unknown; None where it is known
     training       the dataset that generators are trained on; None if there is no training split
     ground_truth   counterfactual images (N, C, H, W), rounded to 8 bits, for row indices (N,) of `faces` and an
                    expression of N rows; None if unknown, as for all photographs but those of `pairs_benchmark`
@@ -58,6 +62,7 @@ class Benchmark:
     load_others: Callable[[], Faces]
     training: FaceDataset | None
     ground_truth: Callable[[Tensor, Expression], Tensor] | None
+    real: Faces | None = None
     emotions: Sequence[int] = tuple(range(_EMOTIONS))
     target_domain: str | None = None
 
@@ -141,6 +146,8 @@ def photograph_benchmark(
     order = order[torch.isin(dataset.labels[order], torch.tensor(indices))]
     first = torch.from_numpy(np.unique(persons[order].numpy(), return_index=True)[1]).sort().values
     own, others = order[first[:faces]], order[first[faces:][:PHOTOGRAPHS]]  # one face per identity
+    real = order[first[faces + PHOTOGRAPHS :][:_REAL]]
+    real = real if len(real) >= len(others) else others  # a small dataset has too few faces for both
     if len(own) < faces or len(others) < 2:
         raise CannotEvaluate(
             f"{data} has {len(first)} identities with labels in its {split} split. The benchmark needs {faces} and at "
@@ -158,6 +165,7 @@ def photograph_benchmark(
         load_others=lambda: faces_at(others),
         training=_training(data, size, channels),
         ground_truth=None,
+        real=faces_at(real),
         emotions=indices,
     )
 

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from facekit.evaluation.benchmark.benchmarks import Benchmark
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel, Predictions
-from facekit.evaluation.benchmark.requests import EditRequests
+from facekit.evaluation.benchmark.requests import EditRequests, rows_by_emotion
 from facekit.evaluation.judges import IdentityJudge
-from facekit.evaluation.metrics.counterfactual import changed_psnr, relative_error
+from facekit.evaluation.metrics.counterfactual import changed_psnr, changed_region, relative_error
 from facekit.evaluation.metrics.identity import cosine
 from facekit.evaluation.metrics.motion import action_unit_error, expression_change
 from facekit.evaluation.metrics.reference import judge_distance, psnr, ssim
+from facekit.evaluation.metrics.sharpness import laplacian_energy
+from facekit.evaluation.metrics.two_sample import two_sample_scores
 from facekit.faces.emotions import EMOTIONS
 
 BEST_PSNR = 10 * math.log10(12 * 255**2)
@@ -24,6 +26,9 @@ BEST_PSNR = 10 * math.log10(12 * 255**2)
 
 FAIRNESS = ("skin_tone", "age", "glasses")
 """Attributes of the person that the rows keep, for results by group."""
+
+TWO_SAMPLE_PEOPLE = 100
+"""With fewer people in a benchmark the two-sample test is left out: its classifier would learn little."""
 
 _BATCH = 256
 
@@ -43,8 +48,13 @@ def edit_rows(
           identity_preserved                 and whether the similarity is above it
         impostor_similarity                  cosine to the next face's input, which shows another person
         edit_success                         `correct` and `identity_preserved`, for edits that change the emotion
+        two_sample_score,                    score in [0, 1] of the two-sample test (E11), for edits that change the
+          two_sample_score_real              emotion, and of a real image of the target emotion: the ground truth, or a
+                                             photograph of another person; not for fewer than `TWO_SAMPLE_PEOPLE` people
     and, if ground truth is known (`distance` and the action units only with the suite's own judges),
         mse, mse_noop, relative_error        MSE to ground truth of the edit and of the unedited input; their ratio (E8)
+        sharpness_energy,                    Laplacian energy inside the region that should change, of the edit and of
+          sharpness_energy_true              the ground truth (E11)
         changed_psnr, psnr, ssim, distance   to ground truth: PSNR inside the region that should change and over the
                                              image, SSIM, and the distance in the identity network's feature maps, a
                                              substitute for LPIPS (E5)
@@ -60,6 +70,7 @@ def edit_rows(
         changes = requests.target != benchmark.faces.emotion[requests.rows]
         success = columns["correct"] & columns["identity_preserved"]
         columns["edit_success"] = torch.where(changes, success.double(), torch.nan)
+    columns |= _two_sample_columns(benchmark, ground_truth, requests, images)
     if benchmark.ground_truth is not None:
         columns |= _pixel_columns(benchmark, ground_truth, panel, requests, images)
         if panel.action_units:
@@ -150,10 +161,13 @@ def _pixel_columns(
     for part in torch.arange(len(requests)).split(_BATCH):
         edit, true = images[part], ground_truth.images[requests.full_index[part]]
         source = benchmark.faces.images[requests.rows[part]]
+        region = changed_region(true, source)
         columns = {
             "mse": _mse(edit, true),
             "mse_noop": _mse(source, true),
             "relative_error": relative_error(edit, true, source),
+            "sharpness_energy": laplacian_energy(edit, region),
+            "sharpness_energy_true": laplacian_energy(true, region),
             "changed_psnr": changed_psnr(edit, true, source).clamp(max=BEST_PSNR),
             "psnr": psnr(edit, true).clamp(max=BEST_PSNR),
             "ssim": ssim(edit, true),
@@ -162,6 +176,25 @@ def _pixel_columns(
             columns["distance"] = judge_distance(edit, true, network)
         parts.append(columns)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _two_sample_columns(
+    benchmark: Benchmark, ground_truth: GroundTruth, requests: EditRequests, images: Tensor
+) -> dict[str, Tensor]:
+    persons = benchmark.faces.person[requests.rows]
+    changes = (requests.target != benchmark.faces.emotion[requests.rows]).nonzero()[:, 0]
+    if len(persons[changes].unique()) < TWO_SAMPLE_PEOPLE:
+        return {}
+    if ground_truth.images is not None:
+        real, real_persons = ground_truth.images[requests.full_index[changes]], persons[changes]
+    else:
+        rows = rows_by_emotion(requests.target[changes], benchmark.real.emotion)
+        real, real_persons = benchmark.real.images[rows], benchmark.real.person[rows]
+    scores = two_sample_scores(images[changes], real, persons[changes], real_persons)
+    columns = {"two_sample_score": scores[0], "two_sample_score_real": scores[1]}
+    return {
+        name: torch.full((len(images),), torch.nan).double().index_put((changes,), v) for name, v in columns.items()
+    }
 
 
 def _action_unit_columns(ground_truth: GroundTruth, requests: EditRequests, units: Tensor) -> dict[str, Tensor]:

@@ -144,12 +144,14 @@ class GroundTruth:
                        unknown
     predictions        the judges' predictions for `images`; empty if there are none
     input_predictions  the judges' predictions for the F inputs
+    real_features      features (R, D) of the first emotion judge for the benchmark's `real` photographs; None without
     thresholds         of `Panel.thresholds`
     """
 
     images: Tensor | None
     predictions: Predictions
     input_predictions: Predictions
+    real_features: Tensor | None
     thresholds: Mapping[str, float]
 
     @classmethod
@@ -157,11 +159,12 @@ class GroundTruth:
         """Render or read the images, and let the panel predict."""
         input_predictions, thresholds = panel.predict(benchmark.faces.images), panel.thresholds(benchmark.others)
         if benchmark.ground_truth is None:
-            return cls(None, {}, input_predictions, thresholds)
+            real_features = panel.emotion[0].features(benchmark.real)
+            return cls(None, {}, input_predictions, real_features, thresholds)
         requests = full_requests(benchmark)
         parts = torch.arange(len(requests)).split(256)
         images = torch.cat([benchmark.ground_truth(requests.rows[part], requests[part].expression) for part in parts])
-        return cls(images, panel.predict(images), input_predictions, thresholds)
+        return cls(images, panel.predict(images), input_predictions, None, thresholds)
 
     @classmethod
     def cached(cls, benchmark: Benchmark, panel: Panel, path: Path) -> GroundTruth:
@@ -190,17 +193,20 @@ class GroundTruth:
         with safetensors.safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("depends_on") != depends_on:
                 return None
-            parts: dict[str, dict[str, Tensor]] = {"images": {}, "predictions": {}, "input": {}, "threshold": {}}
+            parts: dict[str, dict[str, Tensor]] = {
+                part: {} for part in ("images", "predictions", "input", "real", "threshold")
+            }
             for name in file.keys():  # noqa: SIM118 - a safetensors file is no dictionary
                 part, _, rest = name.partition("/")
                 parts[part][rest] = file.get_tensor(name)
         thresholds = {name: value.item() for name, value in parts["threshold"].items()}
         images = from_uint8(parts["images"][""]) if parts["images"] else None
-        return cls(images, parts["predictions"], parts["input"], thresholds)
+        return cls(images, parts["predictions"], parts["input"], parts["real"].get("features"), thresholds)
 
     def _write(self, path: Path, depends_on: str) -> None:
         tensors = {} if self.images is None else {"images/": to_uint8(self.images)}
         tensors |= {f"predictions/{name}": value.contiguous() for name, value in self.predictions.items()}
+        tensors |= {} if self.real_features is None else {"real/features": self.real_features.contiguous()}
         tensors |= {f"input/{name}": value.contiguous() for name, value in self.input_predictions.items()}
         tensors |= {f"threshold/{name}": torch.tensor(v, dtype=torch.float64) for name, v in self.thresholds.items()}
         with atomic_path(path) as draft:

@@ -114,6 +114,19 @@ def adapted(expression: Expression, understands: Collection[str]) -> Expression:
     return expression if "intensity" in understands else expression.intensity_to_weights()
 
 
+def rows_by_emotion(target: Tensor, emotions: Tensor) -> Tensor:
+    """For each target emotion (N,) the row of a real face that shows it, among faces with emotions (M,): (N,).
+
+    The faces of an emotion take turns; where none shows it, all faces take turns.
+    """
+    rows = torch.empty_like(target)
+    for emotion in target.unique():
+        wanted, showing = target == emotion, (emotions == emotion).nonzero()[:, 0]
+        showing = showing if len(showing) else torch.arange(len(emotions))
+        rows[wanted] = showing[torch.arange(int(wanted.sum())) % len(showing)]
+    return rows
+
+
 def run_edits(generator: Editor, benchmark: Benchmark, requests: EditRequests) -> Tensor:
     """A generator's edits (N, C, H, W) of N requests, on the CPU.
 

@@ -142,11 +142,14 @@ def _measure_edits(
     own = self_rows(benchmark, *_edits_of_part(generator, benchmark, folder, "self", log))
     _write_rows(rows, folder / "edits.csv")
     _write_rows(own, folder / "self.csv")
-    real = ground_truth.predictions.get("features", ground_truth.input_predictions["features"])
+    if benchmark.real is None:
+        real, emotions = ground_truth.predictions["features"], requests.target
+    else:
+        real, emotions = ground_truth.real_features, benchmark.real.emotion
     return {
         **edits_summary(rows),
         **self_summary(own),
-        **distribution_summary(predictions["features"], real),
+        **distribution_summary(predictions["features"], requests.target, real, emotions),
         **size_of(generator),
     }
 

@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score
 
+from facekit.evaluation.benchmark.requests import rows_by_emotion
 from facekit.evaluation.metrics.distribution import fid, kid
 from facekit.evaluation.metrics.emotion import emotion_scores
 from facekit.evaluation.metrics.identity import verification_auc
@@ -60,14 +61,15 @@ def _numbers(column: pd.Series) -> Tensor:
     return torch.tensor(column.map(EMOTIONS.index).to_numpy())
 
 
-def ratio_of_means(mse: Tensor, mse_noop: Tensor) -> Tensor:
-    """Relative error over many edits: their mean MSE divided by the mean MSE of the unedited inputs.
+def ratio_of_means(values: Tensor, reference: Tensor) -> Tensor:
+    """The mean over many edits, divided by the mean of a reference.
 
-    The ratio of means weights an edit by how much there was to change. In a mean of ratios, edits that should change
-    next to nothing (an MSE of the input near 0) would outweigh all others. The median of ratios describes a typical
-    edit.
+    Relative error is the MSE of the edits divided by that of the unedited inputs, sharpness their Laplacian energy
+    divided by that of the ground truth. The ratio of means weights an edit by how much there was to change. In a mean
+    of ratios, edits that should change next to nothing (an MSE of the input near 0) would outweigh all others. The
+    median of ratios describes a typical edit.
     """
-    return mse.mean() / mse_noop.mean()
+    return values.mean() / reference.mean()
 
 
 def mean_f1(target: Tensor, predicted: Tensor) -> Tensor:
@@ -85,6 +87,9 @@ EDIT_METRICS = (
     Metric("identity_auc", ["identity_similarity", "impostor_similarity"], verification_auc),
     Metric("relative_error", ["mse", "mse_noop"], ratio_of_means),
     Metric("relative_error_median", ["relative_error"], torch.median),
+    Metric("sharpness", ["sharpness_energy", "sharpness_energy_true"], ratio_of_means),
+    # 0.5 if a classifier cannot tell edits from real images, 1 if it always can.
+    Metric("two_sample_auc", ["two_sample_score", "two_sample_score_real"], verification_auc),
     Metric("changed_psnr", ["changed_psnr"]),
     Metric("au_direction_accuracy", ["au_direction_accuracy"]),
     Metric("cosine", ["cosine"], torch.median),
@@ -133,9 +138,20 @@ def self_summary(rows: pd.DataFrame) -> Summary:
     return {"self_psnr": _plain(Metric("self_psnr", ["psnr"], changes=False).over(rows))}
 
 
-def distribution_summary(features: Tensor, real: Tensor) -> Summary:
-    """`fid` and `kid` between the features of edits (N, D) and of real faces (M, D) of the same people."""
-    return {"fid": fid(real, features), "kid": kid(real, features)}
+def distribution_summary(features: Tensor, target: Tensor, real: Tensor, emotions: Tensor) -> Summary:
+    """How far the features of edits (N, D) are from those of real faces (M, D) that show the target emotions.
+
+    target    (N,) target emotions of the edits
+    emotions  (M,) emotions of the real faces
+
+    Returns `kid`, the mean over target emotions of the KID between the edits and the real faces with that emotion, and
+    `fid` over all emotions, in which each edit counts one real face of its target emotion.
+    """
+    by_emotion = [(features[target == e], real[emotions == e]) for e in target.unique() if (emotions == e).sum() > 1]
+    return {
+        "fid": fid(real[rows_by_emotion(target, emotions)], features),
+        "kid": sum(kid(real, own) for own, real in by_emotion) / len(by_emotion) if by_emotion else None,
+    }
 
 
 def sweep_summary(rows: pd.DataFrame) -> Summary:
