@@ -193,7 +193,8 @@ def _two_sample_columns(
     scores = two_sample_scores(images[changes], real, persons[changes], real_persons)
     columns = {"two_sample_score": scores[0], "two_sample_score_real": scores[1]}
     return {
-        name: torch.full((len(images),), torch.nan).double().index_put((changes,), v) for name, v in columns.items()
+        name: torch.full((len(images),), torch.nan).double().index_put((changes,), v.double())
+        for name, v in columns.items()
     }
 
 

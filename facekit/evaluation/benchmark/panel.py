@@ -180,6 +180,8 @@ class GroundTruth:
         identified = all(panel.digests.values())  # a judge without weights in a file has no digest
         for file in (path, shared) if identified else (path,):
             if file.is_file() and (known := cls._read(file, depends_on)):
+                if file is not path:
+                    known._write(path, depends_on)
                 return known
         ground_truth = cls.compute(benchmark, panel)
         ground_truth._write(path, depends_on)

@@ -143,7 +143,7 @@ def _measure_edits(
     _write_rows(rows, folder / "edits.csv")
     _write_rows(own, folder / "self.csv")
     if benchmark.real is None:
-        real, emotions = ground_truth.predictions["features"], requests.target
+        real, emotions = ground_truth.predictions["features"][requests.full_index], requests.target
     else:
         real, emotions = ground_truth.real_features, benchmark.real.emotion
     return {
