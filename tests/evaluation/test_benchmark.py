@@ -360,9 +360,6 @@ def test_further_judges_have_columns_of_their_own(benchmark, ground_truth, panel
     assert len(predictions["features"]) == 14
 
 
-# ------------------------------------------------------------------------------------------- reused results
-
-
 def test_edits_that_change_the_emotion_are_compared_with_the_ground_truth(benchmark, ground_truth, panel, monkeypatch):
     compared = []
 
@@ -389,6 +386,9 @@ def test_each_target_emotion_gets_real_faces_that_show_it():
     rows = rows_by_emotion(target, shown)
     assert rows[:4].tolist() == [1, 2, 0, 1]
     assert rows[4] in range(4)  # no face shows it
+
+
+# ------------------------------------------------------------------------------------------- reused results
 
 
 def test_valid_results_are_reused(rows, benchmark, panel, out, monkeypatch):

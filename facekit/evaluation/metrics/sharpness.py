@@ -1,7 +1,7 @@
 """E11: is the changed region as sharp as in the ground truth?
 
 A generator that regresses to a mean succeeds, has a low error, and smears eyes and mouths. The ratio of Laplacian
-energies shows it: below 1 the edit is blurred, above 1 it is oversharpened or noisy. Sharpness alone proves nothing,
+energies shows this: below 1 the edit is blurred, above 1 it is oversharpened or noisy. Sharpness alone proves nothing,
 since sharpening a wrong edit raises it.
 """
 
@@ -28,12 +28,12 @@ def laplacian_energy(images: Tensor, region: Tensor) -> Tensor:
     return (edges.square() * region).sum((-3, -2, -1)) / region.sum((-3, -2, -1))  # 0 / 0 is NaN
 
 
-def sharpness(edit: Tensor, ground_truth: Tensor, source: Tensor) -> Tensor:
-    """Laplacian energy of the edit divided by that of the ground truth, inside `changed_region`, per image: (N,).
+def sharpness(edits: Tensor, ground_truth: Tensor, source: Tensor) -> float:
+    """Mean Laplacian energy of the edits divided by that of the ground truth, inside `changed_region`.
 
-    edit, ground_truth, source  (N, C, H, W)
+    edits, ground_truth, source  (N, C, H, W)
 
-    1 for the ground truth; NaN where nothing should change.
+    1 for the ground truth. Edits that should change nothing do not count; NaN if there are no others.
     """
     region = changed_region(ground_truth, source)
-    return laplacian_energy(edit, region) / laplacian_energy(ground_truth, region)
+    return (laplacian_energy(edits, region).nanmean() / laplacian_energy(ground_truth, region).nanmean()).item()

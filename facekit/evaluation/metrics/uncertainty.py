@@ -49,7 +49,7 @@ def bootstrap(
 
 
 class _RowsByPerson:
-    """The rows of resampled people, without a loop over people.
+    """The rows of resampled identities, without a loop over them.
 
     people  number of identities
     """
@@ -77,7 +77,7 @@ def nearest_training_faces(faces: Tensor, training: Tensor, batch: int = 1024) -
 
 
 def memorised_share(generated: Tensor, held_out: Tensor, training: Tensor, level: float = 0.01) -> float:
-    """Share of generated faces that lie closer to a training face than the `level` quantile of held-out real faces.
+    """Share of generated faces nearer to a face of the training set than the `level` quantile of held-out real faces.
 
     About `level` for a generator that memorises nothing; near 1 for one that repeats its training faces.
 
