@@ -104,19 +104,21 @@ def _highlight_factor(identity: Identity) -> Tensor:
 
 @dataclass(frozen=True)
 class BrowField:
-    """At each pixel: signed distance from the edge of the brow, and a mask of its length."""
+    """At each pixel: signed distance from the edge of the brow, a mask of its length, and the position in it."""
 
     distance: Tensor
     along: Tensor
+    t: Tensor  # position along the brow: 0 at the inner end, 1 at the outer end
+    y: Tensor  # position below its centre line
 
 
 def brow_field(c: Canvas, s: Shape) -> BrowField:
     """The brows at each pixel."""
     x0, x1 = c.side(s.brow_x0), c.side(s.brow_x1)
     t = (c.a - x0) / (x1 - x0)
-    y = brow_height(t, c.side(s.brow_y0), c.side(s.brow_y1), c.side(s.brow_y2))
+    y = c.v - brow_height(t, c.side(s.brow_y0), c.side(s.brow_y1), c.side(s.brow_y2))
     half = brow_half_thickness(t, c.side(s.brow_thick))
-    return BrowField((c.v - y).abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)))
+    return BrowField(y.abs() - half, ramp(t, -0.07, 0.06) * (1 - ramp(t, 0.92, 1.05)), t, y)
 
 
 def paint_brows(image: Tensor, c: Canvas, identity: Identity, s: Shape) -> None:

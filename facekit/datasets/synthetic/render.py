@@ -11,6 +11,14 @@ from torch.nn.functional import pad
 
 from facekit.datasets.synthetic.canvas import Canvas, over, per_face
 from facekit.datasets.synthetic.cartoon import cartoon, stylised
+from facekit.datasets.synthetic.detail import (
+    level,
+    refine_brows,
+    refine_eyes,
+    refine_mouth,
+    refine_relief,
+    refine_skin,
+)
 from facekit.datasets.synthetic.draws import mix
 from facekit.datasets.synthetic.hair import Hair, paint_beard, paint_hair
 from facekit.datasets.synthetic.identity import Identity
@@ -38,7 +46,7 @@ from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.faces import Faces, to_gray
 from facekit.faces.parts import DOMAINS
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Increased whenever an image changes, so that caches and weights from an older renderer can be recognised."""
 
 # Pixels rendered at once: so few that the several dozen temporary arrays fit into the cache of a CPU core.
@@ -155,13 +163,22 @@ def _photo(c: Canvas, identity: Identity, s: Shape, p: Displacements, view: View
     """Images (n, 3, H, W) in [0, 1]. Light is added in squared sRGB values, which are close to linear intensity."""
     m = lips(c, s)
     surface = relief(c, identity, s, p, m)
+    fine = level(c).any()
+    if fine:
+        refine_relief(surface, c, identity, s, p, m)
     light, shine = _light(c, surface, identity, view)
 
     face = paint_skin(c, identity)
+    if fine:
+        refine_skin(face, c, identity)
     paint_beard(face, c, identity, s, m)
     paint_brows(face, c, identity, s)
     paint_eyes(face, c, identity, s, view)
     paint_mouth(face, c, identity, s, m)
+    if fine:
+        refine_brows(face, c, identity, s)
+        refine_eyes(face, c, identity, s, view)
+        refine_mouth(face, c, identity, s, m)
     hair = Hair(c, identity, s)
     light = light * hair.shadow
     face = face.square_().mul_(light[:, None]).add_(shine[:, None])
