@@ -204,7 +204,7 @@ def copy(tmp_path):
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     # What an outer make hands down (jobs, flags) is not what is tested.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment = {name: value for name, value in os.environ.items() if name != "ARGS" and not name.startswith("MAKE")}
     return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -298,7 +298,7 @@ def test_a_failure_in_the_checks_fails_the_build(copy):
     (copy / ".ci" / "run").write_text((ROOT / ".ci" / "run").read_text())
     (copy / ".venv" / "ready").touch()
     run = ["bash", ".ci/run"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment = {name: value for name, value in os.environ.items() if name != "ARGS" and not name.startswith("MAKE")}
     assert subprocess.run(run, cwd=copy, env=environment, capture_output=True).returncode == 0
     assert calls(copy) == ["-m facekit test"]
     (copy / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
