@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -146,6 +147,40 @@ class UNet(nn.Module):
         gains = self.through(condition)  # (N, channels_in / channels_out)
         images = x.unflatten(1, (gains.shape[1], -1))  # (N, channels_in / channels_out, channels_out, H, W)
         return (gains.to(x.dtype)[..., None, None, None] * images).sum(1)
+
+
+@torch.no_grad()
+def copy_from_coarser(finer: UNet, coarser: UNet) -> None:
+    """Initialise a U-Net for large images from one for small images, in place, so that it computes the same function.
+
+    Both work on the same maps: the finer network's `factor` is a multiple k of the coarser one's, and all other
+    settings are equal. The finer network computes what the coarser one gives for its images reduced k times (by the
+    mean of k x k pixels), enlarged k times. Its global skip keeps the detail of the large images.
+
+    Raises `ValueError` for networks that do not correspond.
+    """
+    large, small = finer.unshuffle.downscale_factor, coarser.unshuffle.downscale_factor
+    state, own = coarser.state_dict(), finer.state_dict()
+    differ = {name for name in state.keys() | own.keys() if _shape(state, name) != _shape(own, name)}
+    if large % small or not differ <= _STEM_AND_HEAD:
+        raise ValueError("the networks differ in more than the pixel-unshuffle factor, which must be a multiple")
+    times = large // small
+
+    def enlarged(value: Tensor) -> Tensor:
+        """Rows of a weight that belong to the small network's patch of pixels, repeated for the large one's."""
+        patches = value.unflatten(0, (-1, small, small))
+        return patches.repeat_interleave(times, 1).repeat_interleave(times, 2).flatten(0, 2)
+
+    state["stem.weight"] = enlarged(state["stem.weight"].transpose(0, 1)).transpose(0, 1) / times**2
+    state["head.weight"], state["head.bias"] = enlarged(state["head.weight"]), enlarged(state["head.bias"])
+    finer.load_state_dict(state)
+
+
+_STEM_AND_HEAD = {"stem.weight", "head.weight", "head.bias"}
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> torch.Size | None:
+    return state[name].shape if name in state else None
 
 
 class ConvEncoder(nn.Module):

@@ -33,3 +33,15 @@ def feature_distance(features: Sequence[Tensor], reference: Sequence[Tensor]) ->
     features, reference  the same feature maps of both images, each (N, C_i, H_i, W_i)
     """
     return sum(F.l1_loss(a.float(), b.float()) for a, b in zip(features, reference, strict=True))
+
+
+def feature_matching(features: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
+    """`feature_distance` with every map's difference divided by the mean absolute value of its reference: one number.
+
+    It does not depend on the scale of a discriminator's features, which grows in training (feature matching: Wang 2018,
+    eq. 4).
+
+    features, reference  the same feature maps of both images, each (N, C_i, H_i, W_i)
+    """
+    relative = lambda a, b: F.l1_loss(a.float(), b.float()) / b.float().abs().mean()  # noqa: E731
+    return sum(relative(a, b) for a, b in zip(features, reference, strict=True))

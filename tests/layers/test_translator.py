@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from facekit.layers.initialise import initialise_convolutions
-from facekit.layers.patches import PatchDiscriminator
+from facekit.layers.patches import PatchDiscriminator, high_frequencies
 from facekit.layers.stages import Stage
 from facekit.layers.translator import CONDITIONS, DROPOUTS, SKIPS, Translator
 
@@ -83,6 +83,18 @@ def test_the_discriminator_scores_patches_separately_and_classifies_whole_images
     assert changed[-2:, -2:].any()
     assert not changed[:3, :3].any()
     assert PatchDiscriminator(3, 32, 0, width=4, layers=2)(image)[1] is None
+
+
+def test_high_frequencies_are_a_further_input_of_the_discriminator():
+    flat, edge = torch.full((1, 3, 8, 8), 0.3), torch.zeros(1, 1, 8, 8)
+    edge[..., 4:] = 0.9
+    torch.testing.assert_close(high_frequencies(flat), torch.zeros_like(flat))
+    expected = torch.zeros(8)
+    expected[3], expected[4] = -0.3, 0.3  # one of the three pixels around each belongs to the other side
+    torch.testing.assert_close(high_frequencies(edge)[0, 0, 0], expected)
+    network = PatchDiscriminator(3, 32, 0, width=4, layers=2, high_frequencies=True)
+    assert network.layers[0].in_channels == 6
+    assert network(torch.rand(2, 3, 32, 32))[0].shape == (2, 1, 8, 8)
 
 
 def test_a_conditional_discriminator_adds_the_projection_on_the_label_to_every_patch():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from facekit.layers.unet import ConditionedBlock, ConvEncoder, UNet
+from facekit.layers.unet import ConditionedBlock, ConvEncoder, UNet, copy_from_coarser
 
 SMALL = {"widths": (8, 12), "attention": (False, True), "condition": 16, "groups": 4}
 
@@ -162,3 +162,20 @@ def test_the_encoder_takes_any_size_and_encodes_each_image_independently():
     encoder.zero_grad()
     encoder(x).square().sum().backward()
     assert [name for name, weight in encoder.named_parameters() if not weight.grad.any()] == []
+
+
+def test_a_network_for_large_images_can_start_as_one_for_small_images():
+    x, condition = inputs(size=16, channels=6)
+    coarser = trained(UNet(6, 3, factor=2, **SMALL), x, condition)
+    finer = UNet(6, 3, factor=4, **SMALL)
+    copy_from_coarser(finer, coarser)
+    large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = coarser(x, condition).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(finer(large, condition), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fields", [{"widths": (8, 16)}, {"blocks": 1}, {"factor": 1}])
+def test_networks_that_do_not_correspond_raise(fields):
+    finer = UNet(6, 3, **{"factor": 4} | SMALL | fields)
+    with pytest.raises(ValueError, match="more than the pixel-unshuffle factor"):
+        copy_from_coarser(finer, UNet(6, 3, factor=2, **SMALL))

@@ -20,7 +20,7 @@ from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_
 
 DIFFUSION = ("label_diffusion", "cnn_diffusion", "vae_diffusion", "diffusion_autoencoder")
 EDITORS = ("completion_editor", "diffusion_editor")
-GENERATORS = (*DIFFUSION, *EDITORS, "conditional_vae", "paired_oracle", "stargan", "mma_gan")
+GENERATORS = (*DIFFUSION, *EDITORS, "adversarial_editor", "conditional_vae", "paired_oracle", "stargan", "mma_gan")
 
 
 def saved(folder, system):
@@ -51,10 +51,14 @@ def dependencies(tmp_path_factory):
     completion = {"proposal": str(conditional), "size": 48}
     kind = system_class("completion_editor")
     teacher = saved(folder, kind(dataclasses.replace(kind.presets["smoke"], **completion)))
+    kind = system_class("diffusion_editor")
+    editing = {"teacher": str(teacher), "size": 48}
+    editor = saved(folder, kind(dataclasses.replace(kind.presets["smoke"], **editing)))
     return {
         "vae_diffusion": {"encoder": str(vae)},
         "completion_editor": completion,
-        "diffusion_editor": {"teacher": str(teacher), "size": 48},
+        "diffusion_editor": editing,
+        "adversarial_editor": {"teacher": str(editor), "size": 48, "widths": (16, 32), "attention": (False, False)},
     }
 
 

@@ -1,4 +1,5 @@
-"""The base class of editors whose denoiser is conditioned on images of the input face: completion and G15."""
+"""The base classes of editors whose denoiser is conditioned on images of the input face: completion, G15 and G15's
+adversarial finish."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 from facekit.diffusion.guidance import guide
 from facekit.diffusion.noise import Seeds, noise_stream
 from facekit.diffusion.sampler import Denoise
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.embeddings import ExpressionEmbedding, TimestepEmbedding
 from facekit.losses.denoising import denoising_loss
 from facekit.models.diffusion.unet import NoisePreset
-from facekit.models.label import label_weights
+from facekit.models.label import action_unit_labels, label_weights
 from facekit.models.optimisers import optimiser
 from facekit.models.system import Generator
 
@@ -103,6 +105,22 @@ class DenoisingEditor(Generator):
         total = signal.square() * spread**2 + noise.square()
         mean = prior + signal * spread**2 / total * (noisy - signal * prior)
         return mean, spread * noise / total.sqrt()
+
+
+class ActionUnitEditor(DenoisingEditor):
+    """A denoiser conditioned on the input face and on action units; an emotion is replaced by its prototype.
+
+    The one context image is the face. An edit does not need the source expression.
+    """
+
+    understands = frozenset({"emotion", "intensity", "action_units"})
+    label_size = len(ACTION_UNIT_COLUMNS)
+
+    def label(self, expression: Expression) -> Tensor:
+        return action_unit_labels(expression)
+
+    def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
+        return (images,)
 
 
 class EditingDenoiser(nn.Module):

@@ -45,14 +45,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.augment import RECIPES, augment
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.averages import update_average
-from facekit.models.editors.denoising_editor import DenoisingEditor, EditorPreset
-from facekit.models.label import action_unit_labels, has_label, random_intensities
+from facekit.models.editors.denoising_editor import ActionUnitEditor, EditorPreset
+from facekit.models.label import has_label, random_intensities
 from facekit.models.load import load_system
 from facekit.models.system import CannotTrain, Clock, Step, System
 
@@ -76,19 +75,14 @@ class DiffusionEditorPreset(EditorPreset):
     label_guidance: float = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
 
 
-class DiffusionEditor(DenoisingEditor):
-    """A denoiser conditioned on the input face and on action units; an emotion is replaced by its prototype.
-
-    The one context image is the face. An edit does not need the source expression.
-    """
+class DiffusionEditor(ActionUnitEditor):
+    """G15, an `ActionUnitEditor` that is trained by back-translation."""
 
     name = "diffusion_editor"
     guided_by = frozenset({"teacher", "classifier"})
     training_only = frozenset({"predecessor"})
     depends_on: ClassVar = {"teacher": "completion_editor"}
     same_images = frozenset({"teacher"})
-    understands = frozenset({"emotion", "intensity", "action_units"})
-    label_size = len(ACTION_UNIT_COLUMNS)
     presets: ClassVar = {
         "smoke": DiffusionEditorPreset(
             size=64, widths=(16, 32), attention=(False, False), steps=40, batch=16, warmup=10
@@ -114,12 +108,6 @@ class DiffusionEditor(DenoisingEditor):
     def guidance_networks(self) -> Sequence[System]:
         """The teacher, or the classifier; in a list, which keeps it from becoming a child module."""
         return [load_system(self.preset.classifier or self.preset.teacher).requires_grad_(False)]
-
-    def label(self, expression: Expression) -> Tensor:
-        return action_unit_labels(expression)
-
-    def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
-        return (images,)
 
     # ------------------------------------------------------------------------------------------- training
 

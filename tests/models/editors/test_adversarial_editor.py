@@ -1,0 +1,119 @@
+"""The adversarial finish of G15: how it starts, what its losses compare, and what its weights contain."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.models.editors.adversarial_editor import AdversarialEditor
+from facekit.models.editors.diffusion_editor import DiffusionEditor
+from facekit.models.system import Clock
+
+SMALL = {"size": 48, "widths": (16, 24), "attention": (False, False), "condition": 16}
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """An editor with random weights instead of a trained one."""
+    torch.manual_seed(0)
+    preset = dataclasses.replace(DiffusionEditor.presets["smoke"], **SMALL, self_training_from=None, label_guidance=1.0)
+    system = DiffusionEditor(preset)
+    with torch.no_grad():
+        for parameter in system.parameters():
+            parameter.add_(0.03 * torch.randn_like(parameter))
+        unet = system.denoiser.unet  # like a trained editor, it ignores pure noise
+        unet.stem.weight[:, : 3 * preset.factor**2] = 0
+        unet.through.weight[0], unet.through.bias[0] = 0, 0
+    return system.eval().requires_grad_(False)
+
+
+def editor(teacher, **fields):
+    preset = dataclasses.replace(AdversarialEditor.presets["smoke"], **SMALL | fields)
+    torch.manual_seed(0)
+    system = AdversarialEditor(preset)
+    system.__dict__["guidance_networks"] = [teacher]
+    return system
+
+
+def run_step(system, faces, step=0, total=100, learn=True):
+    """Losses of one training step by optimiser, and its scalars."""
+    optimisers, losses, scalars = system.optimisers(), {}, {}
+    for name, loss, values in system.training_step(faces, Clock(step, total)):
+        losses[name] = loss.item()
+        scalars |= {key: value.item() for key, value in values.items()}
+        if learn:
+            optimisers[name].zero_grad()
+            loss.backward(inputs=[p for g in optimisers[name].param_groups for p in g["params"]])
+            optimisers[name].step()
+    return losses, scalars
+
+
+def test_it_starts_as_a_copy_of_the_teacher(teacher, drawn):
+    system, faces = editor(teacher), drawn.faces(range(4))
+    run_step(system, faces, learn=False)
+    target = Expression.of("happy")
+    torch.testing.assert_close(system.edit(faces, target, seed=3), teacher.edit(faces, target, seed=3))
+
+
+def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(teacher, drawn):
+    system, small = editor(teacher, size=96, factor=4), drawn.faces(range(4))
+    large = Faces(small.images.repeat_interleave(2, 2).repeat_interleave(2, 3), emotion=small.emotion)
+    run_step(system, large, learn=False)
+    target = Expression.of("surprise")
+    reduced = F.avg_pool2d(system.edit(large, target), 2)
+    torch.testing.assert_close(reduced, teacher.edit(small, target), atol=0.01, rtol=0)
+
+
+def test_an_editor_of_another_architecture_starts_from_random_weights(teacher, drawn):
+    system, faces = editor(teacher, widths=(8, 16)), drawn.faces(range(4))
+    before = system.denoiser.unet.stem.weight.clone()
+    run_step(system, faces, learn=False)
+    assert torch.equal(system.denoiser.unet.stem.weight, before)
+
+
+def test_the_discriminator_learns_to_separate_edits_from_real_faces(teacher, drawn):
+    system, faces = editor(teacher), drawn.faces(range(28))
+    optimiser = system.optimisers()["discriminator"]
+    losses = []
+    for step in range(15):
+        torch.manual_seed(step)
+        _, loss, _ = next(system.training_step(faces, Clock(step, 100)))
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward(inputs=list(system.discriminator.parameters()))
+        optimiser.step()
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_generator_learns_to_recover_faces(teacher, drawn):
+    system = editor(teacher, adversarial=0.0, features=0.0, distillation=0.0, learning_rate=5e-3)
+    faces = drawn.faces(range(28))
+    optimiser, errors = system.optimisers()["generator"], []
+    for step in range(12):
+        torch.manual_seed(0)
+        (_, _, _), (_, loss, scalars) = system.training_step(faces, Clock(step, 100))
+        errors.append(scalars["generator/squared"].item())
+        optimiser.zero_grad()
+        loss.backward(inputs=list(system.denoiser.parameters()))
+        optimiser.step()
+    assert errors[-1] < 0.8 * errors[0]
+
+
+def test_distillation_compares_edits_with_the_teachers_and_fades(teacher, drawn):
+    faces = drawn.faces(range(8))
+    _, at_start = run_step(editor(teacher), faces, learn=False)
+    assert at_start["generator/distillation"] < 0.01  # a copy
+    system = editor(teacher, widths=(8, 16))
+    weights = []
+    for step in (0, 50, 99):
+        torch.manual_seed(1)
+        weights.append(run_step(system, faces, step, learn=False)[1]["generator/distillation"])
+    assert weights[1] == pytest.approx(0.3 * weights[0], rel=0.05)
+    assert weights[2] == pytest.approx(weights[1], rel=0.05)
+
+
+def test_weights_contain_neither_the_discriminator_nor_the_average(teacher):
+    assert {name.partition(".")[0] for name in editor(teacher).weights()} == {"denoiser"}
