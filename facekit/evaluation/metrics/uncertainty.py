@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,15 +38,21 @@ def bootstrap(
                one person are not independent, and intervals that assume independence are too narrow
     level      confidence level
     """
-    generator = torch.Generator().manual_seed(seed)
-    rows_of = _RowsByPerson(torch.arange(len(values[0])) if persons is None else persons)
-    estimates = []
-    for _ in range(resamples):
-        rows = rows_of(torch.randint(rows_of.people, (rows_of.people,), generator=generator))
-        estimates.append(float(statistic(*(value[rows] for value in values))))
+    persons = torch.arange(len(values[0])) if persons is None else persons
+    estimates = [
+        float(statistic(*(value[rows] for value in values)))
+        for rows in _resampled_rows(tuple(persons.tolist()), resamples, seed)
+    ]
     tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = torch.tensor(estimates, dtype=torch.float64).quantile(tail).tolist()
     return Interval(float(statistic(*values)), low, high)
+
+
+@lru_cache(maxsize=4)
+def _resampled_rows(persons: tuple[int, ...], resamples: int, seed: int) -> list[Tensor]:
+    """The row indices of every resample. The metrics of a benchmark share them, and are fast for it."""
+    generator, rows_of = torch.Generator().manual_seed(seed), _RowsByPerson(torch.tensor(persons))
+    return [rows_of(torch.randint(rows_of.people, (rows_of.people,), generator=generator)) for _ in range(resamples)]
 
 
 class _RowsByPerson:

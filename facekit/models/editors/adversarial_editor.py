@@ -79,8 +79,8 @@ class AdversarialEditorPreset(EditorPreset):
     squared: float = 400.0  # weight of its squared error
     features: float = 0.5  # weight of feature matching
     distillation: float = 600.0  # weight of distillation; it falls to a share of that in the first half of the run
-    distillation_left: float = 0.3  # that share
-    own_inputs: float = 0.5  # probability that the inputs of a batch are the editor's own edits; else the teacher's
+    distillation_left: float = 0.1  # that share
+    own_inputs: float = 0.75  # probability that the inputs of a batch are the editor's own edits; else the teacher's
     sample_steps: int = 1
 
 
@@ -94,7 +94,7 @@ class AdversarialEditor(ActionUnitEditor):
     presets: ClassVar = {
         "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16),
         "laptop": AdversarialEditorPreset(steps=600),
-        "gpu": AdversarialEditorPreset(steps=3000),
+        "gpu": AdversarialEditorPreset(steps=2000),
     }
 
     def __init__(self, preset: AdversarialEditorPreset, channels: int = 3) -> None:
