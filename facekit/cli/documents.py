@@ -22,7 +22,7 @@ def add_documents(commands) -> None:
     )
     parser = add(commands, "edits", edits)
     parser.add_argument("out", type=Path, help="the animation to write: .webp or .gif")
-    parser.add_argument("--generator", default="diffusion_editor-synthetic", help="name or path of its weights")
+    parser.add_argument("--generator", default="adversarial_editor-synthetic", help="name or path of its weights")
     parser.add_argument("--people", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
     add(commands, "weights-cards", weights_cards)

@@ -96,6 +96,7 @@ EDITS = {
     "paired_oracle-synthetic_pairs": (0.95, 0.25),
     "completion_editor-synthetic": (0.85, 0.75),
     "diffusion_editor-synthetic": (0.92, 0.55),
+    "adversarial_editor-synthetic": (0.92, 0.5),
     "stargan-synthetic": (0.8, 0.85),
     "stargan-synthetic_both": (0.75, 1.05),
     "mma_gan-synthetic": (0.9, 0.55),

@@ -51,6 +51,9 @@ def refine_relief(r: Relief, c: Canvas, identity: Identity, s: Shape, p: Displac
     r.add(furrows * m.inside * weight, 0.0016, 0.05)
     _refine_wrinkles(r, c, identity, p, own, weight)
     _refine_nose(r, c, identity, s, weight)
+    # Between eye and nose a frown deepens a hollow. At 64 pixels it reads as a shadow, larger it would be a hole.
+    hole = gaussian_2d(c.a, c.v, 0.29, -0.095, 0.063, 0.12) * ramp(c.a, 0.0, 0.19)
+    r.add(hole * weight, 0.0, -0.55 * c.side(p.frown))
 
 
 def _refine_wrinkles(r: Relief, c: Canvas, identity: Identity, p: Displacements, own: Tensor, weight: Tensor) -> None:
@@ -120,7 +123,7 @@ def refine_brows(image: Tensor, c: Canvas, identity: Identity, s: Shape) -> None
     across = (c.a + lean * brow.y) / 0.026 / (1 + 0.5 * lean) + x + 9 * c.left
     hairs = noise(across, (brow.y - 0.2 * c.a) / 0.16 + y) * weight
     dark = per_face(identity.brow_dark)
-    between = c.edge(brow.distance + 0.004, 0.02) * brow.along * (-hairs - 0.1).clamp(0, 1) * 0.75
+    between = c.edge(brow.distance + 0.004, 0.02) * brow.along * (-hairs - 0.1).clamp(0, 1) * 0.5
     over(image, between * dark, identity.skin * 0.72)
     outside = c.edge(brow.distance - 0.018, 0.016) * brow.along * (hairs * 1.2 - 0.2).clamp(0, 1) * 0.8
     color = torch.lerp(identity.hair * 0.6, flat((0.50, 0.48, 0.45), c.u), identity.gray[:, None] * 0.6)

@@ -33,7 +33,7 @@ class Studio(widgets.VBox):
 
     def __init__(
         self,
-        generator: str = "diffusion_editor-synthetic",
+        generator: str = "adversarial_editor-synthetic",
         second: str = NO_GENERATOR,
         *,
         units: Sequence[str | int] = UNITS,
