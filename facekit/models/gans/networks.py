@@ -34,6 +34,7 @@ class TranslatorPreset(AdversarialPreset):
     discriminator_layers: int = 4
     discriminator_widest: int = 192
     discriminator_slope: float = 0.2
+    discriminator_high_frequencies: bool = False
 
     def build_generator(self, channels: int, labels: int = 0) -> Translator:
         """The initialised generator. One that adds its input to its output starts as the identity."""
@@ -71,6 +72,7 @@ class TranslatorPreset(AdversarialPreset):
             slope=self.discriminator_slope,
             norm=norm,
             labels=labels,
+            high_frequencies=self.discriminator_high_frequencies,
         )
         initialise_convolutions(network, self.initialisation)
         return network

@@ -120,6 +120,13 @@ def test_an_unconditional_discriminator_receives_no_labels():
     assert labels == [None, None]
 
 
+def test_the_discriminator_can_receive_high_frequencies():
+    channels = [
+        build(discriminator_high_frequencies=given).discriminator.layers[0].in_channels for given in (False, True)
+    ]
+    assert channels == [3, 6]
+
+
 def test_lazy_r1_is_computed_every_k_steps_with_k_times_the_weight():
     real = noise(4).images
 
