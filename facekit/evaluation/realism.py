@@ -26,7 +26,7 @@ from facekit.evaluation.metrics.uncertainty import bootstrap
 from facekit.faces.augment import transformed
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.faces import Faces, to_gray, to_uint8
-from facekit.faces.landmarks import PARTS, eye_centres, mirror_landmarks
+from facekit.faces.landmarks import PARTS, eye_centres, mirror_landmarks, normalised_offsets
 
 Measures = dict[str, object]
 
@@ -135,13 +135,6 @@ def accuracy_loss(judge: Judge, faces: Faces) -> Measures:
 
 
 # ----------------------------------------------------------------------------------------------------- landmarks
-
-
-def normalised_offsets(detected: Tensor, true: Tensor) -> Tensor:
-    """Offsets of detected from true landmarks, each (N, 68, 2), in true interocular distances."""
-    left, right = eye_centres(true)
-    between = (left - right).norm(dim=-1)
-    return (detected - true) / between[:, None, None]
 
 
 def landmark_errors(judge: LandmarkJudge, faces: Faces) -> Tensor:

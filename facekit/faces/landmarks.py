@@ -40,3 +40,11 @@ def mirror_landmarks(landmarks: Tensor) -> Tensor:
 def eye_centres(landmarks: Tensor) -> tuple[Tensor, Tensor]:
     """Centres (..., 2) of the eyes at the left and at the right of the image, from landmarks (..., 68, 2)."""
     return landmarks[..., LEFT_EYE, :].mean(-2), landmarks[..., RIGHT_EYE, :].mean(-2)
+
+
+def normalised_offsets(detected: Tensor, true: Tensor) -> Tensor:
+    """Offsets of detected from true landmarks, each (N, 68, 2), in true interocular distances (between the centres of
+    the eyes)."""
+    left, right = eye_centres(true)
+    between = (left - right).norm(dim=-1)
+    return (detected - true) / between[:, None, None]

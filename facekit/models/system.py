@@ -239,6 +239,7 @@ SYSTEMS: dict[str, str] = {
     "emotion_resnet": "facekit.models.judges.emotion_resnet:EmotionResNet",  # E2
     "identity": "facekit.models.judges.identity:IdentityNet",  # E6
     "action_units": "facekit.models.judges.action_units:ActionUnitNet",  # E7
+    "landmarks": "facekit.models.judges.landmarks:LandmarkNet",  # E7
     "vae": "facekit.models.autoencoders.vae:VAE",  # P1's; its latent is the face code of G13
     "conditional_vae": "facekit.models.autoencoders.conditional_vae:ConditionalVAE",  # G1
     "label_diffusion": "facekit.models.diffusion.label_diffusion:LabelDiffusion",  # G11

@@ -1,1 +1,1 @@
-"""Predictors of emotion (E1, E2), identity (E6) and action units (E7), which serve as judges and as classifiers."""
+"""Predictors of emotion (E1, E2), identity (E6), action units and landmarks (E7): judges and classifiers."""
