@@ -203,16 +203,19 @@ class AdversarialEditor(ActionUnitEditor):
         preset = self.preset
         scores, _ = self.discriminator(torch.cat([edited, recovered]), torch.cat([target, label]))
         with torch.no_grad():
-            features, distilled = self.discriminator.maps(real), _reduced(self.teacher_edits(real, target))
-        left = preset.distillation_left
-        share = left + (1 - left) * max(0.0, 1 - 2 * clock.progress)
+            features = self.discriminator.maps(real)
         terms = {
             "adversarial": preset.adversarial * generator_loss(scores, _LOSS),
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
             "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
-            "distillation": share * preset.distillation * F.mse_loss(_reduced(edited), distilled),
         }
+        if preset.distillation:
+            left = preset.distillation_left
+            share = left + (1 - left) * max(0.0, 1 - 2 * clock.progress)
+            with torch.no_grad():
+                distilled = _reduced(self.teacher_edits(real, target))
+            terms["distillation"] = share * preset.distillation * F.mse_loss(_reduced(edited), distilled)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 
 
