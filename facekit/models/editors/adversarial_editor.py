@@ -68,11 +68,11 @@ class AdversarialEditorPreset(EditorPreset):
     warmup: int = 100
     clip_norm: float | None = None
     ema: float | None = 0.998
-    discriminator_rate: float = 6e-3
+    discriminator_rate: float = 4e-3
     discriminator_width: int = 64
     discriminator_layers: int = 4
     discriminator_widest: int = 256
-    r1: float = 0.02  # γ of R1 (Mescheder 2018)
+    r1: float = 0.1  # γ of R1 (Mescheder 2018)
     r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
     adversarial: float = 0.5  # weight of the adversarial loss
     absolute: float = 10.0  # weight of the absolute error of back-translation
@@ -80,7 +80,7 @@ class AdversarialEditorPreset(EditorPreset):
     features: float = 0.5  # weight of feature matching
     distillation: float = 600.0  # weight of distillation; it falls to a share of that in the first half of the run
     distillation_left: float = 0.1  # that share
-    own_inputs: float = 0.75  # probability that the inputs of a batch are the editor's own edits; else the teacher's
+    own_inputs: float = 0.5  # probability that the inputs of a batch are the editor's own edits; else the teacher's
     sample_steps: int = 1
 
 
@@ -93,8 +93,8 @@ class AdversarialEditor(ActionUnitEditor):
     depends_on: ClassVar = {"teacher": "diffusion_editor"}
     presets: ClassVar = {
         "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16),
-        "laptop": AdversarialEditorPreset(steps=600),
-        "gpu": AdversarialEditorPreset(steps=2000),
+        "laptop": AdversarialEditorPreset(steps=400),
+        "gpu": AdversarialEditorPreset(steps=700),
     }
 
     def __init__(self, preset: AdversarialEditorPreset, channels: int = 3) -> None:
