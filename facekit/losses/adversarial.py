@@ -62,12 +62,23 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, generated
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """R1: the squared norm of the discriminator's gradient at real images (N, C, H, W) (Mescheder 2018, eq. 9).
 
-    The factor γ / 2 is left to the caller. The gradient is that of the *mean* of an image's scores; that of their sum
-    would grow with the number of patches. Lazy regularisation, every k-th step with k times the weight (Karras 2020,
-    appendix B), makes the penalty cheap.
+    The gradient is that of the *mean* of an image's scores; that of their sum would grow with the number of patches.
+    `lazy_r1_penalty` adds the factor γ / 2, and makes the penalty cheap.
     """
     mean_score = lambda images: discriminator(images).reshape(len(images), -1).mean(1)  # noqa: E731
     return _input_gradients(mean_score, real).square().flatten(1).sum(1).mean()
+
+
+def lazy_r1_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, gamma: float, every: int, step: int
+) -> Tensor:
+    """γ / 2 R1 by lazy regularisation (Karras 2020, appendix B): every k-th step with k times the weight.
+
+    0 in the steps between, and for a γ of 0.
+    """
+    if not gamma or step % every:
+        return real.new_zeros(())
+    return gamma / 2 * every * r1_penalty(discriminator, real)
 
 
 def _input_gradients(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from facekit.faces.augment import RECIPES, augment
 from facekit.faces.faces import Faces
-from facekit.losses.adversarial import ADVERSARIAL, discriminator_loss, gradient_penalty, r1_penalty
+from facekit.losses.adversarial import ADVERSARIAL, discriminator_loss, gradient_penalty, lazy_r1_penalty
 from facekit.models.optimisers import Muon
 from facekit.models.system import Clock, Generator, Preset, check_choices
 
@@ -75,9 +75,7 @@ class AdversarialGenerator(Generator):
         preset, penalty = self.preset, real.new_zeros(())
         if preset.gradient_penalty:
             penalty = penalty + preset.gradient_penalty * gradient_penalty(scores, real, generated)
-        if preset.r1 and clock.step % preset.r1_every == 0:
-            penalty = penalty + preset.r1 / 2 * preset.r1_every * r1_penalty(scores, real)
-        return penalty
+        return penalty + lazy_r1_penalty(scores, real, preset.r1, preset.r1_every, clock.step)
 
     def discriminator_loss(self, real: Tensor, generated: Tensor) -> Tensor:
         """The preset's adversarial loss of a discriminator, given its scores of real and of generated images."""
