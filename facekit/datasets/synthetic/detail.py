@@ -15,7 +15,17 @@ from facekit.datasets.synthetic.draws import uniform
 from facekit.datasets.synthetic.identity import Identity
 from facekit.datasets.synthetic.muscles import Displacements
 from facekit.datasets.synthetic.noise import fading, noise, offsets
-from facekit.datasets.synthetic.paint import EyeField, LipField, brow_field, exposure, eye_field, flat
+from facekit.datasets.synthetic.paint import (
+    TOOTH,
+    EyeField,
+    LipField,
+    brow_field,
+    cavity_mask,
+    exposure,
+    eye_field,
+    flat,
+    upper_teeth,
+)
 from facekit.datasets.synthetic.relief import Relief
 from facekit.datasets.synthetic.shape import Shape
 from facekit.datasets.synthetic.view import View
@@ -178,16 +188,12 @@ def _paint_lashes(image: Tensor, c: Canvas, identity: Identity, e: EyeField, wei
 
 # --------------------------------------------------------------------------------------------------------- mouth
 
-_TOOTH = 0.105  # width of an upper tooth, as in `paint_mouth`
-
 
 def refine_mouth(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Paint the rounding of each tooth, the gums, and the groove of the tongue, in open mouths."""
     weight, gap = level(c), m.inner_bottom - m.inner_top
-    cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
-    cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01) * weight
-    edge = per_face(identity.mouth_height) + 0.032 - 0.04 * m.t * m.t
-    beside = ((torch.remainder(c.a, _TOOTH) / _TOOTH - 0.5) * 2).square()
+    cavity, edge = cavity_mask(c, m) * weight, upper_teeth(identity, m)
+    beside = ((torch.remainder(c.a, TOOTH) / TOOTH - 0.5) * 2).square()
     dark = flat((0.085, 0.03, 0.03), c.u)
     # The corners of a tooth are round, its sides turn away, and its lower edge is translucent.
     above = c.edge(c.v - edge, 0.008) * cavity

@@ -184,6 +184,21 @@ def paint_eyes(image: Tensor, c: Canvas, identity: Identity, s: Shape, view: Vie
     over(image, rim * 0.5, identity.skin * flat((0.42, 0.33, 0.33), c.u))
 
 
+TOOTH = 0.105
+"""Width of an upper tooth, in interocular distances."""
+
+
+def cavity_mask(c: Canvas, m: LipField) -> Tensor:
+    """Mask of the oral cavity between parted lips."""
+    cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
+    return cavity * ramp(m.inner_bottom - m.inner_top, 0.0, 0.5 * c.pixel + 0.01)
+
+
+def upper_teeth(identity: Identity, m: LipField) -> Tensor:
+    """v of the lower edge of the upper teeth, which move with the skull, independently of the lips."""
+    return per_face(identity.mouth_height) + 0.032 - 0.04 * m.t * m.t
+
+
 def paint_mouth(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipField) -> None:
     """Paint lips, oral cavity, teeth and tongue."""
     upper = torch.minimum(c.edge(m.top - c.v, 0.015), c.edge(c.v - m.inner_top)) * m.inside
@@ -191,20 +206,16 @@ def paint_mouth(image: Tensor, c: Canvas, identity: Identity, s: Shape, m: LipFi
     over(image, upper * 0.9, identity.lips * 0.75)
     over(image, lower * 0.75, identity.lips)
     gap = m.inner_bottom - m.inner_top
-    cavity = torch.minimum(c.edge(m.inner_top - c.v), c.edge(c.v - m.inner_bottom)) * m.inside
-    cavity = cavity * ramp(gap, 0.0, 0.5 * c.pixel + 0.01)
+    cavity = cavity_mask(c, m)
     over(image, cavity, flat((0.085, 0.03, 0.03), c.u))
-    # The upper teeth move with the skull and the lower teeth with the jaw, independently of the lips.
-    bow = 0.04 * m.t * m.t
     tooth = flat((0.90, 0.87, 0.80), c.u) * _highlight_factor(identity) - 0.05 * (identity.age[:, None] == 2)
-    upper_edge = per_face(identity.mouth_height) + 0.032 - bow
     sides = (1 - ramp(c.a, 0.24, 0.45)) * 0.65 + 0.25
-    row = c.edge(c.v - upper_edge, 0.008) * cavity
-    gaps = 1 - 0.22 * gaussian((torch.remainder(c.a, 0.105) - 0.0525).abs(), 0.0525, 0.010)
+    row = c.edge(c.v - upper_teeth(identity, m), 0.008) * cavity
+    gaps = 1 - 0.22 * gaussian((torch.remainder(c.a, TOOTH) - TOOTH / 2).abs(), TOOTH / 2, 0.010)
     over(image, row * sides * gaps, tooth)
     tongue = gaussian_2d(c.u, c.v, 0.0, m.inner_bottom, 0.22, 0.11) * cavity * ramp(gap, 0.20, 0.40)
     over(image, tongue * 0.75, flat((0.55, 0.24, 0.23), c.u))
-    lower_edge = per_face(s.mouth_y + s.lip_gap_low) - 0.03 + bow
+    lower_edge = per_face(s.mouth_y + s.lip_gap_low) - 0.03 + 0.04 * m.t * m.t  # these move with the jaw
     row = c.edge(lower_edge - c.v, 0.008) * cavity * ramp(gap, 0.10, 0.2) * (1 - ramp(c.a, 0.15, 0.30))
     over(image, row * 0.65, tooth * 0.8)
     over(image, cavity * (1 - ramp(c.v - m.inner_top, 0.0, 0.055)) * 0.6, flat((0.10, 0.04, 0.04), c.u))
