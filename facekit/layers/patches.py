@@ -29,8 +29,8 @@ class PatchDiscriminator(nn.Module):
              in every patch); 0 for an unconditional one. Labels may be blends and are embedded by a small MLP. A linear
              embedding would learn from weak expressions, whose labels are mostly neutral, that neutral faces may show a
              little of any emotion
-    high_frequencies  whether the difference of each image from its local mean is a further input. A discriminator that
-             gets it notices blur within the first hundred steps, and several times later without it
+    high_frequencies  whether the difference of each image from its local mean is a further input, from which a
+             discriminator learns sooner that images are blurred
 
     Raises `ValueError` if the size cannot be halved `layers` times.
     """

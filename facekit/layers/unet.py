@@ -173,6 +173,8 @@ def copy_from_coarser(finer: UNet, coarser: UNet) -> None:
 
     state["stem.weight"] = enlarged(state["stem.weight"].transpose(0, 1)).transpose(0, 1) / times**2
     state["head.weight"], state["head.bias"] = enlarged(state["head.weight"]), enlarged(state["head.bias"])
+    if any(_shape(state, name) != _shape(own, name) for name in _STEM_AND_HEAD):
+        raise ValueError("the networks have different numbers of image channels")
     finer.load_state_dict(state)
 
 

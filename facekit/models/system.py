@@ -248,7 +248,7 @@ SYSTEMS: dict[str, str] = {
     "diffusion_autoencoder": "facekit.models.diffusion.diffusion_autoencoder:DiffusionAutoencoder",  # G14
     "completion_editor": "facekit.models.editors.completion_editor:CompletionEditor",  # G15's teacher
     "diffusion_editor": "facekit.models.editors.diffusion_editor:DiffusionEditor",  # G15
-    "adversarial_editor": "facekit.models.editors.adversarial_editor:AdversarialEditor",  # G15's adversarial finish
+    "adversarial_editor": "facekit.models.editors.adversarial_editor:AdversarialEditor",  # G15, fine-tuned
     "stargan": "facekit.models.gans.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.gans.cyclegan:CycleGAN",  # G8
     "mma_gan": "facekit.models.gans.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10

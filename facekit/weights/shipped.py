@@ -67,7 +67,7 @@ SHIPPED: dict[str, Recipe] = {
         overrides=_PEOPLE | {"varied": False},
         then={"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
     ),
-    "adversarial_editor-synthetic": Recipe("adversarial_editor", profile="gpu", overrides=_PEOPLE),  # G15's finish
+    "adversarial_editor-synthetic": Recipe("adversarial_editor", profile="gpu", overrides=_PEOPLE),  # G15, fine-tuned
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }
 """By the name that `load_system` takes; dependencies come before the systems that depend on them."""

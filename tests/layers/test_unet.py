@@ -179,3 +179,11 @@ def test_networks_that_do_not_correspond_raise(fields):
     finer = UNet(6, 3, **{"factor": 4} | SMALL | fields)
     with pytest.raises(ValueError, match="more than the pixel-unshuffle factor"):
         copy_from_coarser(finer, UNet(6, 3, factor=2, **SMALL))
+
+
+def test_networks_for_other_channels_raise_and_stay_as_they_are():
+    finer = UNet(2, 1, factor=2, **SMALL)
+    before = finer.stem.weight.clone()
+    with pytest.raises(ValueError, match="image channels"):
+        copy_from_coarser(finer, UNet(6, 3, factor=2, **SMALL))
+    assert torch.equal(finer.stem.weight, before)

@@ -1,12 +1,11 @@
-"""G15 finished against a discriminator: sharp edits by one evaluation of the network.
+"""G15 fine-tuned against a discriminator: sharp edits by one evaluation of the network.
 
 One step of a denoiser returns the mean of all plausible edits, so that eyes and mouths are blurred; a few steps leave
 grain. This system starts as a copy of such an editor, its teacher, and learns to give one plausible edit instead of the
 mean (adversarial diffusion distillation, Sauer 2023). Four losses train it:
 
 * **Adversarial loss.** A patch discriminator conditioned on action units (Miyato & Koyama 2018) separates real faces
-  from edits. It also receives the high frequencies of the images: without them it stays at chance for hundreds of
-  steps, since most of an edit is unedited.
+  from edits. It also receives the high frequencies of the images, from which it learns sooner that edits are blurred.
 * **Back-translation.** As in `diffusion_editor`, the editor recovers real faces from edits of them. The inputs are its
   own edits (by the moving average of its weights) or the teacher's. Each input is edited twice in a row and degraded by
   camera noise and blur: one edit leaves traces of the present expression, from which the editor learns to change too
@@ -23,10 +22,10 @@ another architecture than the teacher's starts from random weights, and needs mo
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import torch
@@ -39,7 +38,7 @@ from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise_convolutions
 from facekit.layers.patches import PatchDiscriminator
 from facekit.layers.unet import copy_from_coarser
-from facekit.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
+from facekit.losses.adversarial import discriminator_loss, generator_loss, lazy_r1_penalty
 from facekit.losses.perceptual import feature_matching
 from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditingDenoiser, EditorPreset
@@ -57,7 +56,7 @@ _DISTILLED_SIZE = 16  # pixels; distillation compares edits at this size
 
 @dataclass(frozen=True)
 class AdversarialEditorPreset(EditorPreset):
-    """The finish of G15: architecture (the teacher's), training and editing."""
+    """The fine-tuned G15: architecture (the teacher's), training and editing."""
 
     size: int = 64
     teacher: str = "diffusion_editor-synthetic"  # name or path of the weights that the editor starts from
@@ -85,7 +84,7 @@ class AdversarialEditorPreset(EditorPreset):
 
 
 class AdversarialEditor(ActionUnitEditor):
-    """An editor in one step, without guidance."""
+    """The diffusion editor (G15), fine-tuned against a discriminator. It edits in one step, without guidance."""
 
     name = "adversarial_editor"
     guided_by = frozenset({"teacher"})
@@ -150,10 +149,13 @@ class AdversarialEditor(ActionUnitEditor):
         update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
 
     def _start_from_teacher(self) -> None:
-        """Copy the teacher's weights; an editor of another architecture keeps its random ones."""
+        """Copy the teacher's weights; an editor of another architecture keeps its random ones, with a warning."""
         teacher = self.guidance_networks[0].denoiser
-        with suppress(ValueError):
+        try:
             copy_from_coarser(self.denoiser.unet, teacher.unet)
+        except ValueError as error:
+            warnings.warn(f"{self.name} starts from random weights, not as its teacher: {error}", stacklevel=2)
+        else:
             self.denoiser.time.load_state_dict(teacher.time.state_dict())
             self.denoiser.label.load_state_dict(teacher.label.state_dict())
 
@@ -190,10 +192,8 @@ class AdversarialEditor(ActionUnitEditor):
         preset, n = self.preset, len(real)
         scores, _ = self.discriminator(torch.cat([real, edited, recovered]), torch.cat([label, target, label]))
         adversarial = discriminator_loss(scores[:n], scores[n:], _LOSS)
-        penalty = real.new_zeros(())
-        if preset.r1 and clock.step % preset.r1_every == 0:
-            scores_of_real = lambda images: self.discriminator.scores(images, label)  # noqa: E731
-            penalty = preset.r1 / 2 * preset.r1_every * r1_penalty(scores_of_real, real)
+        scores_of_real = partial(self.discriminator.scores, label=label)
+        penalty = lazy_r1_penalty(scores_of_real, real, preset.r1, preset.r1_every, clock.step)
         scalars = {"discriminator/adversarial": adversarial, "discriminator/penalty": penalty}
         return "discriminator", adversarial + penalty, scalars
 

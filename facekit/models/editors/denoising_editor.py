@@ -1,5 +1,5 @@
-"""The base classes of editors whose denoiser is conditioned on images of the input face: completion, G15 and G15's
-adversarial finish."""
+"""The base classes of editors whose denoiser is conditioned on images of the input face: completion, G15, and
+G15 fine-tuned."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class DiffusionEditorPreset(EditorPreset):
 
 
 class DiffusionEditor(ActionUnitEditor):
-    """G15, an `ActionUnitEditor` that is trained by back-translation."""
+    """A denoiser conditioned on the input face and on action units, trained by back-translation."""
 
     name = "diffusion_editor"
     guided_by = frozenset({"teacher", "classifier"})

@@ -1,4 +1,4 @@
-"""The adversarial finish of G15: how it starts, what its losses compare, and what its weights contain."""
+"""G15, fine-tuned against a discriminator: how it starts, what its losses compare, and what its weights contain."""
 
 import dataclasses
 
@@ -70,7 +70,8 @@ def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(teacher, d
 def test_an_editor_of_another_architecture_starts_from_random_weights(teacher, drawn):
     system, faces = editor(teacher, widths=(8, 16)), drawn.faces(range(4))
     before = system.denoiser.unet.stem.weight.clone()
-    run_step(system, faces, learn=False)
+    with pytest.warns(UserWarning, match="starts from random weights"):
+        run_step(system, faces, learn=False)
     assert torch.equal(system.denoiser.unet.stem.weight, before)
 
 
@@ -107,11 +108,13 @@ def test_distillation_compares_edits_with_the_teachers_and_fades(teacher, drawn)
     _, at_start = run_step(editor(teacher), faces, learn=False)
     assert at_start["generator/distillation"] < 0.01  # a copy
     system = editor(teacher, widths=(8, 16))
+    with pytest.warns(UserWarning, match="starts from random weights"):
+        run_step(system, faces, learn=False)
     weights = []
-    for step in (0, 50, 99):
+    for step in (1, 50, 99):
         torch.manual_seed(1)
         weights.append(run_step(system, faces, step, learn=False)[1]["generator/distillation"])
-    assert weights[1] == pytest.approx(0.1 * weights[0], rel=0.05)
+    assert weights[1] == pytest.approx(0.1 / 0.982 * weights[0], rel=0.05)
     assert weights[2] == pytest.approx(weights[1], rel=0.05)
 
 
