@@ -36,6 +36,10 @@ def add_training(commands) -> None:
     parser.add_argument("--intensities", action="store_true", help="also edit to nine intensities of each emotion")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/evaluation)")
     parser.add_argument("--again", action="store_true", help="repeat finished, unchanged evaluations")
+    parser = add(commands, "evaluate-units", evaluate_units)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators that edit action units")
+    parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
+    parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
     parser = add(commands, "experiment", experiment)
     parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
     _add_run(parser)
@@ -132,6 +136,37 @@ def _judges_of(arguments: argparse.Namespace):
         return Panel.load(arguments.judges, photographs=arguments.data != "synthetic")
     except FileNotFoundError as error:
         raise UsageError(str(error)) from None
+
+
+def evaluate_units(arguments: argparse.Namespace) -> int:
+    """Evaluate generators that edit action units: free, one-sided and single units, with ground truth."""
+    import pandas as pd
+
+    from facekit.evaluation.benchmark import CannotEvaluate
+    from facekit.evaluation.judges import ActionUnitJudge
+    from facekit.evaluation.unit_edits import evaluate_units as scores_of
+    from facekit.evaluation.unit_edits import unit_benchmark
+    from facekit.models.load import load_system
+    from facekit.workspace.files import write_text
+    from facekit.workspace.hardware import fastest_device
+
+    judge, systems = ActionUnitJudge.load("action_units-synthetic"), {"no-op baseline": None}
+    systems |= {name: load_system(name).to(fastest_device()) for name in arguments.names}
+    shapes = {(system.preset.size, system.channels) for system in systems.values() if system is not None}
+    if len(shapes) > 1:
+        raise UsageError(f"the generators take images of {len(shapes)} shapes; evaluate those of each shape apart")
+    benchmark, rows = unit_benchmark(arguments.faces, *shapes.pop()), {}
+    for name, system in systems.items():
+        print_line(name)
+        try:
+            rows[name] = scores_of(system, benchmark, judge).row()
+        except CannotEvaluate as error:
+            raise UsageError(str(error)) from None
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    out = arguments.out or runs_home() / "evaluation" / "action_units.csv"
+    write_text(out, table.to_csv())
+    print(f"\n{table.to_string(float_format='{:.3f}'.format)}\n{out}")
+    return 0
 
 
 def experiment(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -88,6 +89,11 @@ class Translator(nn.Module):
 
     def forward(self, images: Tensor, label: Tensor | None = None, dropout: DropoutFunction | None = None) -> Tensor:
         """See the class. `dropout` is required unless the setting `dropout` is "none"."""
+        output = self.shuffle(self.last(self.features(images, label, dropout))).tanh()
+        return images + output if self.adds_input else output
+
+    def features(self, images: Tensor, label: Tensor | None, dropout: DropoutFunction | None = None) -> Tensor:
+        """The maps before the last convolution, (N, width, H / factor, W / factor)."""
         h = self.unshuffle(images)  # (N, C factor², H / factor, W / factor)
         if self.planes:
             h = torch.cat([h, label[:, :, None, None].expand(-1, -1, *h.shape[2:])], dim=1)
@@ -102,15 +108,42 @@ class Translator(nn.Module):
         for stage, mirror in zip(self.up, reversed(maps[:-1]), strict=True):
             h = stage(h, label)
             h = h + mirror if self.skips in ("mirrored", "residual") else h
-        if self.dropout == "ends":
-            h = dropout(h)
-        output = self.shuffle(self.last(h)).tanh()
-        return images + output if self.adds_input else output
+        return dropout(h) if self.dropout == "ends" else h
 
     @property
     def adds_input(self) -> bool:
         """Whether the input image is added to the output, so that the network learns a difference."""
         return self.skips in ("residual", "global")
+
+
+class MaskedTranslator(Translator):
+    """A translator with two heads: colours, and a mask of where they replace the input (Pumarola 2018, figure 2).
+
+    Images (N, C, H, W) and labels (N, labels) to colours (N, C, H, W) in [-1, 1] and a mask (N, 1, H, W) in [0, 1]. The
+    mask is the change, 1 - A for the attention A of Pumarola 2018, eq. 1: 0 keeps the input. The settings are those of
+    `Translator`, without dropout.
+
+    Raises `ValueError` for skip connections that add the input to the output.
+    """
+
+    def __init__(self, channels: int, labels: int, **settings) -> None:
+        super().__init__(channels, labels, **settings)
+        if self.adds_input:
+            raise ValueError(
+                f"a translator with a mask blends with its input; skips are {self.skips!r}, not 'mirrored'"
+            )
+        size = self.last.kernel_size[0]
+        cells = self.shuffle.upscale_factor**2
+        self.mask = nn.Conv2d(self.last.in_channels, cells, size, padding=size // 2)
+
+    def start_at(self, change: float) -> None:
+        """Set the mask to one value for every image and label, as the start of training."""
+        nn.init.zeros_(self.mask.weight)
+        nn.init.constant_(self.mask.bias, math.log(change / (1 - change)))
+
+    def forward(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.features(images, label)
+        return self.shuffle(self.last(h)).tanh(), self.shuffle(self.mask(h)).sigmoid()
 
 
 class TranslatorBlock(nn.Module):

@@ -64,6 +64,8 @@ def test_user_errors_exist():
         (["evaluate", "stargan"], "there are no weights at or called 'stargan'"),
         (["evaluate", "emotion_resnet-synthetic"], "EmotionResNet, which does not edit faces"),
         (["evaluate", "--judges", "no/such/folder"], "fer_mini_xception.onnx"),
+        (["evaluate-units", "stargan-synthetic", "--faces", "2"], "cannot be asked for action units"),
+        (["evaluate-units", "diffusion_editor-synthetic", "stargan-synthetic_both", "--faces", "x"], "whole number"),
         (["few-steps", "diffusion_editor-synthetic"], "does not sample from noise"),
         (["few-steps", "label_diffusion-synthetic", "--images", "50"], "at least 200 images, not 50"),
     ],
@@ -196,6 +198,17 @@ def test_few_steps_compares_on_held_out_people_and_prints_the_result(monkeypatch
     monkeypatch.setattr("facekit.evaluation.few_steps.compare", compare)
     assert cli.main(["few-steps", "label_diffusion-synthetic", "--images", "300"]) == 0
     assert capsys.readouterr().out == "found\n"
+
+
+def test_evaluate_units_compares_generators_with_the_unedited_input(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("facekit.evaluation.unit_edits.SINGLE_PEOPLE", 1)
+    table = tmp_path / "units.csv"
+    assert cli.main(["evaluate-units", "adversarial_editor-synthetic", "--faces", "4", "--out", str(table)]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("no-op baseline", "adversarial_editor-synthetic", "cross_talk", str(table)))
+    lines = table.read_text().splitlines()
+    assert lines[0].startswith("name,error,error_of_truth,one_sided,")
+    assert len(lines) == 3
 
 
 def test_evaluate_forwards_its_options_and_prints_each_table(monkeypatch, tmp_path, capsys):

@@ -1,0 +1,287 @@
+"""G20: GANimation (Pumarola 2018; P4 §3.2.2). A generator conditioned on action units, with a mask of where it acts.
+
+The generator gives colours C and a mask, and blends: I = (1 - A) C + A x (eq. 1). The mask here is the change, 1 - A.
+Both public implementations, and versions of the preprint, exchange the two.
+
+**Losses** (eq. 2 to 6): adversarial; the action units that the discriminator estimates; cycle consistency; and the size
+and the total variation of the mask. The published code multiplies the squared error of the action units by 4000 and
+divides it by the batch of 25: 160 times its mean.
+
+**Where the presets other than `paper` differ:**
+
+* **Relative action units.** The condition is target minus source. The source is given, or found by an estimator. A
+  request that differs from the source by less than 0.1 in every unit fades the mask out, so that one that does not
+  differ returns the face itself.
+* **Size of the mask.** The paper's loss pulls at the mask wherever it is, and mask and loss have two ends of rest: the
+  output is the input, or the whole face is redrawn. Here the mask starts at 0.3, and its mean is free from 0.02 to 0.5.
+* **Distillation** from a teacher that edits action units, as in `mma_gan`.
+
+Units that always act together in training, such as 6 and 12, cannot be told apart. Train on faces with random and
+one-sided units: `--set data.free_units=0.5 --set data.one_sided=0.33`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facekit.diffusion.noise import Seeds
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.layers.initialise import initialise_convolutions
+from facekit.layers.translator import MaskedTranslator
+from facekit.losses.adversarial import generator_loss
+from facekit.losses.attention import mask_outside, total_variation
+from facekit.losses.attribute import action_unit_loss
+from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
+from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.label import action_unit_labels
+from facekit.models.load import load_system
+from facekit.models.system import CannotTrain, Clock, Step, System, check_choices, evaluating
+
+MASK_LOSSES = ("mean", "range")
+"""Losses of the size of the mask. "mean": the mean attention A, by which the published code replaces the norm of
+Pumarola 2018, eq. 3; "range": how far the mean of the mask lies outside a range."""
+
+_FADED = 0.1  # largest difference from the source for which the mask is faded
+
+
+@dataclass(frozen=True)
+class GANimationPreset(TranslatorPreset):
+    """How GANimation is built and trained."""
+
+    estimator: str | None = "action_units-synthetic_estimator"  # weights that find source units; None: absolute units
+    jitter: float = 0.1  # largest random change of the target units, which are those of other faces
+    discriminator_steps: int = 1  # discriminator steps per generator step, each on its own share of the batch
+    conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
+    units: float = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
+    cycle: float = 10.0  # weight of cycle consistency (eq. 5)
+    mask_loss: str = "range"  # one of `MASK_LOSSES`
+    mask_size: float = 1.0  # its weight
+    mask_start: float = 0.3  # the mask before training
+    mask_range: tuple[float, float] = (0.02, 0.5)  # of the loss "range"
+    smoothness: float = 1e-5  # weight of the total variation of the mask (eq. 3, first term)
+    teacher: str | None = None  # name or path of another generator's weights, for distillation
+    distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
+
+    def build_masked_generator(self, channels: int, labels: int) -> MaskedTranslator:
+        """The initialised generator."""
+        settings = ("width", "halvings", "blocks", "block", "scales", "factor", "condition", "groups", "slope", "skips")
+        network = MaskedTranslator(channels, labels, **{name: getattr(self, name) for name in settings})
+        initialise_convolutions(network, self.initialisation)
+        network.start_at(self.mask_start)
+        return network
+
+
+# Pumarola 2018, §5.3: 30 epochs of 200,000 faces in batches of 25, five of the discriminator for one of the generator.
+_PAPER = {
+    "size": 128, "batch": 125, "steps": 48_000, "learning_rate": 1e-4, "betas": (0.5, 0.999), "schedule": "linear",
+    "ema": None, "augment": "flip", "adversarial": "wasserstein", "gradient_penalty": 10.0, "discriminator_steps": 5,
+    "initialisation": "uniform", "width": 64, "halvings": 2, "blocks": 6, "factor": 1, "condition": "planes",
+    "skips": "none", "discriminator_width": 64, "discriminator_layers": 6, "discriminator_widest": 2048,
+    "discriminator_slope": 0.01, "conditional": False, "estimator": None, "mask_loss": "mean", "mask_size": 0.1,
+    "mask_start": 0.5, "smoothness": 1e-4,
+}  # fmt: skip
+
+_OURS = {
+    "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
+    "warmup": 100, "cycle": 3.0, "units": 20.0, "discriminator_width": 64, "discriminator_widest": 256,
+    "condition": "adaptive", "skips": "mirrored",
+}  # fmt: skip
+
+
+class GANimation(AdversarialGenerator):
+    """Changes the action units of a face, and shows by a mask where."""
+
+    name = "ganimation"
+    training_only = frozenset({"discriminator", "watch", "mask_watch"})
+    guided_by = frozenset({"teacher"})
+    depends_on: ClassVar = {"estimator": "action_units", "teacher": "adversarial_editor"}
+    understands = frozenset({"emotion", "intensity", "action_units"})
+    presets: ClassVar = {
+        "smoke": GANimationPreset(
+            **_OURS | {"warmup": 0, "width": 8, "blocks": 1, "discriminator_width": 8, "batch": 16, "steps": 40}
+        ),
+        "laptop": GANimationPreset(**_OURS | {"width": 48, "blocks": 2}, batch=64, steps=500),
+        "gpu": GANimationPreset(**_OURS, size=64, batch=32, steps=2400, teacher="adversarial_editor-synthetic"),
+        "paper": GANimationPreset(**_PAPER),
+    }
+
+    def __init__(self, preset: GANimationPreset, channels: int = 3) -> None:
+        super().__init__(preset, channels)
+        check_choices(preset, mask_loss=MASK_LOSSES)
+        units = len(ACTION_UNIT_COLUMNS)
+        self.generator = preset.build_masked_generator(channels, units)
+        self.discriminator = preset.build_discriminator(channels, units, labels=units if preset.conditional else 0)
+        self.watch, self.mask_watch = CollapseWatch(), MaskWatch()
+        self._loaded: dict[str, System] = {}  # in a dictionary, which keeps them from becoming child modules
+
+    @property
+    def guidance_networks(self) -> Sequence[System]:
+        """The estimator and the teacher, as far as the preset names them."""
+        return [self._other(field) for field in self.requires]
+
+    def _other(self, field: str) -> System:
+        """The system whose weights a field of the preset names, loaded when it is first needed."""
+        if field not in self._loaded:
+            self._loaded[field] = load_system(self.requires[field]).requires_grad_(False).eval()
+        return self._loaded[field]
+
+    # ------------------------------------------------------------------------------------------- training
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {
+            "discriminator": self.optimiser([self.discriminator], self.preset.discriminator_rate),
+            "generator": self.optimiser([self.generator]),
+        }
+
+    def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
+        """`discriminator_steps` steps of the discriminator, then one of the generator on the last share of the batch.
+
+        Raises `CannotTrain` for faces without action units if there is no estimator either.
+        """
+        units = self._training_units(batch)
+        shares = torch.randperm(len(units), device=units.device).chunk(self.preset.discriminator_steps)
+        for i, rows in enumerate(shares):
+            images, source = batch.images[rows], units[rows]
+            noise = self.preset.jitter * (2 * torch.rand_like(source) - 1)
+            target = (source[torch.randperm(len(rows))] + noise).clamp(0, 1)
+            with torch.set_grad_enabled(i == len(shares) - 1):  # only the last share trains the generator
+                generated, mask = self._translated(images, self.condition(images, target, None))
+            yield self._discriminator_step(images, generated.detach(), source, target, clock)
+        yield self._generator_step(images, generated, mask, source, target, clock)
+
+    def _training_units(self, batch: Faces) -> Tensor:
+        if batch.action_units is not None:
+            return batch.action_units
+        if self.preset.estimator is None:
+            raise CannotTrain(
+                f"{self.name} is trained on faces with action units, and these have none: read them from a table of "
+                "OpenFace, or name an estimator, as in --set estimator=action_units-synthetic_estimator"
+            )
+        return self._estimated(batch.images)
+
+    @torch.no_grad()
+    def _estimated(self, images: Tensor) -> Tensor:
+        return self._other("estimator").to(images.device)(images).clamp(0, 1)
+
+    def condition(self, images: Tensor, target: Tensor, source: Expression | None) -> Tensor:
+        """What the generator receives for faces (N, C, H, W) and target units (N, A): (N, A).
+
+        Without an estimator it is the target. With one, it is the target minus the action units of the source, which
+        are estimated unless they are given.
+        """
+        if self.preset.estimator is None:
+            return target
+        given = source is not None and source.action_units is not None
+        return target - (source.action_units if given else self._estimated(images))
+
+    def _translated(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Edited faces (N, C, H, W) and the mask of the change (N, 1, H, W)."""
+        colours, mask = self.generator(images, condition)
+        if self.preset.estimator is not None:
+            mask = mask * (condition.abs().amax(1) / _FADED).clamp(max=1)[:, None, None, None]
+        return torch.lerp(images, colours, mask), mask
+
+    def _discriminator_step(
+        self, real: Tensor, generated: Tensor, source: Tensor, target: Tensor, clock: Clock
+    ) -> Step:
+        n, preset = len(real), self.preset
+        real_input, generated_input = self.augmented(real), self.augmented(generated)
+        labels = torch.cat([source, target]) if preset.conditional else None
+        scores, estimated = self.discriminator(torch.cat([real_input, generated_input]), labels)
+        self.watch.observe(real, generated, scores, clock, self.name)
+        of_real = partial(self.discriminator.scores, label=source if preset.conditional else None)
+        terms = {
+            "adversarial": self.discriminator_loss(scores[:n], scores[n:]),
+            "penalty": self.gradient_penalties(of_real, real_input, generated_input, clock),
+            "units": preset.units * action_unit_loss(estimated[:n], source),
+        }
+        return "discriminator", sum(terms.values()), {f"discriminator/{name}": value for name, value in terms.items()}
+
+    def _generator_step(
+        self, images: Tensor, generated: Tensor, mask: Tensor, source: Tensor, target: Tensor, clock: Clock
+    ) -> Step:
+        preset = self.preset
+        self.mask_watch.observe(mask, clock, self.name)
+        scores, estimated = self.discriminator(self.augmented(generated), target if preset.conditional else None)
+        back = source if preset.estimator is None else source - target
+        cycled, back_mask = self._translated(generated, back)
+        masks = torch.cat([mask, back_mask])
+        size = (1 - masks).mean() if preset.mask_loss == "mean" else mask_outside(masks, *preset.mask_range)
+        terms = {
+            "adversarial": generator_loss(scores, preset.adversarial),
+            "units": preset.units * action_unit_loss(estimated, target),
+            "cycle": preset.cycle * F.l1_loss(cycled, images),
+            "mask": preset.mask_size * size,
+            "smoothness": preset.smoothness * total_variation(masks),
+        }
+        if preset.teacher is not None:
+            terms["distillation"] = preset.distillation * F.mse_loss(generated, self._teacher_edits(images, target))
+        return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
+
+    def _teacher_edits(self, images: Tensor, target: Tensor) -> Tensor:
+        """The teacher's edits of faces (N, C, H, W), resized to the teacher's size and channels and back."""
+        teacher = self._other("teacher")
+        faces = Faces(images).fitted(teacher.preset.size, teacher.channels)
+        seeds = torch.randint(2**31, (len(images),)).tolist()
+        edited = teacher.edit(faces, Expression(action_units=target), seed=seeds)
+        return Faces(edited).fitted(self.preset.size, self.channels).images
+
+    # ---------------------------------------------------------------------------------------------- in use
+
+    def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
+        """`source` is used if it has action units, and estimated otherwise; `seed` is not used."""
+        return self._translated(faces.images, self.condition(faces.images, action_unit_labels(expression), source))[0]
+
+    def inspect(self, faces: Faces, expression: Expression) -> dict[str, Tensor]:
+        """What an edit consists of, by name: the mask of the change, 1 - A (N, 1, H, W) in [0, 1], and the colours C
+        (N, C, H, W) in [-1, 1]. Raises what `edit` raises."""
+        expression.require(self.understands, self.name)
+        self._check(faces)
+        images, target = faces.images.to(self.device), expression.for_faces(len(faces)).to(self.device)
+        with torch.no_grad(), evaluating(self):
+            condition = self.condition(images, action_unit_labels(target), None)
+            colours, _ = self.generator(images, condition)
+            _, mask = self._translated(images, condition)
+        return {"mask": mask.float().cpu(), "colours": colours.float().clamp(-1, 1).cpu()}
+
+
+class MaskWatch(nn.Module):
+    """Warns where the mask has come to one of its ends: the most frequent failure of GANimation.
+
+    `mean` is a running average of the mask over about a hundred steps, from 0.3 on. Below `LEAST` the edit is the
+    input; above `MOST` the whole face is redrawn, and the mask says nothing.
+    """
+
+    MOMENTUM = 0.02
+    LEAST, MOST = 0.01, 0.9
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((), 0.3))
+        self.warned = False
+
+    @torch.no_grad()
+    def observe(self, masks: Tensor, clock: Clock, name: str) -> None:
+        """Update the average with a step's masks (N, 1, H, W), and warn once by a `UserWarning` at an end."""
+        self.mean.lerp_(masks.float().mean(), self.MOMENTUM)
+        mean = self.mean.item()
+        if self.LEAST <= mean <= self.MOST:
+            self.warned = False
+        elif not self.warned:
+            self.warned = True
+            failure = "has vanished, so that edits are the input" if mean < self.LEAST else "covers the whole face"
+            warnings.warn(
+                f"step {clock.step + 1} of {name}: the mask {failure} (its mean is {mean:.3f}): use mask_loss='range', "
+                "or change mask_size",
+                stacklevel=2,
+            )

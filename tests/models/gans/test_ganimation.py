@@ -1,0 +1,167 @@
+"""GANimation: its blend and mask, relative action units, its losses, its published constants, and its warnings."""
+
+import dataclasses
+import warnings
+
+import pytest
+import torch
+from tiny_gans import randomised
+
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.expression import Expression
+from facekit.faces.faces import Faces
+from facekit.models.gans.ganimation import GANimation, MaskWatch
+from facekit.models.judges.action_units import ActionUnitNet
+from facekit.models.system import CannotTrain, Clock
+
+TINY = {"width": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
+A = len(ACTION_UNIT_COLUMNS)
+
+
+def estimator():
+    torch.manual_seed(1)
+    system = ActionUnitNet(ActionUnitNet.presets["smoke"])
+    torch.nn.init.normal_(system.head.weight, std=0.1)
+    return system.eval().requires_grad_(False)
+
+
+def build(profile="smoke", **fields):
+    torch.manual_seed(0)
+    system = GANimation(dataclasses.replace(GANimation.presets[profile], **TINY | fields))
+    system._loaded["estimator"] = estimator()
+    return system
+
+
+def noise(n=4, size=48, **fields):
+    torch.manual_seed(2)
+    return Faces(torch.rand(n, 3, size, size) * 2 - 1, **fields)
+
+
+def scalars_of(system, faces, step=0):
+    return {k: v for _, _, values in system.training_step(faces, Clock(step, 10)) for k, v in values.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------- the paper
+
+
+def test_paper_preset_has_the_published_numbers():
+    preset = GANimation.presets["paper"]
+    assert (preset.size, preset.batch, preset.discriminator_steps, preset.steps) == (128, 5 * 25, 5, 48_000)
+    assert (preset.learning_rate, preset.betas) == (1e-4, (0.5, 0.999))
+    assert (preset.adversarial, preset.gradient_penalty, preset.cycle) == ("wasserstein", 10, 10)
+    assert (preset.units, preset.mask_size, preset.smoothness) == (4000 / 25, 0.1, 1e-4)
+    system = build("paper", width=preset.width, discriminator_width=8, discriminator_widest=16)
+    assert system.generator.down[0].conv.in_channels == 3 + A  # absolute units as constant maps
+    assert system.generator.down[0].conv.kernel_size == (7, 7)
+    assert len(system.discriminator.layers) == 6
+    assert "estimator" not in system.requires
+
+
+@pytest.mark.parametrize("profile", ["laptop", "gpu"])
+def test_weights_take_less_than_4_megabytes(profile):
+    system = GANimation(GANimation.presets[profile])
+    assert sum(2 * value.numel() for value in system.weights().values()) <= 3.95e6
+
+
+# --------------------------------------------------------------------------------------------------- blend and mask
+
+
+def test_an_edit_blends_colours_and_input_by_the_mask():
+    system, faces, target = randomised(build()), noise(), Expression.of("happy", n=4)
+    torch.nn.init.normal_(system.generator.mask.weight, std=0.1)
+    parts = system.inspect(faces, target)
+    assert parts["mask"].shape == (4, 1, 48, 48)
+    assert 0 <= parts["mask"].min() < parts["mask"].max() <= 1
+    blended = parts["mask"] * parts["colours"] + (1 - parts["mask"]) * faces.images
+    torch.testing.assert_close(system.edit(faces, target), blended.clamp(-1, 1))
+
+
+def test_the_mask_starts_at_its_preset():
+    system = build(mask_start=0.2)
+    mask = system.generator(noise().images, torch.rand(4, A))[1]
+    torch.testing.assert_close(mask, torch.full_like(mask, 0.2))
+
+
+def test_a_request_that_differs_in_nothing_returns_the_face():
+    system, faces = randomised(build()), noise()
+    units = torch.rand(4, A)
+    same, other = Expression(action_units=units), Expression(action_units=units.roll(1, 0))
+    assert torch.equal(system.edit(faces, same, source=same), faces.images)
+    assert (system.edit(faces, same, source=other) - faces.images).abs().max() > 0.01
+    nearly = Expression(action_units=(units - 0.001).clamp(0, 1))
+    assert (system.edit(faces, nearly, source=same) - faces.images).abs().max() < 0.03
+
+
+def test_the_source_is_estimated_unless_it_is_given():
+    system, faces = randomised(build()), noise()
+    found = Expression(action_units=system._loaded["estimator"](faces.images).clamp(0, 1))
+    target = Expression.of("happy", n=4)
+    torch.testing.assert_close(system.edit(faces, target), system.edit(faces, target, source=found))
+    given = Expression(action_units=(found.action_units + 0.5).clamp(0, 1))
+    assert not torch.allclose(system.edit(faces, target), system.edit(faces, target, source=given), atol=1e-3)
+
+
+def test_an_emotion_is_its_action_units():
+    system, faces = randomised(build()), noise()
+    happy = Expression.of("happy", 0.6)
+    assert torch.equal(system.edit(faces, happy), system.edit(faces, happy.to_action_units().only("action_units")))
+
+
+# --------------------------------------------------------------------------------------------------------- training
+
+
+def test_a_resumed_training_is_bitwise_identical(resumed_in_the_same_bits):
+    state = resumed_in_the_same_bits(lambda: build(steps=4, checkpoint_every=2))
+    assert state["mask_watch.mean"] != 0.3
+
+
+def test_training_uses_all_losses(drawn):
+    system = randomised(build())
+    names = scalars_of(system, drawn.faces(range(8)))
+    generator = {"adversarial", "units", "cycle", "mask", "smoothness"}
+    assert set(names) == {f"generator/{name}" for name in generator} | {
+        f"discriminator/{name}" for name in ("adversarial", "penalty", "units")
+    }
+
+
+def test_a_teacher_adds_its_distance(drawn):
+    class Copy:
+        preset, channels = drawn, 3
+
+        def edit(self, faces, expression, seed):
+            return faces.images
+
+    system = build(teacher="some", distillation=2.0, jitter=0.0)
+    Copy.preset = system.preset
+    system._loaded["teacher"] = Copy()
+    assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() > 0
+    system.generator.start_at(1e-6)  # edits are the input, as the teacher's are
+    assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() < 1e-9
+
+
+def test_faces_without_action_units_need_an_estimator(drawn):
+    faces = dataclasses.replace(drawn.faces(range(8)), action_units=None)
+    assert scalars_of(build(), faces)
+    with pytest.raises(CannotTrain, match="estimator"):
+        scalars_of(build(estimator=None), faces)
+
+
+def test_a_mask_at_an_end_is_named_once():
+    watch = MaskWatch()
+
+    def observe(mask):
+        for step in range(400):
+            watch.observe(torch.full((2, 1, 4, 4), mask), Clock(step, 1000), "ganimation")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observe(0.3)
+    with pytest.warns(UserWarning, match=r"step .* of ganimation: the mask has vanished") as caught:
+        observe(0.0)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="covers the whole face"):
+        observe(1.0)
+
+
+def test_weights_contain_the_generator_alone():
+    assert {name.partition(".")[0] for name in build().weights()} == {"generator"}
