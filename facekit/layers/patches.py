@@ -1,6 +1,8 @@
-"""The patch discriminator (PatchGAN, Isola 2017) with an auxiliary classifier (Choi 2018)."""
+"""Discriminators that score patches: of the image (PatchGAN, Isola 2017), or of a frozen network's feature maps."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,8 @@ _GAIN = 4.0  # of high frequencies, whose amplitude is small
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (N, C, size, size) to a score per patch (N, 1, h, w) and, with `classes`, logits (N, classes).
+    """Images (N, C, size, size) to a score per patch (N, 1, h, w) and, with `classes`, logits (N, classes) of an
+    auxiliary classifier (Choi 2018).
 
     The defaults give StarGAN's discriminator (Choi 2018, table 5) without its sixth layer, which would leave an image
     of 64 pixels a single patch.
@@ -58,7 +61,7 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in zip(widths_in, widths, strict=True))
         self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
         self.source = nn.Conv2d(widths[-1], 1 + (_EMBEDDED if labels else 0), 3, padding=1, bias=False)
-        self.embedding = nn.Sequential(nn.Linear(labels, 64), nn.SiLU(), nn.Linear(64, _EMBEDDED)) if labels else None
+        self.embedding = _embedding(labels) if labels else None
         self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
 
     def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
@@ -77,11 +80,56 @@ class PatchDiscriminator(nn.Module):
         return self._scores(h, label), None if self.classes is None else self.classes(h).flatten(1)
 
     def _scores(self, h: Tensor, label: Tensor | None) -> Tensor:
-        unconditional, features = self.source(h).tensor_split([1], dim=1)
-        if label is None:
-            return unconditional
-        projection = torch.einsum("nlhw,nl->nhw", features, self.embedding(label).to(features))[:, None]
-        return unconditional + projection
+        output = self.source(h)
+        return output[:, :1] if label is None else _projected(output, self.embedding(label))
+
+
+class FeatureDiscriminator(nn.Module):
+    """A discriminator on feature maps of a frozen network (projected GAN, Sauer 2021), conditioned on a label.
+
+    It need not learn from nothing what the frozen network already sees, and so needs far fewer steps than a
+    discriminator on pixels. Each map has a head of three convolutions.
+
+    widths  channels of the maps
+    labels  length of the label, which conditions as in `PatchDiscriminator`
+    width   channels of the heads
+    slope   negative slope of the leaky ReLUs
+    """
+
+    def __init__(self, widths: Sequence[int], labels: int, *, width: int = 64, slope: float = 0.2) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(channels, width, 3, 2, padding=1),
+                nn.LeakyReLU(slope),
+                nn.Conv2d(width, width, 3, 2, padding=1),
+                nn.LeakyReLU(slope),
+                nn.Conv2d(width, 1 + _EMBEDDED, 3, padding=1),
+            )
+            for channels in widths
+        )
+        self.embedding = _embedding(labels)
+
+    def forward(self, images: Tensor, label: Tensor, maps: Callable[[Tensor], Sequence[Tensor]]) -> Tensor:
+        """Scores (N, P) of all positions of all maps, high for real.
+
+        images  (N, C, H, W)
+        label   (N, labels)
+        maps    the frozen network: images to feature maps, each (N, widths[i], H_i, W_i)
+        """
+        embedded = self.embedding(label)
+        scores = [_projected(head(m), embedded) for head, m in zip(self.heads, maps(images), strict=True)]
+        return torch.cat([score.flatten(1) for score in scores], 1)
+
+
+def _embedding(labels: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(labels, 64), nn.SiLU(), nn.Linear(64, _EMBEDDED))
+
+
+def _projected(output: Tensor, embedded: Tensor) -> Tensor:
+    """Conditional scores (N, 1, h, w): an unconditional score plus the projection of features on the embedded label."""
+    unconditional, features = output.tensor_split([1], dim=1)
+    return unconditional + torch.einsum("nlhw,nl->nhw", features, embedded.to(features))[:, None]
 
 
 def high_frequencies(images: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 from facekit.training.run import train
 from facekit.weights.shipped import SHIPPED
-from facekit.workspace.files import atomic_path
+from facekit.weights.store import read_card
+from facekit.workspace.files import atomic_path, write_json
 from facekit.workspace.folders import checkout, runs_home
 
 
@@ -17,14 +19,16 @@ def retrain(name: str) -> Path:
     An interrupted run is resumed. Returns the path of the copied weights.
     """
     recipe = SHIPPED[name]
-    shared = {"profile": recipe.profile, "data": recipe.data}
+    shared = {"profile": recipe.profile, "data": recipe.data, "seed": recipe.seed}
     folder = runs_home() / "weights" / name
     trained = train(recipe.system, **shared, out=folder, overrides=recipe.overrides)
     if recipe.then is not None:
         again = {**recipe.overrides, **recipe.then}
         trained = train(recipe.system, **shared, out=folder / "then", overrides=again, start=trained)
     shipped = checkout() / "data" / "weights" / f"{name}.safetensors"
-    for suffix in (".json", ".safetensors"):  # between the two copies, loading reports a mismatch
-        with atomic_path(shipped.with_suffix(suffix)) as draft:
-            shutil.copyfile(trained.with_suffix(suffix), draft)
+    variant = name.removeprefix(f"{recipe.system}-{recipe.data}").removeprefix("_")
+    card = dataclasses.replace(read_card(trained), variant=variant)
+    write_json(shipped.with_suffix(".json"), dataclasses.asdict(card))  # until the copy, loading reports a mismatch
+    with atomic_path(shipped) as draft:
+        shutil.copyfile(trained, draft)
     return shipped

@@ -268,12 +268,12 @@ def _train_to_weights(
         if record is None and _is_finished(path):
             log(f"{out} is finished; nothing was trained")
         else:
-            _write_result(path, model, dataset, plan)
+            _write_result(path, model, dataset, plan, arguments["seed"])
     PartialState().wait_for_everyone()  # the others may load these weights next
     return path
 
 
-def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan) -> None:
+def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan, seed: int) -> None:
     """Evaluate a trained system on the valid split, then write metrics, weights and card."""
     device = str(next(model.parameters()).device)
     metrics = model.evaluate(open_dataset(dataset.name, "valid", **plan.options["valid"]), device)
@@ -287,6 +287,7 @@ def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan) 
         channels=model.channels,
         data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": options},
         steps=model.preset.steps,
+        seed=seed,
         metrics=metrics,
         requires={name: read_card(find_weights(name)).sha256 for name in model.requires.values()},
         started_from=dict(model.started_from),

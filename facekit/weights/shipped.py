@@ -16,6 +16,7 @@ class Recipe:
     data: str = "synthetic"
     profile: str = "laptop"
     overrides: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
     then: Mapping[str, object] | None = None  # further overrides of a second run that is initialised from the first
 
 
@@ -41,6 +42,12 @@ SHIPPED: dict[str, Recipe] = {
     # E7. Half of the faces have random action units: no emotion contains AU14 or AU43, and none consists of one unit. A
     # third are one-sided, since faces with equal halves would teach that left and right always agree.
     "action_units-synthetic": Recipe("action_units", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),
+    # The estimator that generators are trained with. The judge above shares neither seed nor people with it.
+    "action_units-synthetic_estimator": Recipe(
+        "action_units",
+        overrides={"data.free_units": 0.5, "data.one_sided": 0.33, "data.first_person": 100_000},
+        seed=1,
+    ),
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
     "label_diffusion-synthetic": Recipe("label_diffusion", profile="gpu", overrides=_PEOPLE),  # G11
@@ -67,7 +74,9 @@ SHIPPED: dict[str, Recipe] = {
         overrides=_PEOPLE | {"varied": False},
         then={"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
     ),
-    "adversarial_editor-synthetic": Recipe("adversarial_editor", profile="gpu", overrides=_PEOPLE),  # G15, fine-tuned
+    "adversarial_editor-synthetic": Recipe(  # G15, fine-tuned. A discriminator memorises faces that it sees again
+        "adversarial_editor", profile="gpu", overrides=_PEOPLE | {"profile.people": 10_000}
+    ),
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }
 """By the name that `load_system` takes; dependencies come before the systems that depend on them."""

@@ -44,6 +44,7 @@ class WeightsCard:
     channels: int  # of the images: 1 grey, 3 RGB
     data: dict[str, object]  # name, split, options and number of faces of the dataset
     steps: int  # training steps done
+    seed: int | None = None  # of the training's random numbers; None: not recorded
     metrics: dict[str, float] = field(default_factory=dict)  # on held-out faces
     requires: dict[str, str] = field(
         default_factory=dict
@@ -51,6 +52,7 @@ class WeightsCard:
     started_from: dict[str, str] = field(
         default_factory=dict
     )  # weights from which its training was initialised, likewise
+    variant: str = ""  # what distinguishes distributed weights from others of the same system and dataset
     terms: str = "MIT"  # licence or terms of use
     facekit: str = ""  # version
     torch: str = ""  # version
@@ -58,10 +60,12 @@ class WeightsCard:
 
     @property
     def name(self) -> str:
-        """The name under which they are distributed: `SYSTEM-DATA`, or `SYSTEM-DATA_DOMAIN` for cartoons."""
+        """The name under which they are distributed: `SYSTEM-DATA`, or `SYSTEM-DATA_VARIANT`; a domain other than
+        photo is a variant."""
         domain = self.data.get("options", {}).get("domain", "photo")
-        data = self.data.get("name")
-        return "-".join(filter(None, (self.system, data if domain == "photo" else f"{data}_{domain}")))
+        variant = self.variant or (domain if domain != "photo" else "")
+        data = "_".join(filter(None, (self.data.get("name"), variant)))
+        return "-".join(filter(None, (self.system, data)))
 
     @property
     def size(self) -> int:

@@ -234,12 +234,20 @@ def test_both_domains_alternate():
     assert (rendered.faces(range(12)).domain == 1).all()
 
 
+def test_the_first_person_may_be_another():
+    every, last = SyntheticFaces(people=4), SyntheticFaces(people=1, first_person=3)
+    assert torch.equal(last.persons, every.persons[-8:])
+    neutral = Expression.of("neutral")
+    assert torch.equal(last.counterfactual([1], neutral).images, every.counterfactual([25], neutral).images)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"split": "dev"}, "not a split"),
         ({"domain": "oil"}, "not a domain"),
         ({"people": 0}, "people is 0"),
+        ({"people": 10, "first_person": 999_991}, "first_person is 999991.*0 to 999,990"),
         ({"intensity": (0.8, 0.2)}, "intensity"),
         ({"frames": 2}, "frames is 2"),
         ({"imitate": "ckplus"}, "cannot be imitated"),

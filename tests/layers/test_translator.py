@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from facekit.layers.initialise import initialise_convolutions
-from facekit.layers.patches import PatchDiscriminator, high_frequencies
+from facekit.layers.patches import FeatureDiscriminator, PatchDiscriminator, high_frequencies
 from facekit.layers.stages import Stage
 from facekit.layers.translator import CONDITIONS, DROPOUTS, SKIPS, Translator
 
@@ -111,6 +111,22 @@ def test_a_conditional_discriminator_adds_the_projection_on_the_label_to_every_p
     assert network.embedding[0].weight.grad is None
     conditional.sum().backward()
     assert network.embedding[0].weight.grad.abs().sum() > 0
+
+
+def test_a_discriminator_of_features_scores_every_position_of_every_map():
+    torch.manual_seed(0)
+    network = FeatureDiscriminator((5, 6), 3, width=8)
+    maps = [torch.rand(2, 5, 16, 16), torch.rand(2, 6, 8, 8)]
+    images, label = torch.rand(2, 3, 32, 32), torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]])
+    scores = network(images, label, lambda given: maps if given is images else None)
+    assert scores.shape == (2, 4 * 4 + 2 * 2)
+    assert not torch.allclose(network(images, label.roll(1, 0), lambda _: maps), scores, atol=1e-4)
+    changed = [maps[0], maps[1] + 1]
+    again = network(images, label, lambda _: changed)
+    torch.testing.assert_close(again[:, :16], scores[:, :16])
+    assert not torch.allclose(again[:, 16:], scores[:, 16:], atol=1e-4)
+    with pytest.raises(ValueError, match="shorter"):
+        network(images, label, lambda _: maps[:1])
 
 
 @pytest.mark.parametrize("scheme", ["uniform", "normal", "he"])

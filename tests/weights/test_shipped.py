@@ -71,6 +71,14 @@ def test_the_identity_network_verifies_held_out_identities():
     assert metrics["auc_matched"] > 0.97
 
 
+def test_the_estimator_shares_neither_seed_nor_people_with_the_judge():
+    judge, estimator = (load_system(f"action_units-synthetic{suffix}").card for suffix in ("", "_estimator"))
+    assert judge.seed != estimator.seed
+    first = [card.data["options"].get("first_person", 0) for card in (judge, estimator)]
+    assert first[1] >= first[0] + judge.data["options"]["people"]
+    assert estimator.metrics["mae"] < 0.055
+
+
 def test_the_action_unit_regressor_distinguishes_left_and_right():
     faces = open_dataset("synthetic", "valid", people=40, faces_per_person=7, size=64, one_sided=1.0).faces(range(280))
     predicted = load_system("action_units-synthetic").predict(faces.images)

@@ -35,6 +35,7 @@ class SyntheticFaces(FaceDataset):
 
     split             the people of different splits are different
     people            number of people; by default as in `options.PEOPLE`
+    first_person      number of the first of these people within the split, so that two datasets may have other people
     faces_per_person  number of faces of each person; their emotions are balanced
     size, channels    pixels, and 3 or 1; by default 64 and 3, or 48 and 1 when imitating FER-2013
     domain            `"photo"`; `"cartoon"`, with variations of six characters; or `"both"`, where every second person
@@ -66,6 +67,7 @@ class SyntheticFaces(FaceDataset):
         split: str = "train",
         *,
         people: int | None = None,
+        first_person: int = 0,
         faces_per_person: int = 8,
         size: int | None = None,
         channels: int | None = None,
@@ -81,9 +83,9 @@ class SyntheticFaces(FaceDataset):
         device: str | torch.device = "cpu",
     ) -> None:
         self.options = resolved_options(
-            split=split, people=people, faces_per_person=faces_per_person, size=size, channels=channels, domain=domain,
-            emotions=emotions, intensity=intensity, frames=frames, one_sided=one_sided, free_units=free_units,
-            imitate=imitate, label_noise=label_noise,
+            split=split, people=people, first_person=first_person, faces_per_person=faces_per_person, size=size,
+            channels=channels, domain=domain, emotions=emotions, intensity=intensity, frames=frames,
+            one_sided=one_sided, free_units=free_units, imitate=imitate, label_noise=label_noise,
         )  # fmt: skip
         self.split = split
         self.size, self.channels = self.options["size"], self.options["channels"]
@@ -99,7 +101,7 @@ class SyntheticFaces(FaceDataset):
         """Set the annotations of all faces that are known before rendering, each (len,)."""
         index = torch.arange(people * per_person)
         person = torch.div(index, per_person, rounding_mode="floor")
-        self.persons = person + _FIRST_PERSON[self.split]
+        self.persons = person + _FIRST_PERSON[self.split] + self.options["first_person"]
         # A unique number among the faces of all splits: the key of the random draws of expression, view and noise.
         self._face = self.persons * MAX_FACES + index % per_person
         self._label(people, per_person)

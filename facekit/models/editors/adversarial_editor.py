@@ -2,10 +2,15 @@
 
 One step of a denoiser returns the mean of all plausible edits, so that eyes and mouths are blurred; a few steps leave
 grain. This system starts as a copy of such an editor, its teacher, and learns to give one plausible edit instead of the
-mean (adversarial diffusion distillation, Sauer 2023). Four losses train it:
+mean (adversarial diffusion distillation, Sauer 2023). Six losses train it:
 
 * **Adversarial loss.** A patch discriminator conditioned on action units (Miyato & Koyama 2018) separates real faces
   from edits. It also receives the high frequencies of the images, from which it learns sooner that edits are blurred.
+* **Adversarial loss of features.** A second discriminator sees the feature maps of an estimator of action units
+  (projected GAN, Sauer 2021). It also learns to reject real faces with the action units of other faces (matching-aware
+  discriminator, Reed 2016), and so finds remains of the former expression, which are no less real than the rest.
+* **Action units.** The estimator finds the same action units in an edit as in the real face that they are taken from.
+  Edits are changed at random before the estimator sees them, as patterns that please one network do not survive that.
 * **Back-translation.** As in `diffusion_editor`, the editor recovers real faces from edits of them. The inputs are its
   own edits (by the moving average of its weights) or the teacher's. Each input is edited twice in a row and degraded by
   camera noise and blur: one edit leaves traces of the present expression, from which the editor learns to change too
@@ -30,15 +35,16 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from facekit.faces.augment import RECIPES, augment
+from facekit.faces.augment import RECIPES, Recipe, augment
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise_convolutions
-from facekit.layers.patches import PatchDiscriminator
+from facekit.layers.patches import FeatureDiscriminator, PatchDiscriminator
 from facekit.layers.unet import copy_from_coarser
 from facekit.losses.adversarial import discriminator_loss, generator_loss, lazy_r1_penalty
+from facekit.losses.attribute import condition_loss
 from facekit.losses.perceptual import feature_matching
 from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditingDenoiser, EditorPreset
@@ -51,6 +57,8 @@ _LOSS = "logistic"
 _MOMENTUM, _BETAS = 0.5, (0.5, 0.99)  # of both networks, as in the GANs here
 _AVERAGE_DECAY = 0.998  # of the moving average that edits the inputs
 _DEGRADATION = RECIPES["camera"]  # of the inputs
+# Of the edits that the estimator sees.
+_ESTIMATED = Recipe(rotate=10, scale=0.1, shift=0.06, light=0.1, blur=1.2, noise=0.03)
 _DISTILLED_SIZE = 16  # pixels; distillation compares edits at this size
 
 
@@ -60,6 +68,7 @@ class AdversarialEditorPreset(EditorPreset):
 
     size: int = 64
     teacher: str = "diffusion_editor-synthetic"  # name or path of the weights that the editor starts from
+    estimator: str = "action_units-synthetic_estimator"  # name or path of weights that estimate action units
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
@@ -67,19 +76,21 @@ class AdversarialEditorPreset(EditorPreset):
     warmup: int = 100
     clip_norm: float | None = None
     ema: float | None = 0.998
-    discriminator_rate: float = 4e-3
+    discriminator_rate: float = 6e-3
+    discriminator_alone: int = 100  # steps at the start in which the discriminators learn alone
     discriminator_width: int = 64
     discriminator_layers: int = 4
     discriminator_widest: int = 256
-    r1: float = 0.1  # γ of R1 (Mescheder 2018)
+    r1: float = 0.3  # γ of R1 (Mescheder 2018)
     r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
-    adversarial: float = 0.5  # weight of the adversarial loss
+    adversarial: float = 1.0  # weight of the adversarial loss
+    adversarial_features: float = 3.0  # weight of that of the estimator's features
+    action_units: float = 1.0  # weight of the squared error of estimated action units
     absolute: float = 10.0  # weight of the absolute error of back-translation
     squared: float = 400.0  # weight of its squared error
     features: float = 0.5  # weight of feature matching
-    distillation: float = 600.0  # weight of distillation; it falls to a share of that in the first half of the run
-    distillation_left: float = 0.1  # that share
-    own_inputs: float = 0.5  # probability that the inputs of a batch are the editor's own edits; else the teacher's
+    distillation: float = 200.0  # weight of distillation; it falls to 0 in the first half of the run
+    own_inputs: float = 0.7  # probability that the inputs of a batch are the editor's own edits; else the teacher's
     sample_steps: int = 1
 
 
@@ -87,13 +98,13 @@ class AdversarialEditor(ActionUnitEditor):
     """The diffusion editor (G15), fine-tuned against a discriminator. It edits in one step, without guidance."""
 
     name = "adversarial_editor"
-    guided_by = frozenset({"teacher"})
-    training_only = frozenset({"average", "discriminator"})
-    depends_on: ClassVar = {"teacher": "diffusion_editor"}
+    guided_by = frozenset({"teacher", "estimator"})
+    training_only = frozenset({"average", "discriminator", "feature_discriminator"})
+    depends_on: ClassVar = {"teacher": "diffusion_editor", "estimator": "action_units"}
     presets: ClassVar = {
-        "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16),
+        "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16, discriminator_alone=5),
         "laptop": AdversarialEditorPreset(steps=400),
-        "gpu": AdversarialEditorPreset(steps=700),
+        "gpu": AdversarialEditorPreset(steps=2500),
     }
 
     def __init__(self, preset: AdversarialEditorPreset, channels: int = 3) -> None:
@@ -114,16 +125,20 @@ class AdversarialEditor(ActionUnitEditor):
 
     @cached_property
     def guidance_networks(self) -> Sequence[System]:
-        """The teacher, in a list, which keeps it from becoming a child module."""
-        return [load_system(self.preset.teacher).requires_grad_(False)]
+        """The teacher and the estimator; in a list, which keeps them from becoming child modules."""
+        return [load_system(name).requires_grad_(False) for name in (self.preset.teacher, self.preset.estimator)]
 
     # ------------------------------------------------------------------------------------------- training
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
+        # Not made before: its size depends on the estimator, which is loaded for training only.
+        self.feature_discriminator = FeatureDiscriminator(self._estimator.preset.widths, self.label_size)
+        initialise_convolutions(self.feature_discriminator, "he")
+        discriminators = nn.ModuleList([self.discriminator, self.feature_discriminator.to(self.device)])
         return {
-            "discriminator": Muon(
-                self.discriminator.parameters(), preset.discriminator_rate, momentum=_MOMENTUM, betas=_BETAS
+            "discriminators": Muon(
+                discriminators.parameters(), preset.discriminator_rate, momentum=_MOMENTUM, betas=_BETAS
             ),
             "generator": Muon(
                 self.denoiser.parameters(),
@@ -134,6 +149,10 @@ class AdversarialEditor(ActionUnitEditor):
             ),
         }
 
+    @property
+    def _estimator(self) -> System:
+        return self.guidance_networks[1]
+
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         if clock.step == 0:
             if not self.started_from:
@@ -141,12 +160,15 @@ class AdversarialEditor(ActionUnitEditor):
             update_average(self.average, self.denoiser, 0, 0.0)
         faces = batch[has_label(batch, self.preset.emotions)]
         images, label = faces.images, self.label(faces.expression).to(faces.images)
-        target = _permuted(label)
-        edited = self._one_step(self.denoiser, images, target)
-        recovered = self._one_step(self.denoiser, self._inputs(images, label), label)
-        yield self._discriminator_step(images, edited.detach(), recovered.detach(), label, target, clock)
-        yield self._generator_step(images, edited, recovered, label, target, clock)
-        update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
+        other = torch.randperm(len(images))
+        alone = clock.step < self.preset.discriminator_alone
+        with torch.set_grad_enabled(not alone):
+            edited = self._one_step(self.denoiser, images, label[other])
+            recovered = self._one_step(self.denoiser, self._inputs(images, label), label)
+        yield self._discriminator_step(images, edited.detach(), recovered.detach(), label, other, clock)
+        if not alone:
+            yield self._generator_step(images, edited, recovered, label, other, clock)
+            update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
 
     def _start_from_teacher(self) -> None:
         """Copy the teacher's weights; an editor of another architecture keeps its random ones, with a warning."""
@@ -187,35 +209,42 @@ class AdversarialEditor(ActionUnitEditor):
         return Faces(edited).fitted(self.preset.size, self.channels).images
 
     def _discriminator_step(
-        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, target: Tensor, clock: Clock
+        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
     ) -> Step:
         preset, n = self.preset, len(real)
-        scores, _ = self.discriminator(torch.cat([real, edited, recovered]), torch.cat([label, target, label]))
+        images, labels = torch.cat([real, edited, recovered]), torch.cat([label, label[other], label])
+        scores, _ = self.discriminator(images, labels)
         adversarial = discriminator_loss(scores[:n], scores[n:], _LOSS)
+        images, labels = torch.cat([images, real]), torch.cat([labels, label[other]])
+        scores = self.feature_discriminator(images, labels, self._estimator.maps)
+        features = discriminator_loss(scores[:n], scores[n:], _LOSS)
         scores_of_real = partial(self.discriminator.scores, label=label)
         penalty = lazy_r1_penalty(scores_of_real, real, preset.r1, preset.r1_every, clock.step)
-        scalars = {"discriminator/adversarial": adversarial, "discriminator/penalty": penalty}
-        return "discriminator", adversarial + penalty, scalars
+        terms = {"adversarial": adversarial, "features": features, "penalty": penalty}
+        return "discriminators", sum(terms.values()), {f"discriminators/{name}": value for name, value in terms.items()}
 
     def _generator_step(
-        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, target: Tensor, clock: Clock
+        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
     ) -> Step:
-        preset = self.preset
-        scores, _ = self.discriminator(torch.cat([edited, recovered]), torch.cat([target, label]))
+        preset, target = self.preset, label[other]
+        images, labels = torch.cat([edited, recovered]), torch.cat([target, label])
+        scores, _ = self.discriminator(images, labels)
+        scores_of_features = self.feature_discriminator(images, labels, self._estimator.maps)
+        estimated = self._estimator(augment(Faces(edited), torch.default_generator, _ESTIMATED).images)
         with torch.no_grad():
-            features = self.discriminator.maps(real)
+            features, wanted = self.discriminator.maps(real), self._estimator(real[other])
         terms = {
             "adversarial": preset.adversarial * generator_loss(scores, _LOSS),
+            "adversarial_features": preset.adversarial_features * generator_loss(scores_of_features, _LOSS),
+            "action_units": preset.action_units * condition_loss(estimated, wanted),
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
             "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
         }
-        if preset.distillation:
-            left = preset.distillation_left
-            share = left + (1 - left) * max(0.0, 1 - 2 * clock.progress)
+        if weight := preset.distillation * max(0.0, 1 - 2 * clock.progress):
             with torch.no_grad():
                 distilled = _reduced(self.teacher_edits(real, target))
-            terms["distillation"] = share * preset.distillation * F.mse_loss(_reduced(edited), distilled)
+            terms["distillation"] = weight * F.mse_loss(_reduced(edited), distilled)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 
 

@@ -63,6 +63,10 @@ class ActionUnitNet(FacePredictor):
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.trunk(self.prepare(images)))
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images (N, C, H, W), as `ResidualTrunk.maps`; differentiable."""
+        return self.trunk.maps(self.prepare(images))
+
     def flip_averaged(self, images: Tensor) -> Tensor:
         mirrored = self(images.flip(-1))[:, mirrored_columns()]  # mirroring swaps left and right
         return ((self(images) + mirrored) / 2).clamp(0, 1)

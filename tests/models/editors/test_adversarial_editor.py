@@ -10,8 +10,10 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.editors.adversarial_editor import AdversarialEditor
 from facekit.models.editors.diffusion_editor import DiffusionEditor
+from facekit.models.judges.action_units import ActionUnitNet
 from facekit.models.system import Clock
 
+ONLY_RECOVERY = dict.fromkeys(("adversarial", "adversarial_features", "action_units", "features", "distillation"), 0.0)
 SMALL = {"size": 48, "widths": (16, 24), "attention": (False, False), "condition": 16}
 
 
@@ -30,12 +32,24 @@ def teacher():
     return system.eval().requires_grad_(False)
 
 
-def editor(teacher, **fields):
-    preset = dataclasses.replace(AdversarialEditor.presets["smoke"], **SMALL | fields)
+@pytest.fixture(scope="module")
+def estimator():
     torch.manual_seed(0)
-    system = AdversarialEditor(preset)
-    system.__dict__["guidance_networks"] = [teacher]
-    return system
+    system = ActionUnitNet(ActionUnitNet.presets["smoke"])
+    torch.nn.init.normal_(system.head.weight, std=0.1)
+    return system.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def editor(teacher, estimator):
+    def build(**fields):
+        preset = dataclasses.replace(AdversarialEditor.presets["smoke"], **SMALL | {"discriminator_alone": 0} | fields)
+        torch.manual_seed(0)
+        system = AdversarialEditor(preset)
+        system.__dict__["guidance_networks"] = [teacher, estimator]
+        return system
+
+    return build
 
 
 def run_step(system, faces, step=0, total=100, learn=True):
@@ -51,15 +65,15 @@ def run_step(system, faces, step=0, total=100, learn=True):
     return losses, scalars
 
 
-def test_it_starts_as_a_copy_of_the_teacher(teacher, drawn):
-    system, faces = editor(teacher), drawn.faces(range(4))
+def test_it_starts_as_a_copy_of_the_teacher(editor, teacher, drawn):
+    system, faces = editor(), drawn.faces(range(4))
     run_step(system, faces, learn=False)
     target = Expression.of("happy")
     torch.testing.assert_close(system.edit(faces, target, seed=3), teacher.edit(faces, target, seed=3))
 
 
-def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(teacher, drawn):
-    system, small = editor(teacher, size=96, factor=4), drawn.faces(range(4))
+def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(editor, teacher, drawn):
+    system, small = editor(size=96, factor=4), drawn.faces(range(4))
     large = Faces(small.images.repeat_interleave(2, 2).repeat_interleave(2, 3), emotion=small.emotion)
     run_step(system, large, learn=False)
     target = Expression.of("surprise")
@@ -67,30 +81,30 @@ def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(teacher, d
     torch.testing.assert_close(reduced, teacher.edit(small, target), atol=0.01, rtol=0)
 
 
-def test_an_editor_of_another_architecture_starts_from_random_weights(teacher, drawn):
-    system, faces = editor(teacher, widths=(8, 16)), drawn.faces(range(4))
+def test_an_editor_of_another_architecture_starts_from_random_weights(editor, teacher, drawn):
+    system, faces = editor(widths=(8, 16)), drawn.faces(range(4))
     before = system.denoiser.unet.stem.weight.clone()
     with pytest.warns(UserWarning, match="starts from random weights"):
         run_step(system, faces, learn=False)
     assert torch.equal(system.denoiser.unet.stem.weight, before)
 
 
-def test_the_discriminator_learns_to_separate_edits_from_real_faces(teacher, drawn):
-    system, faces = editor(teacher), drawn.faces(range(28))
-    optimiser = system.optimisers()["discriminator"]
+def test_the_discriminator_learns_to_separate_edits_from_real_faces(editor, teacher, drawn):
+    system, faces = editor(), drawn.faces(range(28))
+    optimiser = system.optimisers()["discriminators"]
     losses = []
     for step in range(15):
         torch.manual_seed(step)
         _, loss, _ = next(system.training_step(faces, Clock(step, 100)))
         losses.append(loss.item())
         optimiser.zero_grad()
-        loss.backward(inputs=list(system.discriminator.parameters()))
+        loss.backward(inputs=optimiser.param_groups[0]["params"])
         optimiser.step()
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_the_generator_learns_to_recover_faces(teacher, drawn):
-    system = editor(teacher, adversarial=0.0, features=0.0, distillation=0.0, learning_rate=5e-3)
+def test_the_generator_learns_to_recover_faces(editor, teacher, drawn):
+    system = editor(**ONLY_RECOVERY, learning_rate=5e-3)
     faces = drawn.faces(range(28))
     optimiser, errors = system.optimisers()["generator"], []
     for step in range(12):
@@ -103,20 +117,48 @@ def test_the_generator_learns_to_recover_faces(teacher, drawn):
     assert errors[-1] < 0.8 * errors[0]
 
 
-def test_distillation_compares_edits_with_the_teachers_and_fades(teacher, drawn):
+def test_distillation_compares_edits_with_the_teachers_and_fades(editor, teacher, drawn):
     faces = drawn.faces(range(8))
-    _, at_start = run_step(editor(teacher), faces, learn=False)
+    _, at_start = run_step(editor(), faces, learn=False)
     assert at_start["generator/distillation"] < 0.01  # a copy
-    system = editor(teacher, widths=(8, 16))
+    system = editor(widths=(8, 16))
     with pytest.warns(UserWarning, match="starts from random weights"):
         run_step(system, faces, learn=False)
     weights = []
-    for step in (1, 50, 99):
+    for step in (1, 26, 50):
         torch.manual_seed(1)
-        weights.append(run_step(system, faces, step, learn=False)[1]["generator/distillation"])
-    assert weights[1] == pytest.approx(0.1 / 0.982 * weights[0], rel=0.05)
-    assert weights[2] == pytest.approx(weights[1], rel=0.05)
+        weights.append(run_step(system, faces, step, learn=False)[1].get("generator/distillation"))
+    assert weights[1] == pytest.approx(0.48 / 0.98 * weights[0], rel=0.05)
+    assert weights[2] is None
 
 
-def test_weights_contain_neither_the_discriminator_nor_the_average(teacher):
-    assert {name.partition(".")[0] for name in editor(teacher).weights()} == {"denoiser"}
+def test_the_discriminators_first_learn_alone(editor, drawn):
+    system, faces = editor(discriminator_alone=2), drawn.faces(range(8))
+    before = system.denoiser.unet.stem.weight.clone()
+    assert set(run_step(system, faces, 0)[0]) == set(run_step(system, faces, 1)[0]) == {"discriminators"}
+    assert not torch.equal(system.denoiser.unet.stem.weight, before)  # the teacher's
+    before = system.denoiser.unet.stem.weight.clone()
+    run_step(system, faces, 1)
+    assert torch.equal(system.denoiser.unet.stem.weight, before)
+    assert set(run_step(system, faces, 2)[0]) == {"discriminators", "generator"}
+    assert not torch.equal(system.denoiser.unet.stem.weight, before)
+
+
+def test_edits_learn_the_action_units_that_the_estimator_finds_in_real_faces(editor, drawn):
+    system = editor(**ONLY_RECOVERY | {"action_units": 1.0, "absolute": 0.0, "squared": 0.0}, learning_rate=5e-3)
+    faces = drawn.faces(range(28))
+    optimiser, errors = system.optimisers()["generator"], []
+    for step in range(20):
+        torch.manual_seed(0)
+        _, (_, loss, scalars) = system.training_step(faces, Clock(step, 100))
+        errors.append(scalars["generator/action_units"].item())
+        optimiser.zero_grad()
+        loss.backward(inputs=list(system.denoiser.parameters()))
+        optimiser.step()
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_weights_contain_neither_the_discriminators_nor_the_average(editor):
+    system = editor()
+    system.optimisers()
+    assert {name.partition(".")[0] for name in system.weights()} == {"denoiser"}
