@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 
 from facekit.training.run import train
-from facekit.weights.shipped import SHIPPED
-from facekit.weights.store import read_card
-from facekit.workspace.files import atomic_path, write_json
+from facekit.weights.shipped import SHIPPED, variant_of
+from facekit.workspace.files import atomic_path, read_json, write_json
 from facekit.workspace.folders import checkout, runs_home
 
 
@@ -26,9 +24,8 @@ def retrain(name: str) -> Path:
         again = {**recipe.overrides, **recipe.then}
         trained = train(recipe.system, **shared, out=folder / "then", overrides=again, start=trained)
     shipped = checkout() / "data" / "weights" / f"{name}.safetensors"
-    variant = name.removeprefix(f"{recipe.system}-{recipe.data}").removeprefix("_")
-    card = dataclasses.replace(read_card(trained), variant=variant)
-    write_json(shipped.with_suffix(".json"), dataclasses.asdict(card))  # until the copy, loading reports a mismatch
+    card = read_json(trained.with_suffix(".json")) | {"variant": variant_of(name)}
+    write_json(shipped.with_suffix(".json"), card)  # until the weights are copied too, loading reports a mismatch
     with atomic_path(shipped) as draft:
         shutil.copyfile(trained, draft)
     return shipped

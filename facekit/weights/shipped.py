@@ -80,3 +80,9 @@ SHIPPED: dict[str, Recipe] = {
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }
 """By the name that `load_system` takes; dependencies come before the systems that depend on them."""
+
+
+def variant_of(name: str) -> str:
+    """What distinguishes distributed weights from others of the same system and dataset, such as "both"; mostly ""."""
+    recipe = SHIPPED[name]
+    return name.removeprefix(f"{recipe.system}-{recipe.data}").removeprefix("_")

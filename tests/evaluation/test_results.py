@@ -66,12 +66,15 @@ def test_a_leaderboard_is_recorded(root, capsys):
         "relative_error": 0.75,
         "relative_error_low": 0.7,
         "relative_error_high": 0.8,
+        "sharpness": 0.9,
+        "two_sample_auc": 0.6,
         "au_direction_accuracy": 0.25,
     }
     pd.DataFrame([row]).to_csv(leaderboard, index=False)
     path = record("generators", leaderboard)
     values = {each["method"]: each["values"] for each in json.loads(path.read_text())["rows"]}
-    expected = {"edit_success": [0.5, 0.4, 0.6], "relative_error": [0.75, 0.7, 0.8], "au_direction_accuracy": 0.25}
+    expected = {"edit_success": [0.5, 0.4, 0.6], "relative_error": [0.75, 0.7, 0.8]}
+    expected |= {"sharpness": 0.9, "two_sample_auc": 0.6, "au_direction_accuracy": 0.25}
     assert values["stargan-synthetic"] == expected
     assert values["mma_gan-synthetic"]["edit_success"][0] > 0.9  # the others stay
     assert cli.main(["results", "--record", "no_such_table", str(leaderboard)]) == 2

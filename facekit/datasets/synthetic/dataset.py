@@ -101,7 +101,7 @@ class SyntheticFaces(FaceDataset):
         """Set the annotations of all faces that are known before rendering, each (len,)."""
         index = torch.arange(people * per_person)
         person = torch.div(index, per_person, rounding_mode="floor")
-        self.persons = person + _FIRST_PERSON[self.split] + self.options["first_person"]
+        self.persons = person + _FIRST_PERSON[self.split] + self.options.get("first_person", 0)
         # A unique number among the faces of all splits: the key of the random draws of expression, view and noise.
         self._face = self.persons * MAX_FACES + index % per_person
         self._label(people, per_person)

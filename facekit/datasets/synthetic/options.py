@@ -38,7 +38,6 @@ def resolved_options(
     options = {
         "split": split,
         "people": PEOPLE.get(split) if people is None else people,
-        "first_person": first_person,
         "faces_per_person": faces_per_person,
         "size": size if size is not None else 48 if fer else 64,
         "channels": channels if channels is not None else 1 if fer else 3,
@@ -51,12 +50,15 @@ def resolved_options(
         "imitate": imitate,
         "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
     }
+    if first_person:  # left out at 0, so that caches and runs from before this option remain valid
+        options["first_person"] = first_person
     _check(options)
     return options
 
 
 def _check(options: Mapping) -> None:
-    _check_identities(*(options[name] for name in ("split", "people", "first_person", "faces_per_person", "domain")))
+    _check_identities(*(options[name] for name in ("split", "people", "faces_per_person", "domain")))
+    _check_first_person(options.get("first_person", 0), options["people"])
     _check_expressions(*(options[name] for name in ("emotions", "intensity", "frames")))
     check_size(options["size"], options["channels"])
     for name in ("one_sided", "free_units", "label_noise"):
@@ -66,7 +68,7 @@ def _check(options: Mapping) -> None:
         raise ValueError(f"{options['imitate']!r} cannot be imitated; 'fer2013' can")
 
 
-def _check_identities(split: str, people: int, first_person: int, faces_per_person: int, domain: str) -> None:
+def _check_identities(split: str, people: int | None, faces_per_person: int, domain: str) -> None:
     if split not in SPLITS:
         raise ValueError(f"{split!r} is not a split; use one of {', '.join(SPLITS)}")
     if not (1 <= people <= MAX_PEOPLE and 1 <= faces_per_person <= MAX_FACES):
@@ -74,13 +76,16 @@ def _check_identities(split: str, people: int, first_person: int, faces_per_pers
             f"people is {people} and faces_per_person {faces_per_person}; "
             f"need 1 to {MAX_PEOPLE:,} people and 1 to {MAX_FACES:,} faces of each"
         )
+    if domain not in (*DOMAINS, "both"):
+        raise ValueError(f"{domain!r} is not a domain; use {', '.join(DOMAINS)} or both")
+
+
+def _check_first_person(first_person: int, people: int) -> None:
     if not 0 <= first_person <= MAX_PEOPLE - people:
         raise ValueError(
             f"first_person is {first_person}; a split has {MAX_PEOPLE:,} people, so that the first of {people:,} is "
             f"one from 0 to {MAX_PEOPLE - people:,}"
         )
-    if domain not in (*DOMAINS, "both"):
-        raise ValueError(f"{domain!r} is not a domain; use {', '.join(DOMAINS)} or both")
 
 
 def _check_expressions(emotions: Sequence[str], intensity: Sequence[float], frames: int | None) -> None:
