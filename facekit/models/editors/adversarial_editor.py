@@ -1,4 +1,4 @@
-"""G15 fine-tuned against a discriminator: sharp edits by one evaluation of the network.
+"""G15, fine-tuned against discriminators: sharp edits by one evaluation of the network.
 
 One step of a denoiser returns the mean of all plausible edits, so that eyes and mouths are blurred; a few steps leave
 grain. This system starts as a copy of such an editor, its teacher, and learns to give one plausible edit instead of the
@@ -9,8 +9,8 @@ mean (adversarial diffusion distillation, Sauer 2023). Six losses train it:
 * **Adversarial loss of features.** A second discriminator sees the feature maps of an estimator of action units
   (projected GAN, Sauer 2021). It also learns to reject real faces with the action units of other faces (matching-aware
   discriminator, Reed 2016), and so finds remains of the former expression, which are no less real than the rest.
-* **Action units.** The estimator finds the same action units in an edit as in the real face that they are taken from.
-  Edits are changed at random before the estimator sees them, as patterns that please one network do not survive that.
+* **Action units.** The estimator finds the same action units in an edit as in the real face whose units are the target.
+  The estimator sees edits augmented at random, since patterns that merely please one network do not survive that.
 * **Back-translation.** As in `diffusion_editor`, the editor recovers real faces from edits of them. The inputs are its
   own edits (by the moving average of its weights) or the teacher's. Each input is edited twice in a row and degraded by
   camera noise and blur: one edit leaves traces of the present expression, from which the editor learns to change too
@@ -52,12 +52,13 @@ from facekit.models.label import has_label
 from facekit.models.load import load_system
 from facekit.models.optimisers import Muon
 from facekit.models.system import Clock, Step, System
+from facekit.models.teacher import teacher_edits
 
 _LOSS = "logistic"
 _MOMENTUM, _BETAS = 0.5, (0.5, 0.99)  # of both networks, as in the GANs here
 _AVERAGE_DECAY = 0.998  # of the moving average that edits the inputs
 _DEGRADATION = RECIPES["camera"]  # of the inputs
-# Of the edits that the estimator sees.
+# Augmentation of the edits that the estimator sees.
 _ESTIMATED = Recipe(rotate=10, scale=0.1, shift=0.06, light=0.1, blur=1.2, noise=0.03)
 _DISTILLED_SIZE = 16  # pixels; distillation compares edits at this size
 
@@ -95,7 +96,7 @@ class AdversarialEditorPreset(EditorPreset):
 
 
 class AdversarialEditor(ActionUnitEditor):
-    """The diffusion editor (G15), fine-tuned against a discriminator. It edits in one step, without guidance."""
+    """The diffusion editor (G15), fine-tuned against two discriminators. It edits in one step, without guidance."""
 
     name = "adversarial_editor"
     guided_by = frozenset({"teacher", "estimator"})
@@ -193,20 +194,15 @@ class AdversarialEditor(ActionUnitEditor):
     def _inputs(self, images: Tensor, label: Tensor) -> Tensor:
         """Inputs of back-translation (N, C, H, W): edits of edits of the faces, degraded."""
         own = torch.rand(()).item() < self.preset.own_inputs
-        edit = self._average_edits if own else self.teacher_edits
+        edit = self._average_edits if own else self._teacher_edits
         twice = edit(edit(images, _permuted(label)), _permuted(label))
         return augment(Faces(twice), torch.default_generator, _DEGRADATION).images
 
     def _average_edits(self, images: Tensor, label: Tensor) -> Tensor:
         return self._one_step(self.average, images, label).clamp(-1, 1)
 
-    def teacher_edits(self, images: Tensor, label: Tensor) -> Tensor:
-        """The teacher's edits of faces (N, C, H, W) to labels (N, A), at the editor's size."""
-        teacher = self.guidance_networks[0]
-        faces = Faces(images).fitted(teacher.preset.size, teacher.channels)
-        seeds = torch.randint(2**31, (len(images),)).tolist()
-        edited = teacher.edit(faces, Expression(action_units=label), seed=seeds)
-        return Faces(edited).fitted(self.preset.size, self.channels).images
+    def _teacher_edits(self, images: Tensor, label: Tensor) -> Tensor:
+        return teacher_edits(self.guidance_networks[0], images, Expression(action_units=label))
 
     def _discriminator_step(
         self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
@@ -242,8 +238,7 @@ class AdversarialEditor(ActionUnitEditor):
             "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
         }
         if weight := preset.distillation * max(0.0, 1 - 2 * clock.progress):
-            with torch.no_grad():
-                distilled = _reduced(self.teacher_edits(real, target))
+            distilled = _reduced(self._teacher_edits(real, target))
             terms["distillation"] = weight * F.mse_loss(_reduced(edited), distilled)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 

@@ -46,6 +46,7 @@ from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import action_unit_labels
 from facekit.models.load import load_system
 from facekit.models.system import CannotTrain, Clock, Step, System, check_choices, evaluating
+from facekit.models.teacher import teacher_edits
 
 MASK_LOSSES = ("mean", "range")
 """Losses of the size of the mask. "mean": the mean attention A, by which the published code replaces the norm of
@@ -132,7 +133,7 @@ class GANimation(AdversarialGenerator):
     def _other(self, field: str) -> System:
         """The system whose weights a field of the preset names, loaded when it is first needed."""
         if field not in self._loaded:
-            self._loaded[field] = load_system(self.requires[field]).requires_grad_(False).eval()
+            self._loaded[field] = load_system(self.requires[field]).requires_grad_(False)
         return self._loaded[field]
 
     # ------------------------------------------------------------------------------------------- training
@@ -225,16 +226,9 @@ class GANimation(AdversarialGenerator):
             "smoothness": preset.smoothness * total_variation(masks),
         }
         if preset.teacher is not None:
-            terms["distillation"] = preset.distillation * F.mse_loss(generated, self._teacher_edits(images, target))
+            edits = teacher_edits(self._other("teacher"), images, Expression(action_units=target))
+            terms["distillation"] = preset.distillation * F.mse_loss(generated, edits)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
-
-    def _teacher_edits(self, images: Tensor, target: Tensor) -> Tensor:
-        """The teacher's edits of faces (N, C, H, W), resized to the teacher's size and channels and back."""
-        teacher = self._other("teacher")
-        faces = Faces(images).fitted(teacher.preset.size, teacher.channels)
-        seeds = torch.randint(2**31, (len(images),)).tolist()
-        edited = teacher.edit(faces, Expression(action_units=target), seed=seeds)
-        return Faces(edited).fitted(self.preset.size, self.channels).images
 
     # ---------------------------------------------------------------------------------------------- in use
 

@@ -30,6 +30,7 @@ from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import label_to_expression
 from facekit.models.load import load_system
 from facekit.models.system import CannotTrain, Clock, Step, System, check_choices
+from facekit.models.teacher import teacher_edits
 
 TARGETS = ("permuted", "drawn")
 """Target labels in training. "permuted": those of other faces of the batch (Choi 2018); "drawn": all emotions equally
@@ -301,12 +302,9 @@ class StarGAN(AdversarialGenerator):
         return terms
 
     def teacher_edits(self, images: Tensor, target: Labels) -> Tensor:
-        """The teacher's edits of faces (N, C, H, W), resized to the teacher's size and channels and back."""
-        teacher = self.guidance_network("teacher")
-        faces = Faces(images).fitted(teacher.preset.size, teacher.channels)
-        seeds = torch.randint(2**31, (len(images),)).tolist()
-        edited = teacher.edit(faces, label_to_expression(target[0], self.labels.emotions), seed=seeds)
-        return Faces(edited).fitted(self.preset.size, self.channels).images
+        """The teacher's edits of faces (N, C, H, W) to target labels: (N, C, H, W)."""
+        expression = label_to_expression(target[0], self.labels.emotions)
+        return teacher_edits(self.guidance_network("teacher"), images, expression)
 
     # ---------------------------------------------------------------------------------------------- in use
 
