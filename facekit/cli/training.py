@@ -24,6 +24,22 @@ def add_training(commands) -> None:
     parser.add_argument(
         "--start-from", metavar="WEIGHTS", help="name or path of weights to initialise from, as far as they fit"
     )
+    _add_evaluate(commands)
+    parser = add(commands, "experiment", experiment)
+    parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
+    _add_run(parser)
+    parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
+    _add_benchmark(parser)
+    parser = add(commands, "few-steps", few_steps)
+    parser.add_argument("name", help="weights of a diffusion model, such as label_diffusion-synthetic")
+    parser.add_argument(
+        "--images", "--pictures", type=count, default=2000, help="number that each sampler generates (default 2000)"
+    )
+    add(commands, "weights", weights).add_argument("names", nargs="*", help="names of weights (default: all)")
+    add(commands, "bench", bench)
+
+
+def _add_evaluate(commands) -> None:
     parser = add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights of generators (default: the baselines only)")
     parser.add_argument("--data", default="synthetic", help="a dataset of faces (default synthetic)")
@@ -40,18 +56,6 @@ def add_training(commands) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators that edit action units")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
-    parser = add(commands, "experiment", experiment)
-    parser.add_argument("name", help="table2 or joint (P2), or ablation (P3)")
-    _add_run(parser)
-    parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="such as 0,1,2 (the default)")
-    _add_benchmark(parser)
-    parser = add(commands, "few-steps", few_steps)
-    parser.add_argument("name", help="weights of a diffusion model, such as label_diffusion-synthetic")
-    parser.add_argument(
-        "--images", "--pictures", type=count, default=2000, help="number that each sampler generates (default 2000)"
-    )
-    add(commands, "weights", weights).add_argument("names", nargs="*", help="names of weights (default: all)")
-    add(commands, "bench", bench)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +146,6 @@ def evaluate_units(arguments: argparse.Namespace) -> int:
     """Evaluate generators that edit action units: free, one-sided and single units, with ground truth."""
     import pandas as pd
 
-    from facekit.evaluation.benchmark import CannotEvaluate
     from facekit.evaluation.judges import ActionUnitJudge
     from facekit.evaluation.unit_edits import evaluate_units as scores_of
     from facekit.evaluation.unit_edits import unit_benchmark
@@ -158,10 +161,7 @@ def evaluate_units(arguments: argparse.Namespace) -> int:
     benchmark, rows = unit_benchmark(arguments.faces, *shapes.pop()), {}
     for name, system in systems.items():
         print_line(name)
-        try:
-            rows[name] = scores_of(system, benchmark, judge).row()
-        except CannotEvaluate as error:
-            raise UsageError(str(error)) from None
+        rows[name] = scores_of(system, benchmark, judge).row()
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
     out = arguments.out or runs_home() / "evaluation" / "action_units.csv"
     write_text(out, table.to_csv())

@@ -114,9 +114,11 @@ class UnitScores:
     error_of_truth    the same of the ground truth: the judge's own error
     one_sided         share of one-sided requests in which the judge sees the requested side change by at least half of
                       its true change, and the other side by less
+    one_sided_of_truth  the same of the ground truth
     relative_error    squared error to the ground truth by that of the unedited input, of free requests
     sharpness         Laplacian energy of the changed region by that of the ground truth, of free requests
-    cross_talk        share of the changes that are in other units than the requested one, of single requests
+    cross_talk        share of the changes that are in other units than the requested one, of single requests; NaN where
+                      nothing changes
     cross_talk_of_truth  the same of the ground truth
     matrix            (U, U) mean changes: row requested unit, column measured unit, as in `ACTION_UNITS`
     overlap           intersection over union of the mask and the truly changed region, of free requests; NaN for a
@@ -127,6 +129,7 @@ class UnitScores:
     error: float
     error_of_truth: float
     one_sided: float
+    one_sided_of_truth: float
     relative_error: float
     sharpness: float
     cross_talk: float
@@ -154,7 +157,7 @@ def evaluate_units(generator: Generator | None, benchmark: UnitBenchmark, judge:
     edits = {name: _edits(generator, getattr(benchmark, name)) for name in ("free", "one_sided", "single")}
     measure = functools.partial(_measured, judge)
     before, truth = measure(sided.faces.images), measure(sided.truth)
-    moved = _share_moved(measure(edits["one_sided"]) - before, truth - before, benchmark.column, benchmark.other)
+    moved = functools.partial(_share_moved, true=truth - before, column=benchmark.column, other=benchmark.other)
     matrix, true_matrix = (
         _cross_talk(measure(images), benchmark) for images in (edits["single"], benchmark.single.truth)
     )
@@ -163,7 +166,8 @@ def evaluate_units(generator: Generator | None, benchmark: UnitBenchmark, judge:
     return UnitScores(
         error=(measure(edits["free"]) - free.units).abs().mean().item(),
         error_of_truth=(measure(free.truth) - free.units).abs().mean().item(),
-        one_sided=moved,
+        one_sided=moved(measure(edits["one_sided"]) - before),
+        one_sided_of_truth=moved(truth - before),
         relative_error=(squares[0] / squares[1]).item(),
         sharpness=sharpness(edits["free"], free.truth, free.faces.images),
         cross_talk=_off_diagonal(matrix),

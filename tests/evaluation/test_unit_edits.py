@@ -72,7 +72,7 @@ def test_requests_have_their_ground_truth(benchmark):
 def test_the_ground_truth_has_the_best_scores(benchmark):
     scores = evaluate_units(Oracle(*all_of(benchmark)), benchmark, Reader(*all_of(benchmark)))
     assert (scores.error, scores.error_of_truth, scores.relative_error) == (0, 0, 0)
-    assert (scores.one_sided, scores.sharpness, scores.saturated) == (1, 1, 0)
+    assert (scores.one_sided, scores.one_sided_of_truth, scores.sharpness, scores.saturated) == (1, 1, 1, 0)
     assert scores.cross_talk == pytest.approx(0, abs=1e-6)
     assert scores.matrix.diagonal() == pytest.approx(torch.full((len(ACTION_UNITS),), 0.8))
     assert scores.overlap == 1
@@ -81,7 +81,8 @@ def test_the_ground_truth_has_the_best_scores(benchmark):
 def test_the_unedited_input_has_the_scores_of_a_copy(benchmark):
     scores = evaluate_units(None, benchmark, Reader(*all_of(benchmark)))
     assert scores.relative_error == 1
-    assert scores.one_sided == 0
+    assert (scores.one_sided, scores.one_sided_of_truth) == (0, 1)
+    assert scores.cross_talk != scores.cross_talk  # nothing changes
     assert scores.error == pytest.approx(benchmark.free.units.mean().item())
     assert scores.error_of_truth == 0
     assert scores.overlap != scores.overlap  # it has no mask
