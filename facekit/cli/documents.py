@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from facekit.cli.arguments import UsageError, add
+from facekit.cli.arguments import UsageError, add, count
 from facekit.workspace.folders import checkout, runs_home
 
 
@@ -21,9 +21,10 @@ def add_documents(commands) -> None:
         help="first put the numbers of a leaderboard.csv into a table of data/results",
     )
     parser = add(commands, "edits", edits)
-    parser.add_argument("out", type=Path, help="the animation to write: .webp or .gif")
+    parser.add_argument("out", type=Path, help="the animation (.webp, .gif) or sheet (.png) to write")
     parser.add_argument("--generator", default="adversarial_editor-synthetic", help="name or path of its weights")
-    parser.add_argument("--people", type=int, default=6, help="how many (default 6)")
+    parser.add_argument("--data", default="synthetic", help="of a sheet: a dataset of faces (default synthetic)")
+    parser.add_argument("--people", type=count, help="how many (default 6, or 20 on a sheet)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
     add(commands, "weights-cards", weights_cards)
     parser = add(commands, "docs", docs)
@@ -43,12 +44,24 @@ def results(arguments: argparse.Namespace) -> int:
 
 
 def edits(arguments: argparse.Namespace) -> int:
-    """Write an animation of drawn people edited to every emotion, above their ground truth."""
+    """Write faces edited to every emotion: an animation of drawn people, or a sheet at four times their size."""
+    from facekit.evaluation.benchmark import benchmark_for
     from facekit.models.load import load_system
-    from facekit.show.edit_animation import edit_animation
+    from facekit.show.edits import edit_animation, edit_sheet
+    from facekit.workspace.files import atomic_path
 
-    animation = edit_animation(load_system(arguments.generator), arguments.people, first=arguments.first)
-    animation.save(arguments.out, quality=80)
+    generator, first = load_system(arguments.generator), arguments.first
+    if arguments.out.suffix == ".png":
+        benchmark = benchmark_for(arguments.data, None, generator.preset.size, generator.channels)
+        if first >= len(benchmark.faces):
+            raise UsageError(f"{arguments.data} has {len(benchmark.faces)} people here: choose an earlier --first")
+        sheet = edit_sheet(generator, benchmark, arguments.people or 20, first=first)
+        with atomic_path(arguments.out) as draft:
+            sheet.save(draft, "PNG")
+    elif arguments.data == "synthetic":
+        edit_animation(generator, arguments.people or 6, first=first).save(arguments.out, quality=80)
+    else:
+        raise UsageError("an animation shows drawn people only: leave --data out, or write a sheet (.png)")
     print(arguments.out)
     return 0
 

@@ -108,7 +108,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate generators and baselines with the common benchmark."""
-    from facekit.evaluation.benchmark import evaluate_weights, to_text
+    from facekit.evaluation.benchmark import by_view, evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
     tables = evaluate_weights(
@@ -124,7 +124,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         log=print_line,
     )
     for benchmark, table in tables.items():
-        print(f"\n{benchmark}\n{to_text(table)}\n{out / benchmark / 'leaderboard.csv'}")
+        print(f"\n{benchmark}\n{to_text(table)}")
+        if views := by_view(table):
+            print(f"\nBy the view of the input\n\n{views}\n")
+        print(out / benchmark / "leaderboard.csv")
     return 0
 
 

@@ -26,6 +26,7 @@ FORMS: dict[str, Callable[[float], str]] = {
     "percent1": lambda value: f"{100 * value:.1f} %",
     "number2": "{:.2f}".format,
     "number3": "{:.3f}".format,
+    "number4": "{:.4f}".format,
     "count": "{:,.0f}".format,
     "seconds": "{:.0f} s".format,
     "milliseconds": "{:.0f} ms".format,
@@ -64,9 +65,12 @@ def record(name: str, leaderboard: Path) -> Path:
     """Put the numbers of a leaderboard (`leaderboard.csv`, as `facekit evaluate` writes it) into a table's rows.
 
     A row takes the numbers of the method that it names; rows whose method the leaderboard does not have are left as
-    they are. Returns the path of the table. Raises `BadResults` where no row matches, or a measure is missing.
+    they are. Returns the path of the table. Raises `BadResults` where there is no such file, no row
+    matches, or a measure is missing.
     """
     table = read_table(name)
+    if not leaderboard.is_file():
+        raise BadResults(f"there is no file {leaderboard}: `facekit evaluate` prints the path of its leaderboard.csv")
     measured = pd.read_csv(leaderboard).set_index("name")
     known = [row for row in table["rows"] if row["method"] in measured.index]
     if not known:

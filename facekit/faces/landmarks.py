@@ -42,6 +42,28 @@ def eye_centres(landmarks: Tensor) -> tuple[Tensor, Tensor]:
     return landmarks[..., LEFT_EYE, :].mean(-2), landmarks[..., RIGHT_EYE, :].mean(-2)
 
 
+VIEWS = ("frontal", "mouth open", "turned")
+"""How a face is seen: upright and frontal with a closed mouth, the same with an open one, and turned or tilted."""
+
+_TILT, _TURN, _GAP = 0.26, 0.16, 0.12  # radians (15 degrees); shares of the interocular distance
+
+
+def views(landmarks: Tensor) -> Tensor:
+    """Indices (N,) into `VIEWS` of faces with landmarks (N, 68, 2).
+
+    A face is turned if its eyes are tilted by more than 15 degrees, or if the tip of the nose is more than 0.16
+    interocular distances beside the middle between the eyes, as in drawn faces that turn by 20 degrees. A mouth is open
+    if the lips are more than 0.12 of these distances apart.
+    """
+    left, right = eye_centres(landmarks)
+    across = right - left
+    distance = across.norm(dim=-1)
+    tilt = torch.atan2(across[:, 1], across[:, 0]).abs()
+    nose = ((landmarks[:, 30] - (left + right) / 2) * across).sum(-1).abs() / distance.square()
+    gap = (landmarks[:, 66] - landmarks[:, 62]).norm(dim=-1) / distance
+    return torch.where((tilt > _TILT) | (nose > _TURN), 2, (gap > _GAP).long())
+
+
 def normalised_offsets(detected: Tensor, true: Tensor) -> Tensor:
     """Offsets of detected from true landmarks, each (N, 68, 2), in true interocular distances (between the centres of
     the eyes)."""

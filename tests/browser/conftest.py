@@ -100,17 +100,23 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lab(environment, tmp_path_factory):
-    """`lab(name)`: the address of a notebook in JupyterLab, which serves a copy."""
+def copies(tmp_path_factory):
+    """A folder with a copy of the notebooks."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(environment, copies):
+    """`lab(name)`: the address of a notebook in JupyterLab, which serves `copies`."""
     port, token = free_port(), secrets.token_hex(8)
     command = [
         "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
         f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     ]  # fmt: skip
-    server = serve(command, f"http://127.0.0.1:{port}/api?token={token}", environment, folder)
+    server = serve(command, f"http://127.0.0.1:{port}/api?token={token}", environment, copies)
     yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={token}&reset"
     stop(server)
 

@@ -21,7 +21,7 @@ from facekit.evaluation.benchmark import (
     synthetic_benchmark,
     to_text,
 )
-from facekit.evaluation.benchmark.measures import BEST_PSNR, edit_rows, measured_intensity
+from facekit.evaluation.benchmark.measures import BEST_PSNR, edit_rows, measured_intensity, training_columns
 from facekit.evaluation.benchmark.requests import (
     INTENSITIES,
     adapted,
@@ -38,6 +38,7 @@ from facekit.evaluation.metrics.identity import edit_success
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.parts import DOMAINS
+from facekit.models.guided import Guided
 from facekit.models.system import Generator, Preset
 from facekit.weights.store import WeightsCard
 
@@ -499,6 +500,25 @@ def test_the_leaderboard_has_the_baselines_and_is_written_to_a_file(rows, benchm
     header = (out / benchmark.name / "leaderboard.csv").read_text().splitlines()[0].split(",")
     assert {"name", "edit_success", "edit_success_low", "fid", "recall_happy"} <= set(header)
     assert np.isfinite(table.relative_error).all()
+
+
+def test_the_classifier_of_the_training_is_read_beside_the_judges(half, panel, out, ground_truth, brighten):
+    @dataclasses.dataclass(frozen=True)
+    class GuidedPreset(BrightenPreset):
+        classifier: str = "emotion_cnn-synthetic"
+
+    class GuidedBrighten(Guided, Brighten):
+        depends_on: ClassVar = {"classifier": "emotion_cnn"}
+        guided_by = frozenset({"classifier"})
+
+    requests, images = full_requests(half), ground_truth.images[: 7 * 7]
+    guided = GuidedBrighten(GuidedPreset())
+    assert training_columns(guided, requests, images)["correct_in_training"].mean() > 0.9
+    assert training_columns(guided, requests, images.flip(0))["correct_in_training"].mean() < 0.3
+    assert training_columns(GuidedBrighten(GuidedPreset(classifier="gone")), requests, images) == {}
+    assert training_columns(brighten, requests, images) == training_columns(baselines.NoOp(), requests, images) == {}
+    summary = evaluate(guided, half, panel, out, name="guided")
+    assert 0 <= summary["training_accuracy"]["estimate"] <= 1
 
 
 # ------------------------------------------------------------------------------------------------ independent judges

@@ -12,6 +12,7 @@ from facekit.evaluation.benchmark import (
     CannotEvaluate,
     Panel,
     baselines_for,
+    by_view,
     evaluate,
     evaluate_weights,
     pairs_benchmark,
@@ -25,6 +26,7 @@ from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_thres
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, to_uint8
+from facekit.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from facekit.show import to_image
 
 FACES = 8
@@ -134,6 +136,27 @@ def test_intensities_cannot_be_measured_on_photographs(panel, tmp_path):
     benchmark = photograph_benchmark("fer2013", FACES)
     with pytest.raises(CannotEvaluate, match="leave the intensities out"):
         evaluate(baselines_for(benchmark)[-2], benchmark, panel, tmp_path, intensities=True)
+
+
+def test_results_are_given_by_the_view_of_the_input(panel, tmp_path):
+    class Landmarks:
+        name, sha256 = "landmarks", "0" * 64
+
+        def landmarks(self, faces):
+            points = torch.zeros(len(faces), 68, 2)
+            points[:, LEFT_EYE, 0], points[:, RIGHT_EYE, 0] = -0.3, 0.3
+            points[::2, 30, 0] = 0.2  # every second face is turned
+            return points
+
+    wider = dataclasses.replace(panel, landmarks=Landmarks())
+    (table,) = evaluate_weights([], tmp_path, panel=wider, data="fer2013", faces=FACES).values()
+    copies = table.set_index("name").loc["no-op baseline"]
+    assert (copies["faces_by_view_turned"], copies["faces_by_view_frontal"]) == (FACES / 2, FACES / 2)
+    assert copies["accuracy_by_view_turned"] + copies["accuracy_by_view_frontal"] == pytest.approx(2 * copies.accuracy)
+    text = by_view(table)
+    assert text.index("target-emotion accuracy") < text.index("turned") < text.index("identity AUC")
+    assert "mouth open" not in text  # no such face
+    assert by_view(table[["name", "accuracy"]]) == ""
 
 
 def test_without_a_recogniser_only_emotions_are_measured(tmp_path):

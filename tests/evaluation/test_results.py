@@ -92,3 +92,8 @@ def test_a_leaderboard_that_does_not_fit_is_refused(root, row, message):
     pd.DataFrame([row]).to_csv(root / "leaderboard.csv", index=False)
     with pytest.raises(BadResults, match=message):
         record("generators", root / "leaderboard.csv")
+
+
+def test_a_leaderboard_that_does_not_exist_is_refused(root):
+    with pytest.raises(BadResults, match="there is no file"):
+        record("generators", root / "leaderboard.csv")

@@ -71,7 +71,7 @@ def test_sliders_are_enabled_if_one_side_understands_them_and_the_other_says_tha
 def test_a_photograph_gets_a_warning_of_weights_trained_on_drawn_faces(studio, tmp_path):
     photograph(studio)
     assert "was trained on drawn faces only" in studio.sides[0].note.value
-    assert "--data fer2013" in studio.sides[0].note.value
+    assert "docs/photographs.md" in studio.sides[0].note.value
     assert "not available for photographs" in studio.sides[0].judgement.value
     studio.set(generator=GROUND_TRUTH)
     assert "There is no ground truth for a photograph" in studio.sides[0].judgement.value

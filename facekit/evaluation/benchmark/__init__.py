@@ -23,7 +23,14 @@ from facekit.evaluation.benchmark.benchmarks import (
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import Editor, EditRequests
 from facekit.evaluation.benchmark.run import evaluate, read_rows
-from facekit.evaluation.benchmark.table import baselines_for, evaluate_weights, leaderboard, to_text
+from facekit.evaluation.benchmark.table import (
+    baselines_for,
+    benchmark_for,
+    by_view,
+    evaluate_weights,
+    leaderboard,
+    to_text,
+)
 
 __all__ = [
     "Benchmark",
@@ -33,6 +40,8 @@ __all__ = [
     "GroundTruth",
     "Panel",
     "baselines_for",
+    "benchmark_for",
+    "by_view",
     "evaluate",
     "evaluate_weights",
     "leaderboard",

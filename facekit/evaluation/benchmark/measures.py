@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from facekit.evaluation.benchmark.benchmarks import Benchmark
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel, Predictions
-from facekit.evaluation.benchmark.requests import EditRequests, rows_by_emotion
+from facekit.evaluation.benchmark.requests import Editor, EditRequests, rows_by_emotion
 from facekit.evaluation.judges import IdentityJudge
 from facekit.evaluation.metrics.counterfactual import changed_psnr, changed_region, relative_error
 from facekit.evaluation.metrics.identity import cosine
@@ -20,6 +21,9 @@ from facekit.evaluation.metrics.reference import judge_distance, psnr, ssim
 from facekit.evaluation.metrics.sharpness import laplacian_energy
 from facekit.evaluation.metrics.two_sample import two_sample_scores
 from facekit.faces.emotions import EMOTIONS
+from facekit.faces.landmarks import VIEWS, views
+from facekit.models.guided import Guided
+from facekit.weights.store import WeightsError
 
 BEST_PSNR = 10 * math.log10(12 * 255**2)
 """58.9 dB: the error of rounding to 8 bits. Closer images, and equal ones, get this value."""
@@ -62,6 +66,7 @@ def edit_rows(
           au_direction_accuracy, au_error
         measured_intensity                   see `measured_intensity`
         skin_tone, age, glasses              where the dataset knows them
+        view                                 one of `VIEWS`, of photographs, with a judge of landmarks
     and `predicted_NAME`, `identity_similarity_NAME`, `identity_preserved_NAME` and so on for every further judge.
     """
     predictions = panel.predict(images)
@@ -75,7 +80,26 @@ def edit_rows(
         columns |= _pixel_columns(benchmark, ground_truth, panel, requests, images)
         if panel.action_units:
             columns |= _action_unit_columns(ground_truth, requests, predictions["action_units"])
-    return _frame(columns | _attribute_columns(benchmark, requests)), predictions
+    columns |= _attribute_columns(benchmark, requests)
+    if panel.landmarks is not None:
+        seen = views(panel.landmarks.landmarks(benchmark.faces))[requests.rows]
+        columns["view"] = [VIEWS[view] for view in seen]
+    return _frame(columns), predictions
+
+
+def training_columns(generator: Editor, requests: EditRequests, images: Tensor) -> dict[str, np.ndarray]:
+    """`correct_in_training`: whether the emotion classifier that guided a generator's training predicts the target.
+
+    Where this classifier agrees far more often than the judges, the generator has learned to please it. Empty for a
+    generator that was trained without one, or whose classifier's weights are gone.
+    """
+    if not isinstance(generator, Guided) or "classifier" not in generator.requires:
+        return {}
+    try:
+        classifier = generator.guidance_network("classifier")
+    except WeightsError:  # needed in training only
+        return {}
+    return {"correct_in_training": (classifier.predict(images).argmax(1) == requests.target).numpy()}
 
 
 def self_rows(benchmark: Benchmark, requests: EditRequests, images: Tensor) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from torch import Tensor
 from facekit.datasets.cache import cache_home
 from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.requests import Editor, full_requests
-from facekit.evaluation.external import EXTERNAL_JUDGES
+from facekit.evaluation.external import EXTERNAL_JUDGES, OnnxLandmarkJudge
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
 from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold, pair_similarities
 from facekit.faces.faces import Faces, from_uint8, to_uint8
@@ -42,11 +42,13 @@ class Panel:
     identity      for drawn faces, the first is the suite's identity network, which also gives the feature distance; for
                   photographs, external networks only, because the suite's network is not trained on photographs
     action_units  the judge of action units, for drawn faces only
+    landmarks     an external judge of landmarks, for photographs only: it tells frontal from turned faces
     """
 
     emotion: Sequence[Judge]
     identity: Sequence[Recogniser]
     action_units: ActionUnitJudge | None
+    landmarks: OnnxLandmarkJudge | None = None
 
     @classmethod
     def load(cls, external: Path | None = None, *, photographs: bool = False) -> Panel:
@@ -72,6 +74,7 @@ class Panel:
                 emotion=[own(EmotionJudge, "emotion_resnet-fer2013"), *external_judges("emotion")],
                 identity=[OvalRecogniser(judge) for judge in external_judges("identity")],
                 action_units=None,
+                landmarks=next(iter(external_judges("landmarks")), None),
             )
         return cls(
             emotion=[own(EmotionJudge, "emotion_resnet-synthetic"), *external_judges("emotion")],
@@ -85,7 +88,7 @@ class Panel:
         return {judge.name: judge.sha256 for judge in self._all()}
 
     def _all(self) -> list:
-        return [*self.emotion, *self.identity, *filter(None, [self.action_units])]
+        return [*self.emotion, *self.identity, *filter(None, [self.action_units, self.landmarks])]
 
     def predict_action_units(self, images: Tensor) -> Tensor:
         """Action units (N, A) in [0, 1] of images (N, C, H, W) in [-1, 1]."""

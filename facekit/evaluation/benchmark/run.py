@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.cost import BATCH, shipped_tensors, size_of, speed_of
-from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows
+from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows, training_columns
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import (
     Editor,
@@ -139,6 +139,7 @@ def _measure_edits(
 ) -> dict[str, object]:
     requests, images = _edits_of_part(generator, benchmark, folder, "edits", log)
     rows, predictions = edit_rows(benchmark, ground_truth, panel, requests, images)
+    rows = rows.assign(**training_columns(generator, requests, images))
     own = self_rows(benchmark, *_edits_of_part(generator, benchmark, folder, "self", log))
     _write_rows(rows, folder / "edits.csv")
     _write_rows(own, folder / "self.csv")

@@ -80,6 +80,8 @@ def mean_f1(target: Tensor, predicted: Tensor) -> Tensor:
 EDIT_METRICS = (
     Metric("edit_success", ["edit_success"]),
     Metric("accuracy", ["correct"], changes=False),  # over all targets, as in P2 §4.2
+    # By the classifier that guided the training, if any; it is no judge.
+    Metric("training_accuracy", ["correct_in_training"], changes=False),
     Metric("f1", ["target", "predicted"], mean_f1, changes=False),
     Metric("identity_preserved", ["identity_preserved"]),
     Metric("identity_similarity", ["identity_similarity"]),
@@ -101,6 +103,9 @@ EDIT_METRICS = (
 )
 """Metrics of the table of edits, in the order of the leaderboard."""
 
+BY_VIEW = ("accuracy", "f1", "identity_auc", "two_sample_auc")
+"""Metrics that are also given for each view of photographs."""
+
 _METRICS_BY_JUDGE = {
     "predicted": ("accuracy", "f1"),
     "identity_preserved": ("identity_preserved", "identity_similarity", "identity_auc"),
@@ -109,15 +114,26 @@ _METRICS_BY_JUDGE = {
 
 
 def edits_summary(rows: pd.DataFrame) -> Summary:
-    """All of `EDIT_METRICS`, and those of further judges as `accuracy_NAME` and so on; `recall` by emotion, and
-    `f1_by_emotion` of every judge."""
+    """All of `EDIT_METRICS`, and those of further judges as `accuracy_NAME` and so on; `recall` by emotion,
+    `f1_by_emotion` of every judge, and where the rows know the `view`, `accuracy_by_view` and so on."""
     summary = {metric.name: _plain(metric.over(rows)) for metric in (*EDIT_METRICS, *_metrics_of_further_judges(rows))}
     summary["recall"] = rows.groupby("target", sort=False).correct.mean().to_dict()
     for suffix in ("", *_suffixes(rows, "predicted")):
         scores = emotion_scores(_numbers(rows[f"predicted{suffix}"]), _numbers(rows.target))
         targets = rows.target.unique()
         summary[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in targets}
-    return summary
+    return summary | (_by_view(rows) if "view" in rows else {})
+
+
+def _by_view(rows: pd.DataFrame) -> Summary:
+    """`faces_by_view`, and metrics of `BY_VIEW` of all judges as `NAME_by_view`: numbers by the view of the input."""
+    groups = dict(list(rows.groupby("view")))
+    found = {"faces_by_view": {view: part.face.nunique() for view, part in groups.items()}}
+    for metric in (*EDIT_METRICS, *_metrics_of_further_judges(rows)):
+        if metric.name.startswith(BY_VIEW):
+            values = {view: metric.over(part) for view, part in groups.items()}
+            found[f"{metric.name}_by_view"] = {view: each.estimate for view, each in values.items() if each is not None}
+    return found
 
 
 def _metrics_of_further_judges(rows: pd.DataFrame) -> Iterator[Metric]:

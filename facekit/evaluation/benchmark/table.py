@@ -24,6 +24,7 @@ from facekit.evaluation.benchmark.requests import Editor
 from facekit.evaluation.benchmark.run import evaluate
 from facekit.evaluation.benchmark.summary import flat
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.landmarks import VIEWS
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.workspace.files import atomic_path
@@ -32,6 +33,7 @@ from facekit.workspace.hardware import fastest_device
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "edit_success": ("edit success rate", "{:.1%}".format),
     "accuracy": ("target-emotion accuracy", "{:.1%}".format),
+    "training_accuracy": ("accuracy, classifier in training", "{:.1%}".format),
     "f1_fer_mini_xception": ("F1 external", "{:.2f}".format),
     "identity_preserved": ("identity preserved", "{:.1%}".format),
     "identity_auc": ("identity AUC", "{:.3f}".format),
@@ -165,6 +167,17 @@ def to_text(table: pd.DataFrame) -> str:
     with_interval = zip(columns[first], table[f"{name}_low"], table[f"{name}_high"], strict=True)
     columns[first] = [f"{text} ({form(low)} to {form(high)})" for text, low, high in with_interval]
     return pd.DataFrame(columns).to_string(index=False)
+
+
+def by_view(table: pd.DataFrame) -> str:
+    """The metrics of a leaderboard by the view of the inputs, as text; empty for faces without known views."""
+    blocks = []
+    for name, (heading, form) in _COLUMNS.items():
+        columns = {view: f"{name}_by_view_{view}" for view in VIEWS if f"{name}_by_view_{view}" in table}
+        if columns:
+            cells = {view: [_cell(value, form) for value in table[column]] for view, column in columns.items()}
+            blocks.append(f"{heading}\n{pd.DataFrame({'': table['name']} | cells).to_string(index=False)}")
+    return "\n\n".join(blocks)
 
 
 def _cell(value: float, form: Callable[[float], str]) -> str:

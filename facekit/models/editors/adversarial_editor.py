@@ -2,7 +2,7 @@
 
 One step of a denoiser returns the mean of all plausible edits, so that eyes and mouths are blurred; a few steps leave
 grain. This system starts as a copy of such an editor, its teacher, and learns to give one plausible edit instead of the
-mean (adversarial diffusion distillation, Sauer 2023). Six losses train it:
+mean (adversarial diffusion distillation, Sauer 2023). Six losses train it on drawn faces:
 
 * **Adversarial loss.** A patch discriminator conditioned on action units (Miyato & Koyama 2018) separates real faces
   from edits. It also receives the high frequencies of the images, from which it learns sooner that edits are blurred.
@@ -22,15 +22,21 @@ mean (adversarial diffusion distillation, Sauer 2023). Six losses train it:
 **Size.** The teacher's images may be smaller than the editor's, by a power of two that the pixel-unshuffle factors
 share. The editor then starts as the teacher on reduced images, and learns the detail of the larger ones. An editor of
 another architecture than the teacher's starts from random weights, and needs more steps.
+
+**Photographs.** They have emotions but no action units, and the teacher and the estimator, trained on drawn faces, are
+of little use for them. An emotion classifier that was trained on photographs takes their place: the second
+discriminator sees its feature maps, and a further loss requires that it classifies edits, augmented at random, as the
+target emotion. Without that loss the editor soon returns its inputs: real faces are realistic and easily recovered, and
+the discriminators learn too late that the copies do not have their labels.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -48,13 +54,15 @@ from facekit.losses.attribute import condition_loss
 from facekit.losses.perceptual import feature_matching
 from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditingDenoiser, EditorPreset
+from facekit.models.guided import Guided
+from facekit.models.judges.predictor import FacePredictor
 from facekit.models.label import has_label
-from facekit.models.load import load_system
 from facekit.models.optimisers import Muon
-from facekit.models.system import Clock, Step, System
+from facekit.models.system import CannotTrain, Clock, Step
 from facekit.models.teacher import teacher_edits
 
 _LOSS = "logistic"
+_OBSERVERS = ("estimator", "classifier")
 _MOMENTUM, _BETAS = 0.5, (0.5, 0.99)  # of both networks, as in the GANs here
 _AVERAGE_DECAY = 0.998  # of the moving average that edits the inputs
 _DEGRADATION = RECIPES["camera"]  # of the inputs
@@ -68,8 +76,9 @@ class AdversarialEditorPreset(EditorPreset):
     """The fine-tuned G15: architecture (the teacher's), training and editing."""
 
     size: int = 64
-    teacher: str = "diffusion_editor-synthetic"  # name or path of the weights that the editor starts from
-    estimator: str = "action_units-synthetic_estimator"  # name or path of weights that estimate action units
+    teacher: str | None = "diffusion_editor-synthetic"  # name or path of the weights that the editor starts from
+    estimator: str | None = "action_units-synthetic_estimator"  # name or path of weights that estimate action units
+    classifier: str | None = None  # name or path of an emotion classifier's weights, for photographs
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
@@ -85,8 +94,9 @@ class AdversarialEditorPreset(EditorPreset):
     r1: float = 0.3  # γ of R1 (Mescheder 2018)
     r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
     adversarial: float = 1.0  # weight of the adversarial loss
-    adversarial_features: float = 3.0  # weight of that of the estimator's features
+    adversarial_features: float = 3.0  # weight of that of the frozen networks' features
     action_units: float = 1.0  # weight of the squared error of estimated action units
+    classification: float = 3.0  # weight of the classifier's cross-entropy for augmented edits
     absolute: float = 10.0  # weight of the absolute error of back-translation
     squared: float = 400.0  # weight of its squared error
     features: float = 0.5  # weight of feature matching
@@ -95,13 +105,13 @@ class AdversarialEditorPreset(EditorPreset):
     sample_steps: int = 1
 
 
-class AdversarialEditor(ActionUnitEditor):
+class AdversarialEditor(Guided, ActionUnitEditor):
     """The diffusion editor (G15), fine-tuned against two discriminators. It edits in one step, without guidance."""
 
     name = "adversarial_editor"
-    guided_by = frozenset({"teacher", "estimator"})
+    guided_by = frozenset({"teacher", "estimator", "classifier"})
     training_only = frozenset({"average", "discriminator", "feature_discriminator"})
-    depends_on: ClassVar = {"teacher": "diffusion_editor", "estimator": "action_units"}
+    depends_on: ClassVar = {"teacher": "diffusion_editor", "estimator": "action_units", "classifier": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16, discriminator_alone=5),
         "laptop": AdversarialEditorPreset(steps=400),
@@ -110,6 +120,8 @@ class AdversarialEditor(ActionUnitEditor):
 
     def __init__(self, preset: AdversarialEditorPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
+        if preset.estimator is None and preset.classifier is None:
+            raise ValueError(f"{self.name} needs an estimator of action units, a classifier of emotions, or both")
         self.average = copy.deepcopy(self.denoiser).requires_grad_(False)
         self.discriminator = PatchDiscriminator(
             channels,
@@ -124,17 +136,13 @@ class AdversarialEditor(ActionUnitEditor):
         )
         initialise_convolutions(self.discriminator, "he")
 
-    @cached_property
-    def guidance_networks(self) -> Sequence[System]:
-        """The teacher and the estimator; in a list, which keeps them from becoming child modules."""
-        return [load_system(name).requires_grad_(False) for name in (self.preset.teacher, self.preset.estimator)]
-
     # ------------------------------------------------------------------------------------------- training
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
-        # Not made before: its size depends on the estimator, which is loaded for training only.
-        self.feature_discriminator = FeatureDiscriminator(self._estimator.preset.widths, self.label_size)
+        # Not made before: its size depends on networks that are loaded for training only.
+        widths = [width for network in self._observers for width in network.preset.widths]
+        self.feature_discriminator = FeatureDiscriminator(widths, self.label_size)
         initialise_convolutions(self.feature_discriminator, "he")
         discriminators = nn.ModuleList([self.discriminator, self.feature_discriminator.to(self.device)])
         return {
@@ -151,10 +159,20 @@ class AdversarialEditor(ActionUnitEditor):
         }
 
     @property
-    def _estimator(self) -> System:
-        return self.guidance_networks[1]
+    def _observers(self) -> list[FacePredictor]:
+        """The frozen networks whose feature maps the second discriminator sees."""
+        return [self.guidance_network(field) for field in _OBSERVERS if field in self.requires]
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        return [m for network in self._observers for m in network.maps(images)]
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
+        """Raises `CannotTrain` for faces without action units, unless the preset names a classifier."""
+        if batch.action_units is None and self.preset.classifier is None:
+            raise CannotTrain(
+                f"{self.name} learns from action units, and these faces have none: for photographs, name the weights "
+                "of an emotion classifier (--set classifier=...), or it would only learn to copy its input"
+            )
         if clock.step == 0:
             if not self.started_from:
                 self._start_from_teacher()
@@ -168,12 +186,14 @@ class AdversarialEditor(ActionUnitEditor):
             recovered = self._one_step(self.denoiser, self._inputs(images, label), label)
         yield self._discriminator_step(images, edited.detach(), recovered.detach(), label, other, clock)
         if not alone:
-            yield self._generator_step(images, edited, recovered, label, other, clock)
+            yield self._generator_step(faces, edited, recovered, label, other, clock)
             update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
 
     def _start_from_teacher(self) -> None:
         """Copy the teacher's weights; an editor of another architecture keeps its random ones, with a warning."""
-        teacher = self.guidance_networks[0].denoiser
+        if self.preset.teacher is None:
+            raise CannotTrain(f"without a teacher, {self.name} is fine-tuned: name the first weights by --start-from")
+        teacher = self.guidance_network("teacher").denoiser
         try:
             copy_from_coarser(self.denoiser.unet, teacher.unet)
         except ValueError as error:
@@ -193,7 +213,7 @@ class AdversarialEditor(ActionUnitEditor):
     @torch.no_grad()
     def _inputs(self, images: Tensor, label: Tensor) -> Tensor:
         """Inputs of back-translation (N, C, H, W): edits of edits of the faces, degraded."""
-        own = torch.rand(()).item() < self.preset.own_inputs
+        own = torch.rand(()).item() < self.preset.own_inputs or self.preset.teacher is None
         edit = self._average_edits if own else self._teacher_edits
         twice = edit(edit(images, _permuted(label)), _permuted(label))
         return augment(Faces(twice), torch.default_generator, _DEGRADATION).images
@@ -202,7 +222,7 @@ class AdversarialEditor(ActionUnitEditor):
         return self._one_step(self.average, images, label).clamp(-1, 1)
 
     def _teacher_edits(self, images: Tensor, label: Tensor) -> Tensor:
-        return teacher_edits(self.guidance_networks[0], images, Expression(action_units=label))
+        return teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=label))
 
     def _discriminator_step(
         self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
@@ -212,7 +232,7 @@ class AdversarialEditor(ActionUnitEditor):
         scores, _ = self.discriminator(images, labels)
         adversarial = discriminator_loss(scores[:n], scores[n:], _LOSS)
         images, labels = torch.cat([images, real]), torch.cat([labels, label[other]])
-        scores = self.feature_discriminator(images, labels, self._estimator.maps)
+        scores = self.feature_discriminator(images, labels, self._maps)
         features = discriminator_loss(scores[:n], scores[n:], _LOSS)
         scores_of_real = partial(self.discriminator.scores, label=label)
         penalty = lazy_r1_penalty(scores_of_real, real, preset.r1, preset.r1_every, clock.step)
@@ -220,27 +240,38 @@ class AdversarialEditor(ActionUnitEditor):
         return "discriminators", sum(terms.values()), {f"discriminators/{name}": value for name, value in terms.items()}
 
     def _generator_step(
-        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
+        self, faces: Faces, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
     ) -> Step:
-        preset, target = self.preset, label[other]
+        preset, real, target = self.preset, faces.images, label[other]
         images, labels = torch.cat([edited, recovered]), torch.cat([target, label])
         scores, _ = self.discriminator(images, labels)
-        scores_of_features = self.feature_discriminator(images, labels, self._estimator.maps)
-        estimated = self._estimator(augment(Faces(edited), torch.default_generator, _ESTIMATED).images)
+        scores_of_features = self.feature_discriminator(images, labels, self._maps)
         with torch.no_grad():
-            features, wanted = self.discriminator.maps(real), self._estimator(real[other])
+            features = self.discriminator.maps(real)
         terms = {
             "adversarial": preset.adversarial * generator_loss(scores, _LOSS),
             "adversarial_features": preset.adversarial_features * generator_loss(scores_of_features, _LOSS),
-            "action_units": preset.action_units * condition_loss(estimated, wanted),
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
             "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
         }
-        if weight := preset.distillation * max(0.0, 1 - 2 * clock.progress):
+        if preset.estimator is not None:
+            terms["action_units"] = preset.action_units * self._action_unit_loss(edited, real[other])
+        if preset.classifier is not None:
+            loss = self.guidance_network("classifier").classification_loss(edited, faces.expression[other])
+            terms["classification"] = preset.classification * loss
+        weight = preset.distillation * max(0.0, 1 - 2 * clock.progress)
+        if weight and preset.teacher is not None:
             distilled = _reduced(self._teacher_edits(real, target))
             terms["distillation"] = weight * F.mse_loss(_reduced(edited), distilled)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
+
+    def _action_unit_loss(self, edited: Tensor, wanted: Tensor) -> Tensor:
+        """Squared error of the action units that the estimator finds in augmented edits, and in the wanted faces."""
+        estimator = self.guidance_network("estimator")
+        with torch.no_grad():
+            units = estimator(wanted)
+        return condition_loss(estimator(augment(Faces(edited), torch.default_generator, _ESTIMATED).images), units)
 
 
 def _permuted(labels: Tensor) -> Tensor:

@@ -37,9 +37,8 @@ the student copied its input wherever there were no artefacts to undo.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -51,9 +50,9 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditorPreset
+from facekit.models.guided import Guided
 from facekit.models.label import has_label, random_intensities
-from facekit.models.load import load_system
-from facekit.models.system import CannotTrain, Clock, Step, System
+from facekit.models.system import CannotTrain, Clock, Step
 
 _PREDECESSOR_DECAY = 0.998  # of the moving average that becomes the teacher
 _GUIDANCE_RANGE = (0.64, 1.36)  # of that teacher with `varied`, as multiples of the preset's guidance scale
@@ -75,7 +74,7 @@ class DiffusionEditorPreset(EditorPreset):
     label_guidance: float = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
 
 
-class DiffusionEditor(ActionUnitEditor):
+class DiffusionEditor(Guided, ActionUnitEditor):
     """A denoiser conditioned on the input face and on action units, trained by back-translation."""
 
     name = "diffusion_editor"
@@ -104,11 +103,6 @@ class DiffusionEditor(ActionUnitEditor):
     def required_by(cls, preset: DiffusionEditorPreset) -> dict[str, str]:
         return super().required_by(preset) if preset.classifier is None else {"classifier": preset.classifier}
 
-    @cached_property
-    def guidance_networks(self) -> Sequence[System]:
-        """The teacher, or the classifier; in a list, which keeps it from becoming a child module."""
-        return [load_system(self.preset.classifier or self.preset.teacher).requires_grad_(False)]
-
     # ------------------------------------------------------------------------------------------- training
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
@@ -130,7 +124,8 @@ class DiffusionEditor(ActionUnitEditor):
     def teacher_inputs(self, faces: Faces) -> Tensor:
         """Inputs (N, C, H, W) for back-translation of labelled faces: the teacher's edits to random expressions."""
         source = faces.expression.only("emotion", "intensity")
-        return self.guidance_networks[0].edit(faces, self.random_targets(len(faces)), source=source, seed=_seeds(faces))
+        teacher, target = self.guidance_network("teacher"), self.random_targets(len(faces))
+        return teacher.edit(faces, target, source=source, seed=_seeds(faces))
 
     def self_training_inputs(self, faces: Faces) -> Tensor:
         """Inputs (N, C, H, W) for self-training on labelled faces: the predecessor edits each face twice, to the label
@@ -171,7 +166,7 @@ class DiffusionEditor(ActionUnitEditor):
         last = torch.full((n,), self.preset.timesteps - 1, device=label.device)
         keep = torch.ones(n, dtype=torch.bool, device=label.device)
         edited = self.clean_estimate(torch.randn_like(faces.images), last, keep, keep, label, faces.images)
-        classification = self.guidance_networks[0].classification_loss(edited, target)
+        classification = self.guidance_network("classifier").classification_loss(edited, target)
         loss = anchor + self.preset.classifier_weight * classification
         return "denoiser", loss, {"anchor": anchor, "classification": classification}
 

@@ -43,8 +43,8 @@ from facekit.losses.attention import mask_outside, total_variation
 from facekit.losses.attribute import action_unit_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.guided import Guided
 from facekit.models.label import action_unit_labels
-from facekit.models.load import load_system
 from facekit.models.system import CannotTrain, Clock, Step, System, check_choices, evaluating
 from facekit.models.teacher import teacher_edits
 
@@ -99,7 +99,7 @@ _OURS = {
 }  # fmt: skip
 
 
-class GANimation(AdversarialGenerator):
+class GANimation(Guided, AdversarialGenerator):
     """Changes the action units of a face, and shows by a mask where."""
 
     name = "ganimation"
@@ -123,18 +123,11 @@ class GANimation(AdversarialGenerator):
         self.generator = preset.build_masked_generator(channels, units)
         self.discriminator = preset.build_discriminator(channels, units, labels=units if preset.conditional else 0)
         self.watch, self.mask_watch = CollapseWatch(), MaskWatch()
-        self._loaded: dict[str, System] = {}  # in a dictionary, which keeps them from becoming child modules
 
     @property
     def guidance_networks(self) -> Sequence[System]:
-        """The estimator and the teacher, as far as the preset names them."""
-        return [self._other(field) for field in self.requires]
-
-    def _other(self, field: str) -> System:
-        """The system whose weights a field of the preset names, loaded when it is first needed."""
-        if field not in self._loaded:
-            self._loaded[field] = load_system(self.requires[field]).requires_grad_(False)
-        return self._loaded[field]
+        """The teacher, and the estimator, which edits use too."""
+        return [self.guidance_network(field) for field in self.requires]
 
     # ------------------------------------------------------------------------------------------- training
 
@@ -172,7 +165,7 @@ class GANimation(AdversarialGenerator):
 
     @torch.no_grad()
     def _estimated(self, images: Tensor) -> Tensor:
-        return self._other("estimator").to(images.device)(images).clamp(0, 1)
+        return self.guidance_network("estimator").to(images.device)(images).clamp(0, 1)
 
     def condition(self, images: Tensor, target: Tensor, source: Expression | None) -> Tensor:
         """What the generator receives for faces (N, C, H, W) and target units (N, A): (N, A).
@@ -226,7 +219,7 @@ class GANimation(AdversarialGenerator):
             "smoothness": preset.smoothness * total_variation(masks),
         }
         if preset.teacher is not None:
-            edits = teacher_edits(self._other("teacher"), images, Expression(action_units=target))
+            edits = teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=target))
             terms["distillation"] = preset.distillation * F.mse_loss(generated, edits)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 

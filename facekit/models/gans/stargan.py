@@ -7,9 +7,9 @@ the edited one. The variants G3 to G7 are settings of the preset: see `facekit.m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -27,9 +27,9 @@ from facekit.losses.perceptual import feature_distance
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.joint_label import JointLabels
 from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.guided import Guided
 from facekit.models.label import label_to_expression
-from facekit.models.load import load_system
-from facekit.models.system import CannotTrain, Clock, Step, System, check_choices
+from facekit.models.system import CannotTrain, Clock, Step, check_choices
 from facekit.models.teacher import teacher_edits
 
 TARGETS = ("permuted", "drawn")
@@ -100,7 +100,7 @@ SMOKE = {
 }  # fmt: skip
 
 
-class StarGAN(AdversarialGenerator):
+class StarGAN(Guided, AdversarialGenerator):
     """Translates faces to target labels, with one generator for all of them.
 
     A label is a row of emotion weights. Intensity is expressed as a blend with neutral: happy at 0.5 is half happy and
@@ -134,15 +134,6 @@ class StarGAN(AdversarialGenerator):
             channels, self.auxiliary_outputs, labels=self.condition_size if preset.conditional else 0
         )
         self.watch = CollapseWatch()
-
-    @cached_property
-    def guidance_networks(self) -> Sequence[System]:
-        """The teacher and the classifier, if the preset names them. A list does not register them as child modules."""
-        return [load_system(name).requires_grad_(False) for name in self.requires.values()]
-
-    def guidance_network(self, field: str) -> System:
-        """The guidance network whose weights a field of the preset names: "teacher" or "classifier"."""
-        return self.guidance_networks[list(self.requires).index(field)]
 
     @property
     def condition_size(self) -> int:

@@ -65,6 +65,16 @@ class EmotionCNN(EmotionClassifier):
         """The semantic encoding of P1: the penultimate layer of the MLP, (N, encoding), non-negative."""
         return self.encoder(self.stages(self.prepare(images)))
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images (N, C, H, W) after each stage, (N, widths[i], size / 2^(i+1), the same);
+        differentiable."""
+        maps, h = [], self.prepare(images)
+        for layer in self.stages:
+            h = layer(h)
+            if isinstance(layer, nn.MaxPool2d):
+                maps.append(h)
+        return maps
+
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
         return {

@@ -54,6 +54,10 @@ class EmotionResNet(EmotionClassifier):
         """The pooled features, the input of the last layer: (N, widths[-1]), non-negative."""
         return self.trunk(self.prepare(images))
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images (N, C, H, W), as `ResidualTrunk.maps`; differentiable."""
+        return self.trunk.maps(self.prepare(images))
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.dropout(self.features(images)))
 

@@ -158,18 +158,18 @@ class Side(widgets.VBox):
         self.suggestion.layout.display = "none"
         card, notes = getattr(self.generator, "card", None), []
         if card and not self._faces.subject.drawn and _trained_on_drawings(card):
-            notes += self._suggest(card)
+            notes += self._suggest()
         ignored = {} if "action_units" in self.understands else self._sliders.active_units
         if ignored and self.menu.value != NO_GENERATOR:
             notes.append(f"It is not conditioned on action units, and ignores {', '.join(ignored)}.")
         self.note.value = " ".join(notes)
 
-    def _suggest(self, card: WeightsCard) -> list[str]:
-        """Suggest weights for a photograph: those on this machine, or a command that trains some."""
+    def _suggest(self) -> list[str]:
+        """Suggest weights for a photograph: those on this machine, or the page with commands that train some."""
         name = html.escape(self.menu.value)
         warning = f"{name} was trained on drawn faces only, and this is a photograph: expect a poor edit."
         if not self._for_photographs:
-            return [warning, f"Train on photographs: <code>facekit train {card.system} --data fer2013</code>."]
+            return [warning, "The commands in <code>docs/photographs.md</code> fine-tune weights on photographs."]
         self._suggested = self._for_photographs[0]
         self.suggestion.description, self.suggestion.layout.display = f"use {self._suggested}", ""
         return [warning, "Weights trained on photographs are available:"]

@@ -11,7 +11,8 @@ from facekit.faces.faces import Faces
 from facekit.models.editors.adversarial_editor import AdversarialEditor
 from facekit.models.editors.diffusion_editor import DiffusionEditor
 from facekit.models.judges.action_units import ActionUnitNet
-from facekit.models.system import Clock
+from facekit.models.judges.emotion_cnn import EmotionCNN
+from facekit.models.system import CannotTrain, Clock
 
 ONLY_RECOVERY = dict.fromkeys(("adversarial", "adversarial_features", "action_units", "features", "distillation"), 0.0)
 SMALL = {"size": 48, "widths": (16, 24), "attention": (False, False), "condition": 16}
@@ -46,7 +47,7 @@ def editor(teacher, estimator):
         preset = dataclasses.replace(AdversarialEditor.presets["smoke"], **SMALL | {"discriminator_alone": 0} | fields)
         torch.manual_seed(0)
         system = AdversarialEditor(preset)
-        system.__dict__["guidance_networks"] = [teacher, estimator]
+        system._guidance |= {"teacher": teacher, "estimator": estimator}
         return system
 
     return build
@@ -74,7 +75,8 @@ def test_it_starts_as_a_copy_of_the_teacher(editor, teacher, drawn):
 
 def test_at_twice_the_size_it_starts_as_the_teacher_on_reduced_images(editor, teacher, drawn):
     system, small = editor(size=96, factor=4), drawn.faces(range(4))
-    large = Faces(small.images.repeat_interleave(2, 2).repeat_interleave(2, 3), emotion=small.emotion)
+    images = small.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    large = dataclasses.replace(small, images=images, landmarks=None, mask=None)
     run_step(system, large, learn=False)
     target = Expression.of("surprise")
     reduced = F.avg_pool2d(system.edit(large, target), 2)
@@ -156,6 +158,31 @@ def test_edits_learn_the_action_units_that_the_estimator_finds_in_real_faces(edi
         loss.backward(inputs=list(system.denoiser.parameters()))
         optimiser.step()
     assert errors[-1] < 0.9 * errors[0]
+
+
+def test_a_classifier_can_take_the_estimators_place_for_photographs(editor, drawn):
+    classifier = EmotionCNN(EmotionCNN.presets["smoke"], channels=1).eval().requires_grad_(False)
+    system = editor(estimator=None, classifier="a classifier", classification=2.0)
+    system._guidance["classifier"] = classifier
+    faces = drawn.faces(range(8))
+    photographs = Faces(faces.images, emotion=faces.emotion)  # labelled with emotions alone
+    _, scalars = run_step(system, photographs, learn=False)
+    assert len(system.feature_discriminator.heads) == len(classifier.preset.widths)
+    assert scalars["generator/classification"] > 0.5
+    assert "generator/action_units" not in scalars
+    with pytest.raises(CannotTrain, match="name the weights of an emotion classifier"):
+        run_step(editor(), photographs)
+    with pytest.raises(CannotTrain, match="--start-from"):
+        run_step(editor(teacher=None), faces)
+    with pytest.raises(ValueError, match="needs an estimator of action units, a classifier of emotions, or both"):
+        editor(estimator=None)
+
+
+def test_the_second_discriminator_can_see_the_features_of_two_networks(editor, estimator):
+    system = editor(classifier="a classifier")
+    system._guidance["classifier"] = classifier = EmotionCNN(EmotionCNN.presets["smoke"]).requires_grad_(False)
+    system.optimisers()
+    assert len(system.feature_discriminator.heads) == len(classifier.preset.widths) + len(estimator.preset.widths)
 
 
 def test_weights_contain_neither_the_discriminators_nor_the_average(editor):

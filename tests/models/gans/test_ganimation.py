@@ -28,7 +28,7 @@ def estimator():
 def build(profile="smoke", **fields):
     torch.manual_seed(0)
     system = GANimation(dataclasses.replace(GANimation.presets[profile], **TINY | fields))
-    system._loaded["estimator"] = estimator()
+    system._guidance["estimator"] = estimator()
     return system
 
 
@@ -94,7 +94,7 @@ def test_a_request_that_differs_in_nothing_returns_the_face():
 
 def test_the_source_is_estimated_unless_it_is_given():
     system, faces = randomised(build()), noise()
-    found = Expression(action_units=system._loaded["estimator"](faces.images).clamp(0, 1))
+    found = Expression(action_units=system._guidance["estimator"](faces.images).clamp(0, 1))
     target = Expression.of("happy", n=4)
     torch.testing.assert_close(system.edit(faces, target), system.edit(faces, target, source=found))
     given = Expression(action_units=(found.action_units + 0.5).clamp(0, 1))
@@ -133,7 +133,7 @@ def test_a_teacher_adds_its_distance(drawn):
 
     system = build(teacher="some", distillation=2.0, jitter=0.0)
     Copy.preset = system.preset
-    system._loaded["teacher"] = Copy()
+    system._guidance["teacher"] = Copy()
     assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() > 0
     system.generator.start_at(1e-6)  # edits are the input, as the teacher's are
     assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() < 1e-9

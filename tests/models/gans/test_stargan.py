@@ -13,7 +13,6 @@ from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
 from facekit.losses.perceptual import feature_distance
-from facekit.models.gans import stargan as module
 from facekit.models.gans.adversarial import Collapsed
 from facekit.models.gans.joint_label import JointLabels
 from facekit.models.gans.stargan import StarGAN
@@ -371,7 +370,7 @@ class Darkener(StarGAN):
 @pytest.fixture
 def darkener(monkeypatch):
     teacher = Darkener(dataclasses.replace(StarGAN.presets["smoke"], **TINY | {"size": 32}), channels=1)
-    monkeypatch.setattr(module, "load_system", lambda name: {"a darkener": teacher}[name])
+    monkeypatch.setattr("facekit.models.guided.load_system", lambda name: {"a darkener": teacher}[name])
     return teacher
 
 

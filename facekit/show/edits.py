@@ -1,12 +1,14 @@
-"""The animation at the head of the README: drawn people edited through all emotions, above their ground truth."""
+"""Faces edited to every emotion, with their ground truth where it is known: a sheet, and the README's animation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
 
 from facekit.datasets.synthetic import SyntheticFaces
+from facekit.evaluation.benchmark import Benchmark
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.models.label import label_weights
@@ -14,8 +16,34 @@ from facekit.models.system import Generator
 from facekit.show.animation import Animation
 from facekit.show.images import grid
 
+ENLARGEMENT = 4
+"""Of the images on a sheet: the flaws of an edit are small."""
+
 RISE, HOLD = 5, 5
 """Frames in which one expression becomes the next, and in which it stays."""
+
+
+def edit_sheet(generator: Generator, benchmark: Benchmark, people: int = 20, *, first: int = 0) -> Image.Image:
+    """Inputs of a benchmark, edited to each of `PROTOCOL_EMOTIONS`, at `ENLARGEMENT` times their size.
+
+    generator  edits faces of the benchmark's size and colour
+    people     how many rows, from the `first` input of the benchmark on; each is followed by its ground truth, if that
+               is known
+    """
+    chosen = torch.arange(first, min(first + people, len(benchmark.faces)))
+    faces, seeds = benchmark.faces[chosen], chosen.tolist()
+    source = faces.expression.only("emotion", "intensity")
+    targets = [Expression.of(emotion) for emotion in PROTOCOL_EMOTIONS]
+    edited = [generator.edit(faces, target, source=source, seed=seeds) for target in targets]
+    sheets, names = [torch.stack([faces.images, *edited], 1)], ["edit"]
+    if benchmark.ground_truth is not None:
+        true = [benchmark.ground_truth(chosen, target.for_faces(len(chosen))) for target in targets]
+        sheets.append(torch.stack([faces.images, *true], 1))
+        names.append("ground truth")
+    rows = [sheet[i] for i in range(len(chosen)) for sheet in sheets]
+    columns = ["input", *PROTOCOL_EMOTIONS]
+    size = ENLARGEMENT * generator.preset.size
+    return grid([list(row) for row in rows], columns=columns, rows=names * len(chosen), size=size, full_color=True)
 
 
 def edit_animation(
