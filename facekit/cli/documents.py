@@ -51,10 +51,10 @@ def edits(arguments: argparse.Namespace) -> int:
     from facekit.workspace.files import atomic_path
 
     generator, first = load_system(arguments.generator), arguments.first
-    if arguments.out.suffix == ".png":
+    if arguments.out.suffix.lower() == ".png":
         benchmark = benchmark_for(arguments.data, None, generator.preset.size, generator.channels)
-        if first >= len(benchmark.faces):
-            raise UsageError(f"{arguments.data} has {len(benchmark.faces)} people here: choose an earlier --first")
+        if not 0 <= first < len(benchmark.faces):
+            raise UsageError(f"--first is {first}; the people of {arguments.data} are 0 to {len(benchmark.faces) - 1}")
         sheet = edit_sheet(generator, benchmark, arguments.people or 20, first=first)
         with atomic_path(arguments.out) as draft:
             sheet.save(draft, "PNG")

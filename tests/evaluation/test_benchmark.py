@@ -517,6 +517,9 @@ def test_the_classifier_of_the_training_is_read_beside_the_judges(half, panel, o
     assert training_columns(guided, requests, images.flip(0))["correct_in_training"].mean() < 0.3
     assert training_columns(GuidedBrighten(GuidedPreset(classifier="gone")), requests, images) == {}
     assert training_columns(brighten, requests, images) == training_columns(baselines.NoOp(), requests, images) == {}
+    guided.card = WeightsCard("brighten", "smoke", {}, 3, {}, 0, requires={"emotion_cnn-synthetic": "of another"})
+    assert training_columns(guided, requests, images) == {}  # other weights have this name now
+    guided.card = None
     summary = evaluate(guided, half, panel, out, name="guided")
     assert 0 <= summary["training_accuracy"]["estimate"] <= 1
 

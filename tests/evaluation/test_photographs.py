@@ -138,6 +138,27 @@ def test_intensities_cannot_be_measured_on_photographs(panel, tmp_path):
         evaluate(baselines_for(benchmark)[-2], benchmark, panel, tmp_path, intensities=True)
 
 
+def test_a_folder_of_judges_needs_no_judge_of_landmarks(tmp_path, monkeypatch):
+    class OnDisk:
+        name, sha256 = "on disk", "0" * 64
+
+        def __init__(self, path):
+            path.read_bytes()  # raises FileNotFoundError, as the real ones do
+
+    kinds = ("emotion", "identity", "landmarks")
+    monkeypatch.setattr(
+        "facekit.evaluation.benchmark.panel.EXTERNAL_JUDGES", {kind: (f"{kind}.onnx", OnDisk, {}) for kind in kinds}
+    )
+    (tmp_path / "emotion.onnx").touch()
+    with pytest.raises(FileNotFoundError):
+        Panel.load(tmp_path, photographs=True)
+    (tmp_path / "identity.onnx").touch()
+    assert Panel.load(tmp_path, photographs=True).landmarks is None
+    (tmp_path / "landmarks.onnx").touch()
+    assert isinstance(Panel.load(tmp_path, photographs=True).landmarks, OnDisk)
+    assert Panel.load(tmp_path).landmarks is None  # drawn faces know their view
+
+
 def test_results_are_given_by_the_view_of_the_input(panel, tmp_path):
     class Landmarks:
         name, sha256 = "landmarks", "0" * 64

@@ -55,7 +55,8 @@ def test_the_command_writes_a_sheet_or_refuses(tmp_path, capsys):
     assert cli.main(["edits", str(path), "--people", "1"]) == 0
     assert path.is_file()
     assert str(path) in capsys.readouterr().out
-    assert cli.main(["edits", str(path), "--first", "256"]) != 0
-    assert "choose an earlier --first" in capsys.readouterr().err
+    for first in (-1, 256):
+        assert cli.main(["edits", str(path), f"--first={first}"]) != 0
+        assert f"--first is {first}; the people of synthetic are 0 to 255" in capsys.readouterr().err
     assert cli.main(["edits", str(tmp_path / "edits.webp"), "--data", "fer2013"]) != 0
     assert "write a sheet (.png)" in capsys.readouterr().err

@@ -91,13 +91,15 @@ def training_columns(generator: Editor, requests: EditRequests, images: Tensor) 
     """`correct_in_training`: whether the emotion classifier that guided a generator's training predicts the target.
 
     Where this classifier agrees far more often than the judges, the generator has learned to please it. Empty for a
-    generator that was trained without one, or whose classifier's weights are gone.
+    generator that was trained without one, or whose classifier's weights are gone or were replaced.
     """
     if not isinstance(generator, Guided) or "classifier" not in generator.requires:
         return {}
     try:
         classifier = generator.guidance_network("classifier")
     except WeightsError:  # needed in training only
+        return {}
+    if generator.card and classifier.card.sha256 not in generator.card.requires.values():
         return {}
     return {"correct_in_training": (classifier.predict(images).argmax(1) == requests.target).numpy()}
 

@@ -57,16 +57,16 @@ class Panel:
         external     folder of external judges (see `EXTERNAL_JUDGES`)
         photographs  load the judges of photographs in place of those of drawn faces
 
-        Raises `FileNotFoundError` for an external judge that is not in the folder.
+        Raises `FileNotFoundError` for an external judge of emotion or identity that is not in the folder.
         """
 
         def own(kind: type, name: str):
             return kind(load_system(name).to(fastest_device()), name)
 
-        def external_judges(kind: str) -> list:
-            if external is None:
-                return []
+        def external_judges(kind: str, optional: bool = False) -> list:
             file, judge, options = EXTERNAL_JUDGES[kind]
+            if external is None or (optional and not (external / file).is_file()):
+                return []
             return [judge(external / file, **options)]
 
         if photographs:
@@ -74,7 +74,7 @@ class Panel:
                 emotion=[own(EmotionJudge, "emotion_resnet-fer2013"), *external_judges("emotion")],
                 identity=[OvalRecogniser(judge) for judge in external_judges("identity")],
                 action_units=None,
-                landmarks=next(iter(external_judges("landmarks")), None),
+                landmarks=next(iter(external_judges("landmarks", optional=True)), None),
             )
         return cls(
             emotion=[own(EmotionJudge, "emotion_resnet-synthetic"), *external_judges("emotion")],

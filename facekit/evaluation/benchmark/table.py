@@ -33,7 +33,7 @@ from facekit.workspace.hardware import fastest_device
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "edit_success": ("edit success rate", "{:.1%}".format),
     "accuracy": ("target-emotion accuracy", "{:.1%}".format),
-    "training_accuracy": ("accuracy, classifier in training", "{:.1%}".format),
+    "training_accuracy": ("accuracy, classifier used in training", "{:.1%}".format),
     "f1_fer_mini_xception": ("F1 external", "{:.2f}".format),
     "identity_preserved": ("identity preserved", "{:.1%}".format),
     "identity_auc": ("identity AUC", "{:.3f}".format),

@@ -62,7 +62,7 @@ from facekit.models.system import CannotTrain, Clock, Step
 from facekit.models.teacher import teacher_edits
 
 _LOSS = "logistic"
-_OBSERVERS = ("estimator", "classifier")
+_FEATURE_NETWORKS = ("estimator", "classifier")
 _MOMENTUM, _BETAS = 0.5, (0.5, 0.99)  # of both networks, as in the GANs here
 _AVERAGE_DECAY = 0.998  # of the moving average that edits the inputs
 _DEGRADATION = RECIPES["camera"]  # of the inputs
@@ -141,7 +141,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
         # Not made before: its size depends on networks that are loaded for training only.
-        widths = [width for network in self._observers for width in network.preset.widths]
+        widths = [width for network in self._feature_networks for width in network.preset.widths]
         self.feature_discriminator = FeatureDiscriminator(widths, self.label_size)
         initialise_convolutions(self.feature_discriminator, "he")
         discriminators = nn.ModuleList([self.discriminator, self.feature_discriminator.to(self.device)])
@@ -159,12 +159,12 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         }
 
     @property
-    def _observers(self) -> list[FacePredictor]:
+    def _feature_networks(self) -> list[FacePredictor]:
         """The frozen networks whose feature maps the second discriminator sees."""
-        return [self.guidance_network(field) for field in _OBSERVERS if field in self.requires]
+        return [self.guidance_network(field) for field in _FEATURE_NETWORKS if field in self.requires]
 
     def _maps(self, images: Tensor) -> list[Tensor]:
-        return [m for network in self._observers for m in network.maps(images)]
+        return [m for network in self._feature_networks for m in network.maps(images)]
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
         """Raises `CannotTrain` for faces without action units, unless the preset names a classifier."""
