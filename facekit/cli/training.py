@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from facekit.cli.arguments import UsageError, add, assignment, count, numbers, print_line, require_known
@@ -42,7 +43,9 @@ def add_training(commands) -> None:
 def _add_evaluate(commands) -> None:
     parser = add(commands, "evaluate", evaluate)
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights of generators (default: the baselines only)")
-    parser.add_argument("--data", default="synthetic", help="a dataset of faces (default synthetic)")
+    parser.add_argument(
+        "--data", default="synthetic", help="a dataset of faces (default synthetic); lfw verifies identity networks"
+    )
     _add_benchmark(parser)
     parser.add_argument(
         "--emotions",
@@ -107,10 +110,12 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate generators and baselines with the common benchmark."""
+    """Evaluate generators and baselines with the common benchmark, or recognisers with LFW's pairs."""
     from facekit.evaluation.benchmark import by_view, evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
+    if arguments.data == "lfw":
+        return _verify(arguments, out)
     tables = evaluate_weights(
         arguments.names,
         out,
@@ -128,6 +133,32 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if views := by_view(table):
             print(f"\nBy the view of the input\n\n{views}\n")
         print(out / benchmark / "leaderboard.csv")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace, out: Path) -> int:
+    """Evaluate recognisers, and those in `--judges`, with LFW's pairs: its faces have no emotions to be edited."""
+    import pandas as pd
+
+    from facekit.datasets.lfw import verification_pairs
+    from facekit.evaluation.benchmark import Panel
+    from facekit.evaluation.judges import IdentityJudge
+    from facekit.evaluation.verification import verify
+    from facekit.workspace.files import write_text
+
+    try:
+        judges = [IdentityJudge.load(name) for name in arguments.names or ["identity-synthetic"]]
+        judges += Panel.load(arguments.judges, photographs=True).identity
+    except TypeError as error:
+        raise UsageError(f"lfw has no emotions: name the weights of identity networks ({error})") from None
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from None
+    pairs = verification_pairs(size=112)
+    rows = {judge.name: dataclasses.asdict(verify(judge, pairs)) for judge in judges}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    file = out / "lfw" / "verification.csv"
+    write_text(file, table.to_csv())
+    print(f"\n{len(pairs.same)} pairs of LFW\n{table.to_string(float_format='{:.3f}'.format)}\n{file}")
     return 0
 
 

@@ -8,6 +8,9 @@ Datasets, one file each:
     ferg        FERG-DB: six cartoon characters with seven expressions
     affectnet   AffectNet: faces from the web with emotion, valence, arousal and landmarks
     rafd        RaFD: eight expressions, three directions of gaze, five cameras
+    emotionet   EmotioNet: faces from the web with action units; `openface` reads those that OpenFace estimates
+    celeba      CelebA: celebrities with identities and attributes, without emotions
+    lfw         LFW: people in the news, without emotions, and the pairs by which recognisers are compared
     pairs       people with a neutral and a happy photograph each
     folder      any folder of images, sorted by emotion or listed in a CSV file
     joint       a dataset of photographs and one of cartoons together

@@ -25,6 +25,13 @@ def eyes_of(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0)])
 
 
+def eyes_in(left: float, top: float, side: float) -> np.ndarray:
+    """The eyes (2, 2) whose alignment crops this square, given by its upper left corner and its side."""
+    apart, height = EYE_DISTANCE * side, top + EYE_HEIGHT * side
+    middle = left + side / 2
+    return np.array([[middle - apart / 2, height], [middle + apart / 2, height]])
+
+
 def alignment(eyes: np.ndarray, size: int) -> np.ndarray:
     """The similarity transform (2, 3) from an image with eyes (2, 2) to an aligned image of size x size pixels.
 

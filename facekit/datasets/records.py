@@ -34,6 +34,7 @@ class Record:
     person      identity, or None if unknown
     split       the official split of the dataset, or None
     landmarks   (T, 68, 2) in pixels of the file, T = 1 for an image; they are used for alignment by the eyes
+    eyes        (2, 2) centres of the eyes in pixels of the file, for alignment where there are no landmarks
     known       further fields of `Faces`, without N: intensity, action_units
     attributes  further annotations by name, without N
     """
@@ -44,6 +45,7 @@ class Record:
     person: str | None = None
     split: str | None = None
     landmarks: np.ndarray | None = None
+    eyes: np.ndarray | None = None
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
     attributes: Mapping[str, float] = field(default_factory=dict)
 
@@ -61,8 +63,8 @@ def tabulate(
 ) -> Table:
     """Read the records of a split into a table, once, through the cache; unreadable ones are added to `problems`.
 
-    Images with landmarks are aligned by the eyes; a sequence is aligned by its first frame, so that head motion is
-    preserved. Other images are cropped to the central square. Raises `EmptySplit` if no image is usable.
+    Images with landmarks or eyes are aligned by the eyes; a sequence is aligned by its first frame, so that head motion
+    is preserved. Other images are cropped to the central square. Raises `EmptySplit` if no image is usable.
     """
     chosen = in_split(records, split, source, problems)
     stored = cached_arrays(
@@ -167,7 +169,7 @@ def _read_all(records: Sequence[Record], size: int, channels: int, sequences: bo
 def _read(record: Record, size: int, channels: int) -> tuple[np.ndarray | None, tuple[str, str] | None]:
     """The images of a record (T, C, size, size), or its problem as (where, what)."""
     try:
-        matrix = None if record.landmarks is None else _alignment(record, size)
+        matrix = None if (eyes := _eyes(record)) is None else alignment(eyes, size)
         return np.stack([_read_image(file, matrix, size, channels) for file in record.files]), None
     except ValueError as error:
         return None, (record.name, str(error))
@@ -184,18 +186,20 @@ def _read_image(file: Path, matrix: np.ndarray | None, size: int, channels: int)
     return warped[None] if channels == 1 else warped.transpose(2, 0, 1)
 
 
-def _alignment(record: Record, size: int) -> np.ndarray:
-    return alignment(eyes_of(record.landmarks[0]), size)
+def _eyes(record: Record) -> np.ndarray | None:
+    """The centres of the eyes (2, 2) by which a record is aligned, or None."""
+    return record.eyes if record.landmarks is None else eyes_of(record.landmarks[0])
 
 
 def _aligned_landmarks(record: Record, size: int) -> np.ndarray:
-    return to_relative(record.landmarks, _alignment(record, size), size)
+    return to_relative(record.landmarks, alignment(_eyes(record), size), size)
 
 
 def _stamp(record: Record) -> list:
     """Everything that the bytes of a record depend on, as JSON values."""
-    eyes = None if record.landmarks is None else eyes_of(record.landmarks[0]).tolist()
-    return [[file_stamp(file) if file.exists() else str(file) for file in record.files], eyes]
+    eyes = _eyes(record)
+    files = [file_stamp(file) if file.exists() else str(file) for file in record.files]
+    return [files, None if eyes is None else eyes.tolist()]
 
 
 def _numbered(records: Sequence[Record], kept: Sequence[Record]) -> np.ndarray | None:

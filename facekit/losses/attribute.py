@@ -16,9 +16,15 @@ def emotion_loss(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0, weig
     return F.cross_entropy(logits.float(), known, weight=weights, ignore_index=-1, label_smoothing=smoothing)
 
 
-def action_unit_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of action unit intensities (N, A)."""
-    return F.mse_loss(predicted.float(), target)
+def action_unit_loss(predicted: Tensor, target: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """Mean squared error of action-unit intensities (N, A).
+
+    annotated  (N, A) 1 where the target is known and 0 where it is not and does not count; None: all are known
+    """
+    if annotated is None:
+        return F.mse_loss(predicted.float(), target)
+    errors = (predicted.float() - target).square() * annotated
+    return errors.sum() / annotated.sum().clamp(min=1)
 
 
 def condition_loss(estimate: Tensor, condition: Tensor) -> Tensor:

@@ -11,7 +11,24 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trees import AFFECTNET_COLUMNS, CK48, CK_CORNER, CK_PEOPLE, FERG, RAFD, image, save, write_numbers
+from trees import (
+    AFFECTNET_COLUMNS,
+    CELEBA_CORNER,
+    CELEBA_POINTS,
+    CK48,
+    CK_CORNER,
+    CK_PEOPLE,
+    FERG,
+    LFW_CORNER,
+    LFW_PAIRS,
+    LFW_PEOPLE,
+    RAFD,
+    emotionet_name,
+    emotionet_row,
+    image,
+    save,
+    write_numbers,
+)
 
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
@@ -178,4 +195,69 @@ def affectnet_tables(rendered, tmp_path):
                 points = ((rendered.landmarks[i].numpy() + 1) * 48).reshape(136)
                 landmarks = ";".join(f"{value:.2f}" for value in points)
                 out.writerow([f"{i % 3}/{i:04x}.jpg", 0, 0, 96, 96, landmarks, code, 0.25, -0.5])
+    return root
+
+
+@pytest.fixture
+def emotionet_photographs(rendered, tmp_path):
+    """The photographs of EmotioNet, in two folders, without annotations."""
+    root = tmp_path / "emotionet"
+    for i in range(len(rendered)):
+        save(rendered.images[i], root / "photographs" / f"{i % 2:04d}" / emotionet_name(i))
+    return root
+
+
+@pytest.fixture
+def emotionet_tree(emotionet_photographs):
+    """EmotioNet with a table of presence: AU12 is present in every second row, AU1 unknown in every third."""
+    rows = [emotionet_row(i, {12: i % 2, 1: 999 if i % 3 == 0 else 1, 60: 1}) for i in range(64)]
+    (emotionet_photographs / "dataFile_0001.txt").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    return emotionet_photographs
+
+
+@pytest.fixture
+def celeba_tree(rendered, tmp_path):
+    """CelebA in the owners' folders: 64 photographs of eight people, with all four tables."""
+    root, names = tmp_path / "celeba", [f"{i + 1:06d}.jpg" for i in range(len(rendered))]
+    people = rendered.person.unique().tolist()
+    attributes, identity, partition, landmarks = [], [], [], []
+    for i, name in enumerate(names):
+        canvas = Image.new("RGB", (178, 218), "grey")
+        canvas.paste(image(rendered.images[i]), CELEBA_CORNER)
+        (root / "Img" / "img_align_celeba").mkdir(parents=True, exist_ok=True)
+        canvas.save(root / "Img" / "img_align_celeba" / name, quality=95)
+        points = (rendered.landmarks[i].numpy() + 1) * 48 + CELEBA_CORNER
+        # Here the left eye is the person's.
+        five = np.stack([points[42:48].mean(0), points[36:42].mean(0), points[30], points[48], points[54]])
+        person = people.index(int(rendered.person[i]))
+        attributes.append([name, "1" if i % 2 else "-1", "-1"])
+        identity.append([name, str(1000 + person)])
+        partition.append([name, str(max(0, person - 5))])
+        landmarks.append([name, *(f"{value:.2f}" for value in five.flatten())])
+    heads = {"list_attr_celeba": "Smiling 5_o_Clock_Shadow", "list_landmarks_align_celeba": CELEBA_POINTS}
+    tables = {
+        "Anno/list_attr_celeba": attributes, "Anno/identity_CelebA": identity,
+        "Eval/list_eval_partition": partition, "Anno/list_landmarks_align_celeba": landmarks,
+    }  # fmt: skip
+    for path, rows in tables.items():
+        head = heads.get(Path(path).name)
+        lines = [*([str(len(rows)), head] if head else []), *("  ".join(row) for row in rows)]
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).with_suffix(".txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture
+def lfw_tree(rendered, tmp_path):
+    """LFW: eight people with eight photographs each, and two folds of four pairs."""
+    root = tmp_path / "lfw"
+    people = rendered.person.unique().tolist()
+    for i in range(len(rendered)):
+        person = LFW_PEOPLE[people.index(int(rendered.person[i]))]
+        canvas = Image.new("RGB", (250, 250), "grey")
+        canvas.paste(image(rendered.images[i]).resize((125, 125)), LFW_CORNER)
+        file = root / "lfw_funneled" / person / f"{person}_{i % 8 + 1:04d}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        canvas.save(file, quality=95)
+    (root / "pairs.txt").write_text("\n".join(["2\t2", *LFW_PAIRS]) + "\n")
     return root

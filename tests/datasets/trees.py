@@ -29,6 +29,29 @@ AFFECTNET_COLUMNS = (
     "valence", "arousal",
 )  # fmt: skip
 
+CELEBA_CORNER = (41, 60)  # of the face of 96 pixels in the 178 x 218 image
+CELEBA_POINTS = (
+    "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
+)
+
+LFW_CORNER = (62, 70)  # of the face of 125 pixels in the 250 x 250 image
+LFW_PEOPLE = ("Ann_A", "Bob_B", "Cem_C", "Dana_D", "Eve_E", "Finn_F", "Gil_G", "Hana_H")
+LFW_PAIRS = (
+    "Ann_A\t1\t2", "Bob_B\t3\t4", "Ann_A\t1\tBob_B\t2", "Cem_C\t1\tDana_D\t8",
+    "Eve_E\t1\t2", "Finn_F\t3\t4", "Eve_E\t5\tFinn_F\t2", "Gil_G\t1\tHana_H\t8",
+)  # fmt: skip
+
+
+def emotionet_name(i: int) -> str:
+    """The file name of the i-th photograph of EmotioNet."""
+    return f"N_{i:010d}_00001.jpg"
+
+
+def emotionet_row(i: int, units: dict[int, float]) -> list[str]:
+    """A row of EmotioNet's tables: two addresses and 60 action units, unknown where they are not given."""
+    address = f"http://emotionet.example/Images/0001/{emotionet_name(i)}"
+    return [address, f"http://elsewhere.example/{i}.jpg", *(str(units.get(unit, 999)) for unit in range(1, 61))]
+
 
 def image(picture) -> Image.Image:
     """Convert an image (C, H, W) in [-1, 1] to a Pillow image."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional import mean_absolute_error, pearson_corrcoef
+from torchmetrics.functional import pearson_corrcoef
 
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS, mirrored_columns
 from facekit.faces.faces import Faces
@@ -81,22 +82,36 @@ class ActionUnitNet(FacePredictor):
             raise CannotTrain(
                 "the action-unit regressor is trained on faces with known action units, and these have none"
             )
-        loss = action_unit_loss(self(batch.images), batch.action_units)
+        loss = action_unit_loss(self(batch.images), batch.action_units, batch.attributes.get("annotated"))
         yield "regressor", loss, {"rmse": loss.detach().sqrt()}
 
     @torch.no_grad()
     def evaluate(self, dataset, device: str = "cpu") -> dict[str, float]:
         """`mae` and `correlation` (Pearson), as means over units, and by unit, as in `mae/AU12L`.
 
-        A unit that is constant in the dataset has no correlation, and is left out of that mean.
+        A face counts for the units that are annotated in it. A unit that is constant in the dataset has no correlation,
+        and is left out of that mean.
         """
         self.to(device)
-        pairs = [(predicted, faces.action_units) for predicted, faces in self.predictions(dataset)]
-        predicted, true = (torch.cat(part) for part in zip(*pairs, strict=True))
-        mae = mean_absolute_error(predicted, true, num_outputs=true.shape[1])
-        varies = (true.std(0) > 0) & (predicted.std(0) > 0)
-        correlation = pearson_corrcoef(predicted[:, varies], true[:, varies])
-        columns = [name for name, used in zip(ACTION_UNIT_COLUMNS, varies.tolist(), strict=True) if used]
-        result = {"mae": mae.mean().item(), "correlation": correlation.mean().item()}
-        result |= {f"mae/{name}": v for name, v in zip(ACTION_UNIT_COLUMNS, mae.tolist(), strict=True)}
-        return result | {f"correlation/{name}": v for name, v in zip(columns, correlation.tolist(), strict=True)}
+        parts = [(predicted, faces.action_units, _annotated(faces)) for predicted, faces in self.predictions(dataset)]
+        predicted, true, annotated = (torch.cat(part) for part in zip(*parts, strict=True))
+        mae, correlation = {}, {}
+        for i, name in enumerate(ACTION_UNIT_COLUMNS):
+            p, t = predicted[annotated[:, i], i], true[annotated[:, i], i]
+            if len(t):
+                mae[name] = (p - t).abs().mean().item()
+            if len(t) > 1 and p.std() > 0 and t.std() > 0:
+                correlation[name] = pearson_corrcoef(p, t).item()
+        result = {"mae": _mean(mae), "correlation": _mean(correlation)}
+        result |= {f"mae/{name}": value for name, value in mae.items()}
+        return result | {f"correlation/{name}": value for name, value in correlation.items()}
+
+
+def _annotated(faces: Faces) -> Tensor:
+    """Which action units of each face are known, (N, A) bool: all, unless an attribute tells it."""
+    known = faces.attributes.get("annotated")
+    return torch.ones_like(faces.action_units, dtype=torch.bool) if known is None else known.bool()
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values) if values else math.nan

@@ -9,6 +9,7 @@ from facekit.datasets.base import FaceDataset
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.faces import Faces
+from facekit.losses.attribute import action_unit_loss
 from facekit.models.judges.action_units import ActionUnitNet
 from facekit.models.judges.emotion_resnet import EmotionResNet
 from facekit.models.judges.identity import IdentityNet, pair_similarities, random_grey, verification_auc
@@ -62,6 +63,12 @@ def test_auc_is_1_where_embeddings_separate_identities():
     assert system.evaluate(mixed)["auc"] < 0.5
 
 
+def test_all_pairs_count_where_faces_have_no_emotion():
+    rows, persons = torch.eye(3).repeat_interleave(4, 0), torch.arange(3).repeat_interleave(4)
+    unlabelled = torch.full((12,), -1)
+    assert decoder(IdentityNet, 3).evaluate(Encoded(rows, person=persons, emotion=unlabelled))["auc"] == 1
+
+
 def test_auc_matched_is_over_impostors_of_the_same_appearance():
     """Of four people the last two have the same appearance, and the same embedding."""
     rows = torch.eye(4)[[0, 1, 2, 2]].repeat_interleave(2, 0)
@@ -84,6 +91,20 @@ def test_action_unit_metrics_are_by_unit():
     assert result[f"correlation/{ACTION_UNIT_COLUMNS[2]}"] == pytest.approx(1)
     assert result["correlation"] == pytest.approx((A - 3) / (A - 1))
     assert result["mae"] == pytest.approx((1 - 2 * true[:, 1]).abs().mean().item() / A)
+
+
+def test_units_that_are_not_annotated_do_not_count():
+    true = torch.rand(50, A, generator=torch.Generator().manual_seed(0))
+    annotated = torch.ones(50, A)
+    annotated[:40, 1], annotated[:, 2] = 0, 0
+    predicted = torch.where(annotated.bool(), true, 1 - true)
+    data = Encoded(predicted, {"annotated": annotated}, action_units=true)
+    result = decoder(ActionUnitNet, A).evaluate(data)
+    assert result["mae"] == pytest.approx(0, abs=1e-6)
+    assert result[f"correlation/{ACTION_UNIT_COLUMNS[1]}"] == pytest.approx(1)
+    assert f"mae/{ACTION_UNIT_COLUMNS[2]}" not in result
+    assert action_unit_loss(predicted, true, annotated) == pytest.approx(0, abs=1e-6)
+    assert action_unit_loss(predicted, true) > 0.01
 
 
 def test_pairs_are_restricted_to_differing_expressions_and_matching_attributes():
