@@ -8,6 +8,11 @@ Datasets, one file each:
     ferg        FERG-DB: six cartoon characters with seven expressions
     affectnet   AffectNet: faces from the web with emotion, valence, arousal and landmarks
     rafd        RaFD: eight expressions, three directions of gaze, five cameras
+    rafdb       RAF-DB: faces from the web with seven emotions, by forty annotators each
+    jaffe       JAFFE: ten women with seven expressions
+    kdef        KDEF: 70 people, seven expressions, five angles
+    expw        ExpW: faces in photographs from the web, with their boxes
+    sfew        SFEW and AFEW: faces from films
     emotionet   EmotioNet: faces from the web with action units; `openface` reads those that OpenFace estimates
     celeba      CelebA: celebrities with identities and attributes, without emotions
     lfw         LFW: people in the news, without emotions, and the pairs by which recognisers are compared
@@ -19,7 +24,9 @@ What they have in common:
 
     base        `FaceDataset`, `open_dataset`, `loader`
     stored      base class of datasets whose images are stored as one array
-    records     image files with annotations: splits by person, reading into a table
+    records     image files with annotations: splits by person, reading into a table; base class of such datasets
+    tables      text tables in any common encoding and with any common separator
+    pixel_table tables whose rows hold an emotion and the pixels of an image
     sources     origin and layout of a dataset; collecting unusable files
     cache       arrays that are computed once and kept on disk
     sampling    class weights and balanced sampling

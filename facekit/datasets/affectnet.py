@@ -17,6 +17,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from facekit.datasets.cache import cached_arrays, folder_stamp
+from facekit.datasets.folder import by_emotion, listed
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing, inside
 from facekit.datasets.stored import StoredFaces
@@ -37,23 +38,27 @@ SOURCE = Source(
     address="http://mohammadmahoor.com/pages/databases/affectnet/",
     terms="for research, by an agreement signed by a professor or head of a laboratory; students apply through them",
     layout="affectnet/{train_set,val_set}/images/0.jpg with annotations/0_exp.npy, 0_val.npy, 0_aro.npy, 0_lnd.npy\n"
-    "affectnet/{training,validation}.csv (or in Manually_Annotated_file_lists/) with Manually_Annotated_Images/",
+    "affectnet/{training,validation}.csv (or in Manually_Annotated_file_lists/) with Manually_Annotated_Images/\n"
+    "affectnet/{train,val}/{0,...,7}/*.jpg (copies), or labels.csv with the columns pth and label",
 )
 
 
 class AffectNet(StoredFaces):
-    """AffectNet, with annotations in npy files (the later release) or in tables (the first release).
+    """AffectNet, with annotations in npy files (the later release) or in tables (the first release), or a copy in
+    folders that are numbered by emotion.
 
-    Images are aligned by the eyes. Attributes: `valence` and `arousal`, -1 to 1. Images annotated as none, uncertain or
-    no face (codes 8 to 10) are left out.
+    Images are aligned by the eyes, except those of copies, which are cropped already. Attributes: `valence` and
+    `arousal`, -1 to 1, except in copies. Images annotated as none, uncertain or no face (codes 8 to 10) are left out.
 
-    split       test is the official validation set (the test set is not public); valid is 10 % of the training set
-    path        the folder of `train_set` and `val_set`, or of `training.csv`; by default `data_home() / "affectnet"`
+    split       test is the official validation set (the test set is not public); valid is 10 % of the training set.
+                Copies without folders of splits are split at random
+    path        the folder of `train_set` and `val_set`, of `training.csv`, or of the numbered folders; by default
+                `data_home() / "affectnet"`
     size        height and width in pixels
     channels    3 for RGB, or 1 for greyscale
     strict      raise `UnusableData` for the first unusable file or row, instead of adding it to `problems`
 
-    Raises `DatasetMissing` if neither release is found.
+    Raises `DatasetMissing` if none of them is found.
     """
 
     name = "affectnet"
@@ -76,11 +81,21 @@ class AffectNet(StoredFaces):
             for name, owner in _LISTS.items():
                 if (lists / name).is_file():
                     records += _from_table(root, lists / name, owner, problems)
+        if not records and not problems:
+            records = _of_copy(root, problems)
         if not records:
             raise SOURCE.missing(root, problems[0] if problems else "it has neither train_set nor training.csv")
         table = tabulate(SOURCE, records, split, size, channels, problems)
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
+
+
+def _of_copy(root: Path, problems: Problems) -> list[Record]:
+    """The images of a copy: listed in labels.csv, or in folders numbered or named by emotion."""
+    table = root / "labels.csv"
+    if table.is_file():
+        return list(listed(table, problems, SOURCE.name))
+    return list(by_emotion(root, problems, codes=SOURCE.name))
 
 
 @dataclass(frozen=True)

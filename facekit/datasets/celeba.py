@@ -7,7 +7,6 @@ Source  Liu, Luo, Wang & Tang, *Deep learning face attributes in the wild*, ICCV
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from facekit.datasets.pictures import PICTURE_SUFFIXES, list_pictures
-from facekit.datasets.records import Record, tabulate
+from facekit.datasets.records import Record, RecordedFaces
 from facekit.datasets.sources import Problems, Source, first_existing
-from facekit.datasets.stored import StoredFaces
 
 SOURCE = Source(
     name="celeba",
@@ -37,7 +35,7 @@ _PARTITIONS = {0: "train", 1: "valid", 2: "test"}
 _EYES = np.array([[69.0, 111.0], [108.0, 111.0]])
 
 
-class CelebA(StoredFaces):
+class CelebA(RecordedFaces):
     """CelebA's aligned photographs, cropped by the eyes like all photographs of the suite. Faces have no emotion.
 
     Attributes: the 40 of `list_attr_celeba`, 0 or 1, by their names in lower case (`smiling`, `eyeglasses`, ...).
@@ -45,36 +43,28 @@ class CelebA(StoredFaces):
     split       the owners' (no person is in two); without `list_eval_partition` at random, by person where
                 `identity_CelebA` is given
     path        the folder of img_align_celeba; by default `data_home() / "celeba"`
-    size        height and width in pixels
-    channels    3 for RGB, or 1 for greyscale
-    strict      raise `UnusableData` for the first unusable file or row, instead of adding it to `problems`
 
-    A part of the photographs is enough: rows of the tables without a photograph are ignored. Raises `DatasetMissing`
-    if there is no photograph.
+    Other arguments are those of `RecordedFaces`. A part of the photographs is enough: rows of the tables without a
+    photograph are ignored.
     """
 
     name = "celeba"
     source = SOURCE
 
-    def __init__(
-        self,
-        split: str = "train",
-        *,
-        path: str | os.PathLike | None = None,
-        size: int = 64,
-        channels: int = 3,
-        strict: bool = False,
-    ) -> None:
-        root, problems = SOURCE.root(path), Problems(strict)
+    def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
         images = first_existing(root, _IMAGES)
         if images is None:
             raise SOURCE.missing(root, "it has no folder img_align_celeba")
-        records = list(_records(root, images, problems))
-        if not records:
-            raise SOURCE.missing(root, problems[0] if problems else f"{images.name} contains no picture")
-        table = tabulate(SOURCE, records, split, size, channels, problems)
-        problems.log(SOURCE.title)
-        super().__init__(split, size, channels, table, problems)
+        stems = ("list_attr_celeba", "identity_CelebA", "list_eval_partition", "list_landmarks_align_celeba")
+        tables = [_read(root, stem, problems) for stem in stems]
+        for file in list_pictures(images):
+            lacking = next((table.name for table in tables if table.rows and file.name not in table.rows), None)
+            try:
+                if lacking:
+                    raise ValueError(f"it has no row in {lacking}")
+                yield _record(file, *tables)
+            except ValueError as error:
+                problems.add(file.name, error)
 
 
 @dataclass(frozen=True)
@@ -84,19 +74,6 @@ class _Table:
     name: str
     columns: tuple[str, ...] = ()
     rows: dict[str, list[float]] = field(default_factory=dict)
-
-
-def _records(root: Path, images: Path, problems: Problems) -> Iterator[Record]:
-    stems = ("list_attr_celeba", "identity_CelebA", "list_eval_partition", "list_landmarks_align_celeba")
-    tables = [_read(root, stem, problems) for stem in stems]
-    for file in list_pictures(images):
-        lacking = next((table.name for table in tables if table.rows and file.name not in table.rows), None)
-        try:
-            if lacking:
-                raise ValueError(f"it has no row in {lacking}")
-            yield _record(file, *tables)
-        except ValueError as error:
-            problems.add(file.name, error)
 
 
 def _record(file: Path, attributes: _Table, identity: _Table, partition: _Table, landmarks: _Table) -> Record:

@@ -15,6 +15,7 @@ import numpy as np
 
 from facekit.datasets.folder import by_emotion
 from facekit.datasets.pictures import list_pictures
+from facekit.datasets.pixel_table import read_pixel_table
 from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing
 from facekit.datasets.stored import StoredFaces
@@ -31,12 +32,14 @@ SOURCE = Source(
     "ckplus/Emotion/S005/001/S005_001_00000011_emotion.txt (of the last frame; 327 sequences)\n"
     "ckplus/FACS/S005/001/S005_001_00000011_facs.txt\n"
     "ckplus/Landmarks/S005/001/S005_001_00000001_landmarks.txt, ...\n"
-    "ckplus/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png (48 x 48 pixels)",
+    "ckplus/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png (48 x 48 pixels)\n"
+    "ckplus/ckextended.csv (emotion, pixels, Usage; 48 x 48 pixels)",
 )
 
 # The folders in the official archives, and those of common copies.
 _IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
 _EMOTION = ("Emotion", "Emotion_labels/Emotion")
+_PIXELS = "ckextended.csv"
 _FACS = ("FACS", "FACS_labels/FACS")
 _LANDMARKS = ("Landmarks/Landmarks", "Landmarks")
 
@@ -48,15 +51,16 @@ _UNSCORED = -1.0
 
 
 class CKPlus(StoredFaces):
-    """CK+, in its official layout, or as folders of 48 x 48 pixel images by emotion.
+    """CK+, in its official layout, as folders of 48 x 48 pixel images by emotion, or as a table of such images.
 
     In the official layout, images are aligned by the eyes, action units are read from the FACS files, and the attribute
     `facs`, (A,), contains the scores of the FACS coders: 1 to 5, -1 for a unit that is present without a score, 0 for
     an absent unit. Units that are not in `ACTION_UNITS` are ignored. Without the folders `FACS` or `Landmarks`, these
     annotations are unknown.
 
-    split       by person, at random
-    path        the folder of cohn-kanade-images, or of the folders by emotion; by default `data_home() / "ckplus"`
+    split       by person, at random; in a table by image, as its column Usage says
+    path        the folder of cohn-kanade-images, of the folders by emotion, or of ckextended.csv, or that file; by
+                default `data_home() / "ckplus"`
     size        height and width in pixels
     channels    1 for greyscale, or 3 (a few sequences are in colour)
     frames      None for still images: the peak of each sequence, and its first frame as neutral. T for sequences of T
@@ -65,7 +69,7 @@ class CKPlus(StoredFaces):
     unlabelled  include the 266 sequences without an emotion, with label -1 (their peaks have action units)
     strict      raise `UnusableData` for the first unusable file, instead of adding it to `problems`
 
-    Raises `DatasetMissing` if neither layout is found, and `ValueError` for sequences from folders by emotion.
+    Raises `DatasetMissing` if no layout is found, and `ValueError` for sequences from single images.
     """
 
     name = "ckplus"
@@ -85,15 +89,19 @@ class CKPlus(StoredFaces):
         if frames is not None and frames < 2:
             raise ValueError(f"frames is {frames}; a sequence has at least 2, and None returns still images")
         root, problems = SOURCE.root(path), Problems(strict)
-        if images := first_existing(root, _IMAGES):
-            records = _from_sequences(root, images, frames, unlabelled, problems)
-        elif frames is None:
-            records = list(by_emotion(root, problems, person=r"(S\d{3})_"))
+        images, pixels = first_existing(root, _IMAGES), root if root.is_file() else root / _PIXELS
+        if images is None and frames is not None:
+            raise ValueError(f"{root} has single pictures and no sequences; frames must be None")
+        if images is None and pixels.is_file():
+            table = read_pixel_table(pixels, split, SOURCE, "ckextended", problems)
         else:
-            raise ValueError(f"{root} has pictures by emotion and no sequences; frames must be None")
-        if not records:
-            raise SOURCE.missing(root, problems[0] if problems else "it contains no picture")
-        table = tabulate(SOURCE, records, split, size, channels, problems, sequences=frames is not None)
+            if images:
+                records = _from_sequences(root, images, frames, unlabelled, problems)
+            else:
+                records = list(by_emotion(root, problems, person=r"(S\d{3})_"))
+            if not records:
+                raise SOURCE.missing(root, problems[0] if problems else "it contains no picture")
+            table = tabulate(SOURCE, records, split, size, channels, problems, sequences=frames is not None)
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
 

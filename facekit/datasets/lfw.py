@@ -17,7 +17,7 @@ from torch import Tensor
 
 from facekit.datasets.alignment import eyes_in
 from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, tabulate
+from facekit.datasets.records import Record, RecordedFaces, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing
 from facekit.datasets.stored import StoredFaces
 from facekit.faces.faces import Faces
@@ -39,38 +39,25 @@ _PAIRS = "pairs.txt"
 _EYES = eyes_in(left=62.5, top=70, side=125)
 
 
-class LFW(StoredFaces):
-    """LFW, cropped to the face. Faces have an identity and no emotion.
+class LFW(RecordedFaces):
+    """LFW, cropped to the face. Faces have an identity and no emotion. Splits are random, by person.
 
-    split       by person, at random
     path        the folder of lfw_funneled; by default `data_home() / "lfw"`
-    size        height and width in pixels
-    channels    3 for RGB, or 1 for greyscale
-    strict      raise `UnusableData` for the first unusable file, instead of adding it to `problems`
 
-    Raises `DatasetMissing` if there is no photograph.
+    Other arguments are those of `RecordedFaces`.
     """
 
     name = "lfw"
     source = SOURCE
 
-    def __init__(
-        self,
-        split: str = "train",
-        *,
-        path: str | os.PathLike | None = None,
-        size: int = 64,
-        channels: int = 3,
-        strict: bool = False,
-    ) -> None:
-        root, problems = SOURCE.root(path), Problems(strict)
+    def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
         images = first_existing(root, _IMAGES)
-        records = list(_scan(images, problems))
-        if not records:
-            raise SOURCE.missing(root, problems[0] if problems else "it contains no picture")
-        table = tabulate(SOURCE, records, split, size, channels, problems)
-        problems.log(SOURCE.title)
-        super().__init__(split, size, channels, table, problems)
+        for file in list_pictures(images):
+            name = file.relative_to(images).as_posix()
+            try:
+                yield _record(file, name)
+            except ValueError as error:
+                problems.add(name, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +106,6 @@ def verification_pairs(
         torch.tensor([row.names[0].split("/")[0] == row.names[1].split("/")[0] for row in rows]),
         torch.tensor([row.fold for row in rows]),
     )
-
-
-def _scan(images: Path, problems: Problems) -> Iterator[Record]:
-    for file in list_pictures(images):
-        name = file.relative_to(images).as_posix()
-        try:
-            yield _record(file, name)
-        except ValueError as error:
-            problems.add(name, error)
 
 
 def _record(file: Path, name: str, split: str | None = None) -> Record:

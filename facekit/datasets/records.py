@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from facekit.datasets.alignment import alignment, eyes_of, to_relative, warp
-from facekit.datasets.base import SPLITS
 from facekit.datasets.cache import cached_arrays, file_stamp
 from facekit.datasets.pictures import BadPicture, read_picture, to_array
 from facekit.datasets.sources import EmptySplit, Problems, Source, logger
-from facekit.datasets.stored import Table
+from facekit.datasets.stored import StoredFaces, Table
 from facekit.faces.parts import DOMAINS
 
 _VERSION = 1  # of the cache: increase it when the same files are read as different bytes
@@ -32,6 +34,7 @@ class Record:
     name        its origin, for messages
     label       index into `EMOTIONS`, or -1
     person      identity, or None if unknown
+    group       what must not be in two splits where the identity is unknown, such as a photograph of several people
     split       the official split of the dataset, or None
     landmarks   (T, 68, 2) in pixels of the file, T = 1 for an image; they are used for alignment by the eyes
     eyes        (2, 2) centres of the eyes in pixels of the file, for alignment where there are no landmarks
@@ -43,11 +46,50 @@ class Record:
     name: str
     label: int = -1
     person: str | None = None
+    group: str | None = None
     split: str | None = None
     landmarks: np.ndarray | None = None
     eyes: np.ndarray | None = None
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
     attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+class RecordedFaces(StoredFaces):
+    """The base class of datasets of image files, which differ in how their files are annotated.
+
+    A subclass sets `name` and `source`, and implements `_records`.
+
+    split       the owners', or at random: by person where identities are known
+    path        the folder; by default the one with the dataset's name in `data_home()`
+    size        height and width in pixels
+    channels    3 for RGB, or 1 for greyscale
+    strict      raise `UnusableData` for the first unusable file or row, instead of adding it to `problems`
+
+    Raises `DatasetMissing` if there is no usable image.
+    """
+
+    source: ClassVar[Source]
+
+    def __init__(
+        self,
+        split: str = "train",
+        *,
+        path: str | os.PathLike | None = None,
+        size: int = 64,
+        channels: int = 3,
+        strict: bool = False,
+    ) -> None:
+        root, problems = self.source.root(path), Problems(strict)
+        records = list(self._records(root, problems))
+        if not records:
+            raise self.source.missing(root, problems[0] if problems else "it contains no picture")
+        table = tabulate(self.source, records, split, size, channels, problems)
+        problems.log(self.source.title)
+        super().__init__(split, size, channels, table, problems)
+
+    def _records(self, root: Path, problems: Problems) -> Iterable[Record]:
+        """The annotated files below a folder."""
+        raise NotImplementedError
 
 
 def tabulate(
@@ -119,7 +161,8 @@ def in_split(records: Sequence[Record], split: str, source: Source, problems: Pr
     splits are used: a missing valid split is taken out of train by `split_of`, and for a missing test split the valid
     split is used, with a warning in the log. A record in none of the official splits is added to `problems`.
     """
-    random_split = {id(record): split_of(f"{source.name}/{record.person or record.name}") for record in records}
+    key = {id(record): record.person or record.group or record.name for record in records}
+    random_split = {number: split_of(f"{source.name}/{own}") for number, own in key.items()}
     official = {record.split for record in records} - {None}
     if not official:
         return [record for record in records if random_split[id(record)] == split]
@@ -135,14 +178,21 @@ def in_split(records: Sequence[Record], split: str, source: Source, problems: Pr
     return [record for record in train if (random_split[id(record)] == "valid") == (split == "valid")]
 
 
-def split_named(folder: str) -> str | None:
-    """The split named by a folder, or None.
+_SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation", "publictest"),
+    "test": ("test", "testing", "privatetest"),
+}
 
-    >>> split_named("Validation"), split_named("happy")
-    ('valid', None)
+
+def split_named(folder: str) -> str | None:
+    """The split named by a folder, or by its first word, or None.
+
+    >>> split_named("Validation"), split_named("Train_Aligned_Faces"), split_named("happy")
+    ('valid', 'train', None)
     """
-    word = folder.lower()
-    return {"val": "valid", "validation": "valid"}.get(word, word if word in SPLITS else None)
+    word = re.split(r"[_\W]", folder.lower())[0]
+    return next((split for split, words in _SPLIT_WORDS.items() if word in words), None)
 
 
 # ----------------------------------------------------------------------------------------------------- reading

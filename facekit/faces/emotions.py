@@ -76,6 +76,11 @@ DATASET_LABELS: dict[str, tuple[str | None, ...]] = {
     "affectnet": (
         "neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt", None, None, None,
     ),
+    # The order of FER-2013, then contempt.
+    "ckextended": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt"),
+    # From 1 on.
+    "rafdb": (None, "surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"),
+    "expw": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
     "ferg": ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
     "rafd": ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
 }  # fmt: skip

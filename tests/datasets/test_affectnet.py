@@ -3,12 +3,13 @@ import csv
 import numpy as np
 import pytest
 import torch
-from trees import all_of, open_splits
+from trees import all_of, open_splits, save
 
 from facekit.datasets import DatasetMissing
 from facekit.datasets.affectnet import AffectNet
 from facekit.datasets.alignment import EYE_DISTANCE, EYE_HEIGHT
 from facekit.datasets.sources import UnusableData
+from facekit.faces.emotions import DATASET_LABELS, EMOTIONS
 
 
 def number(name: str) -> int:
@@ -147,3 +148,27 @@ def test_a_missing_column_is_reported(affectnet_tables):
 def test_a_missing_dataset_raises_with_its_source(tmp_path):
     with pytest.raises(DatasetMissing, match=r"neither train_set nor training\.csv(?s:.*)mohammadmahoor"):
         AffectNet(path=tmp_path)
+
+
+def test_copies_in_numbered_folders(tmp_path, rendered):
+    codes = DATASET_LABELS["affectnet"]
+    for i in range(len(rendered)):
+        folder = tmp_path / ("train" if i < 48 else "val") / str(codes.index(EMOTIONS[rendered.emotion[i]]))
+        save(rendered.images[i], folder / f"{i}.jpg")
+    splits = open_splits("affectnet", tmp_path)
+    assert len(splits["train"]) == 48
+    assert len(splits["test"]) == 16  # as no other is public
+    faces = all_of(splits["test"])
+    assert faces.emotion.tolist() == [rendered.emotion[int(name.split("/")[-1][:-4])] for name in faces.names]
+
+
+def test_copies_with_a_table_of_paths(tmp_path, rendered):
+    rows = [",pth,label,relFCs"]
+    for i in range(8):
+        name = EMOTIONS[rendered.emotion[i]]
+        save(rendered.images[i], tmp_path / name / f"image{i:07d}.jpg")
+        rows.append(f"{i},{name}/image{i:07d}.jpg,{name},0.87")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    splits = open_splits("affectnet", tmp_path)
+    assert sum(map(len, splits.values())) == 8
+    assert not next(iter(splits.values())).problems

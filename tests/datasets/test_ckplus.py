@@ -1,7 +1,7 @@
 import pytest
 import torch
 from PIL import Image
-from trees import CK_PEOPLE, all_of, open_splits
+from trees import CK_PEOPLE, all_of, open_splits, write_fer
 
 from facekit.datasets import DatasetMissing, open_dataset
 from facekit.datasets.alignment import EYE_DISTANCE, EYE_HEIGHT
@@ -220,3 +220,15 @@ def test_options_are_checked(ckplus_tree):
         CKPlus(path=ckplus_tree, frames=1)
     with pytest.raises(DatasetMissing, match="jeffcohn"):
         CKPlus(path=ckplus_tree / "nowhere")
+
+
+def test_a_table_of_small_images(tmp_path, fer_rows):
+    fer_rows[0][0] = "7"  # contempt, which FER-2013 does not have
+    write_fer(tmp_path / "ckextended.csv", fer_rows)
+    for path in (tmp_path, tmp_path / "ckextended.csv"):
+        train, test = (CKPlus(split, path=path) for split in ("train", "test"))
+        assert (len(train), len(test)) == (40, 12)
+        assert train.labels[0] == EMOTIONS.index("contempt")
+        assert not train.problems
+    with pytest.raises(ValueError, match="no sequences; frames must be None"):
+        CKPlus(path=tmp_path, frames=5)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trees import save, write_fer
+from trees import all_of, open_splits, save, write_fer
 
 from facekit.datasets import DatasetMissing, loader, open_dataset
-from facekit.datasets import fer2013 as module
+from facekit.datasets import pixel_table as module
 from facekit.datasets.fer2013 import FER2013
 from facekit.datasets.sources import UnusableData
 from facekit.faces.emotions import EMOTIONS
@@ -145,6 +145,70 @@ def test_a_pickled_dataset_maps_the_cache_again(tmp_path, fer_rows):
     sent = pickle.dumps(dataset)
     assert len(sent) < 64 * 48 * 48
     assert torch.equal(pickle.loads(sent).faces(range(40)).images, dataset.faces(range(40)).images)
+
+
+def test_the_train_table_of_the_challenge_is_split_at_random(tmp_path, fer_rows):
+    lines = ["emotion,pixels", *(f"{emotion},{pixels}" for emotion, pixels, _ in fer_rows)]
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    faces = [all_of(dataset) for dataset in open_splits("fer2013", tmp_path).values()]
+    names = [name for part in faces for name in part.names]
+    assert len(faces) == 3
+    assert sorted(names) == sorted(f"train.csv:{line}" for line in range(2, 66))
+    assert not FER2013("test", path=tmp_path).problems
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_other_encodings_and_separators_are_read(tmp_path, fer_rows, encoding):
+    lines = ["USAGE;Emotion;pixels", *(f"{usage};{emotion};{pixels}" for emotion, pixels, usage in fer_rows)]
+    (tmp_path / "fer2013.csv").write_text("\n".join(lines), encoding=encoding)
+    assert len(FER2013(path=tmp_path, strict=True)) == 40
+
+
+# ------------------------------------------------------------------------------------------------ FER+
+
+VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+
+
+def write_votes(folder, rows, special):
+    """Votes: contempt for every face, except for the rows in `special`."""
+    lines = [VOTES_HEADER]
+    for i, (_, _, usage) in enumerate(rows):
+        lines.append(f"{usage},fer{i:07d}.png,{special.get(i, '1,0,0,0,0,0,0,9,0,0')}")
+    (folder / "fer2013new.csv").write_text("\n".join(lines))
+
+
+def test_labels_by_the_votes_of_fer_plus(tmp_path, fer_rows):
+    write_fer(tmp_path / "fer2013.csv", fer_rows)
+    special = {0: "0,5,5,0,0,0,0,0,0,0", 1: "1,2,0,0,0,0,0,0,7,0", 2: "0,0,0,0,0,0,0,0,0,10", 3: "0,8,2,0,0,0,0,0,0,0"}
+    write_votes(tmp_path, fer_rows, special)
+    train = FER2013(path=tmp_path, labels="ferplus", strict=True)
+    assert len(train) == 37
+    faces = train.faces(range(37))
+    assert faces.names[0] == "fer2013.csv:5"
+    assert [EMOTIONS[label] for label in faces.emotion[:2].tolist()] == ["happy", "contempt"]
+    shares = dict(zip(EMOTIONS, faces.attributes["votes"][0].tolist(), strict=True))
+    assert shares["happy"] == pytest.approx(0.8)
+    assert shares["surprise"] == pytest.approx(0.2)
+    [problem] = train.problems
+    assert "3 faces of train have no emotion by their votes" in problem.what
+    for reason in ("1 tied", "1 unknown", "1 no face"):
+        assert reason in problem.what
+    assert not FER2013("valid", path=tmp_path, labels="ferplus").problems
+    assert FER2013(path=tmp_path).labels[3] == int(fer_rows[3][0])  # the original labels
+
+
+def test_votes_for_other_rows_raise(tmp_path, fer_rows):
+    file = write_fer(tmp_path / "fer2013.csv", fer_rows)
+    with pytest.raises(DatasetMissing, match=r"no fer2013new\.csv beside the CSV file"):
+        FER2013(path=file, labels="ferplus")
+    write_votes(tmp_path, fer_rows[1:], {})
+    with pytest.raises(ValueError, match="the tables have different rows"):
+        FER2013("test", path=file, labels="ferplus")
+    write_votes(tmp_path, fer_rows, {4: "many,0,0,0,0,0,0,9,0,0"})
+    with pytest.raises(ValueError, match=r"fer2013new\.csv:6 is not a row of votes"):
+        FER2013(path=file, labels="ferplus")
+    with pytest.raises(ValueError, match="labels is 'both'; use one of original, ferplus"):
+        FER2013(path=file, labels="both")
 
 
 def test_folders_of_images(tmp_path, rendered):

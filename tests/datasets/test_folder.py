@@ -121,6 +121,47 @@ def test_a_csv_list_of_images(tmp_path, rendered):
         assert dataset.persons.tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_table_as_a_spreadsheet_writes_it(tmp_path, rendered):
+    """UTF-16, semicolons, backslashes, columns in another order and case, a quoted name with a comma."""
+    for i, name in enumerate(("a, b.png", "ä.png")):
+        save(rendered.images[i], tmp_path / "photos" / name)
+    text = 'Split;EMOTION;Image\r\ntest;happy;"photos\\a, b.png"\r\nPrivateTest;sad;photos\\ä.png\r\n'
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-16")
+    dataset = PictureFolder("test", path=tmp_path, strict=True)
+    assert [EMOTIONS[label] for label in dataset.labels.tolist()] == ["happy", "sad"]
+
+
+@pytest.mark.parametrize("prefix", ["C:\\Users\\Ann\\data\\", "/home/ann/data/", None])
+def test_absolute_paths_are_found_below_the_folder(tmp_path, rendered, prefix, monkeypatch):
+    save(rendered.images[0], tmp_path / "set" / "photos" / "0.png")
+    write_list(tmp_path / "set", [[f"{prefix or f'{tmp_path}/set/'}photos/0.png", "happy"]])
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "set", "set"):
+        splits = everything(path)
+        assert sum(map(len, splits.values())) == 1
+        assert not next(iter(splits.values())).problems
+
+
+def test_numbers_need_the_order_of_a_dataset(tmp_path, rendered):
+    for i in range(2):
+        save(rendered.images[i], tmp_path / "set" / f"{i}.png")
+    write_list(tmp_path / "set", [["0.png", "3", "train"], ["1.png", "1.0", "train"]], ("file", "label", "split"))
+    with pytest.raises(DatasetMissing, match="the emotion is the number 3: say whose order it has"):
+        PictureFolder(path=tmp_path / "set")
+    assert PictureFolder(path=tmp_path / "set", codes="fer2013").class_counts() == {"happy": 1, "disgust": 1}
+    assert PictureFolder(path=tmp_path / "set", codes="affectnet").class_counts() == {"happy": 1, "surprise": 1}
+    with pytest.raises(ValueError, match="codes is 'fer'; use one of fer2013"):
+        PictureFolder(path=tmp_path / "set", codes="fer")
+
+
+def test_the_order_is_guessed_from_the_name_of_the_folder(tmp_path, rendered, caplog):
+    root = tmp_path / "my RAF-DB copy"
+    for split in ("train", "test"):
+        save(rendered.images[0], root / split / "4" / "a.png")
+    assert set(PictureFolder("test", path=root).class_counts()) == {"happy"}
+    assert "read in the order of rafdb" in caplog.text
+
+
 BAD_ROWS = {
     "a path outside of the folder": ("../secret.png", "happy", "leads out of the folder of the dataset"),
     "a path that leaves the folder later": ("a/../../secret.png", "happy", "leads out of the folder of the dataset"),
