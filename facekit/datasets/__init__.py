@@ -26,6 +26,7 @@ What they have in common:
     stored      base class of datasets whose images are stored as one array
     records     image files with annotations: splits by person, reading into a table; base class of such datasets
     tables      text tables in any common encoding and with any common separator
+    packed      images packed in parquet or tar files
     pixel_table tables whose rows hold an emotion and the pixels of an image
     sources     origin and layout of a dataset; collecting unusable files
     cache       arrays that are computed once and kept on disk

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -93,9 +93,11 @@ class AffectNet(StoredFaces):
 def _of_copy(root: Path, problems: Problems) -> list[Record]:
     """The images of a copy: listed in labels.csv, or in folders numbered or named by emotion."""
     table = root / "labels.csv"
-    if table.is_file():
-        return list(listed(table, problems, SOURCE.name))
-    return list(by_emotion(root, problems, codes=SOURCE.name))
+    found = listed(table, problems, SOURCE.name) if table.is_file() else by_emotion(root, problems, codes=SOURCE.name)
+    records = list(found)
+    if any(record.split == "test" for record in records):
+        return records
+    return [replace(record, split="test" if record.split == "valid" else record.split) for record in records]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ Source  Goodfellow et al., *Challenges in representation learning: A report on t
 from __future__ import annotations
 
 import os
+from functools import partial
+from pathlib import Path
 
 from facekit.datasets.ferplus import VOTES, with_votes
-from facekit.datasets.folder import by_emotion
+from facekit.datasets.folder import by_emotion, label_of
+from facekit.datasets.packed import packed_files, packed_records
 from facekit.datasets.pixel_table import read_pixel_table
-from facekit.datasets.records import tabulate
+from facekit.datasets.records import Record, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing
 from facekit.datasets.stored import StoredFaces
 
@@ -26,12 +29,14 @@ SOURCE = Source(
     terms="data of a challenge, collected from the web, for research; the people in it did not give consent",
     layout="fer2013/fer2013.csv (or icml_face_data.csv, or the challenge's train.csv; each also with .gz)\n"
     "fer2013/fer2013new.csv beside it, for the labels of FER+\n"
+    "fer2013/**/train-00000-of-00001.parquet or train-000000.tar (as Hugging Face serves it)\n"
     "fer2013/{train,test}/{angry,disgust,fear,happy,neutral,sad,surprise}/*.jpg",
 )
 
 
 class FER2013(StoredFaces):
-    """FER-2013, from the original CSV file (in any layout, plain or gzipped) or from folders of images.
+    """FER-2013, from the original CSV file (in any layout, plain or gzipped), from folders of images, or from parquet
+    or tar files.
 
     split       for a CSV file: train is Training, valid is PublicTest and test is PrivateTest; without PrivateTest
                 rows, test is PublicTest, with a warning in the log. The challenge's train.csv names no usage: 10 % of
@@ -63,16 +68,23 @@ class FER2013(StoredFaces):
         if labels not in LABELS:
             raise ValueError(f"labels is {labels!r}; use one of {', '.join(LABELS)}")
         root, problems = SOURCE.root(path), Problems(strict)
-        file = root if root.is_file() else first_existing(root, _FILES)
+        file = root if root.is_file() and not packed_files(root) else first_existing(root, _FILES)
         if labels == "ferplus" and not (file and (file.parent / VOTES).is_file()):
             raise SOURCE.missing(root, f"it has no {VOTES} beside the CSV file, which has the votes of FER+")
         if file:
             table = read_pixel_table(file, split, SOURCE, "fer2013", problems)
             if labels == "ferplus":
                 table = with_votes(table, split, file.parent / VOTES, problems)
-        elif records := list(by_emotion(root, problems)):
+        elif records := _of_copy(root, problems):
             table = tabulate(SOURCE, records, split, size, channels, problems)
         else:
             raise SOURCE.missing(root, f"it contains none of {', '.join(_FILES)}, and no folders of pictures")
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
+
+
+def _of_copy(root: Path, problems: Problems) -> list[Record]:
+    """The images of a copy: packed, or in folders by emotion."""
+    if packed := packed_files(root):
+        return packed_records(packed, problems, partial(label_of, codes=SOURCE.name))
+    return list(by_emotion(root, problems))

@@ -6,9 +6,11 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from facekit.datasets.base import DatasetMissing
+from facekit.datasets.packed import packed_files, packed_records
 from facekit.datasets.pictures import list_pictures
 from facekit.datasets.records import Record, split_named, tabulate
 from facekit.datasets.sources import Problems, Source, inside, logger
@@ -23,7 +25,8 @@ SOURCE = Source(
     terms="those of the photographers, and the consent of the people in the pictures",
     layout="<folder>/<emotion>/*.png (or .jpg, ...)\n"
     "<folder>/{train,valid,test}/<emotion>/*.png\n"
-    "<folder>/labels.csv with the columns file and emotion, and, where known, person and split",
+    "<folder>/labels.csv with the columns file and emotion, and, where known, person and split\n"
+    "<folder>/**/train-00000-of-00001.parquet or train-000000.tar (as Hugging Face serves datasets)",
 )
 
 _LIST = "labels.csv"
@@ -40,11 +43,11 @@ _COLUMNS = {
 
 
 class PictureFolder(StoredFaces):
-    """Your own images: in folders named by emotion, or listed in a CSV file.
+    """Your own images: in folders named by emotion, listed in a CSV file, or packed in parquet or tar files.
 
     split       assigned by folders `train`, `valid` and `test` or a column `split`; otherwise 10 % of the images are
                 valid and 10 % test, split by person where identities are known
-    path        the folder, or the CSV file; by default `data_home() / "folder"`
+    path        the folder, or the CSV, parquet or tar file; by default `data_home() / "folder"`
     size        height and width in pixels; images are cropped to the central square. Photographs that the face does not
                 fill must be processed by `facekit.datasets.prepare` first
     channels    1 for greyscale, 3 for RGB
@@ -77,7 +80,9 @@ class PictureFolder(StoredFaces):
         if codes not in (None, *DATASET_LABELS):
             raise ValueError(f"codes is {codes!r}; use one of {', '.join(DATASET_LABELS)}")
         codes = codes or _guessed_codes(root)
-        if table.exists():
+        if packed := packed_files(root):
+            records = packed_records(packed, problems, partial(label_of, codes=codes))
+        elif table.exists():
             records = list(listed(table, problems, codes))
         else:
             records = list(by_emotion(root, problems, person, codes))

@@ -11,15 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif"}
+)
 """Suffixes of the files that are read as images."""
 
 MAX_PIXELS = 64_000_000
 """Larger images are rejected, because a small file may decode to an image that fills the memory."""
 
-# Only formats that Pillow decodes by itself; EPS would start another program.
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+# Only formats that Pillow and pillow-heif decode by themselves; EPS would start another program.
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "PPM", "TIFF", "WEBP", "HEIF", "AVIF")
+register_heif_opener()
+Image.init()
+_FORMATS = tuple(name for name in _FORMATS if name in Image.OPEN)  # AVIF needs Pillow 11.3
 
 # Pillow warns about large images; here they are rejected.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

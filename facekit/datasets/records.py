@@ -27,6 +27,20 @@ _VERSION = 1  # of the cache: increase it when the same files are read as differ
 
 
 @dataclass(frozen=True, eq=False)
+class PackedPicture:
+    """An image file inside a larger file.
+
+    name     for messages
+    content  its bytes, (n,) uint8, usually mapped from a cache
+    stamp    what the bytes depend on, as JSON values
+    """
+
+    name: str
+    content: np.ndarray
+    stamp: Sequence[object]
+
+
+@dataclass(frozen=True, eq=False)
 class Record:
     """An image, or a sequence of T images, in files.
 
@@ -42,7 +56,7 @@ class Record:
     attributes  further annotations by name, without N
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Path | PackedPicture, ...]
     name: str
     label: int = -1
     person: str | None = None
@@ -225,9 +239,9 @@ def _read(record: Record, size: int, channels: int) -> tuple[np.ndarray | None, 
         return None, (record.name, str(error))
 
 
-def _read_image(file: Path, matrix: np.ndarray | None, size: int, channels: int) -> np.ndarray:
+def _read_image(file: Path | PackedPicture, matrix: np.ndarray | None, size: int, channels: int) -> np.ndarray:
     try:
-        image = read_picture(file, channels)
+        image = read_picture(file.content.tobytes() if isinstance(file, PackedPicture) else file, channels)
     except BadPicture as error:
         raise BadPicture(f"{file.name}: {error}") from None
     if matrix is None:
@@ -248,8 +262,13 @@ def _aligned_landmarks(record: Record, size: int) -> np.ndarray:
 def _stamp(record: Record) -> list:
     """Everything that the bytes of a record depend on, as JSON values."""
     eyes = _eyes(record)
-    files = [file_stamp(file) if file.exists() else str(file) for file in record.files]
-    return [files, None if eyes is None else eyes.tolist()]
+    return [[_stamp_of(file) for file in record.files], None if eyes is None else eyes.tolist()]
+
+
+def _stamp_of(file: Path | PackedPicture) -> object:
+    if isinstance(file, PackedPicture):
+        return file.stamp
+    return file_stamp(file) if file.exists() else str(file)
 
 
 def _numbered(records: Sequence[Record], kept: Sequence[Record]) -> np.ndarray | None:

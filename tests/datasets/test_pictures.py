@@ -120,3 +120,22 @@ def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [p.relative_to(tmp_path).as_posix() for p in list_pictures(tmp_path)] == ["a/1.jpg", "a/2.jpeg", "b.PNG"]
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_photographs_of_phones_are_read(tmp_path, suffix):
+    smooth = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))).convert("RGB")
+    smooth.save(tmp_path / f"a.{suffix}", quality=95)
+    read = read_picture(tmp_path / f"a.{suffix}")
+    assert read.mode == "RGB"
+    assert np.abs(np.asarray(read).astype(int) - np.asarray(smooth)).mean() < 4
+    assert [file.name for file in list_pictures(tmp_path)] == [f"a.{suffix}"]
+
+
+def test_damaged_photographs_of_phones_are_refused(tmp_path):
+    smooth = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))).convert("RGB")
+    smooth.save(tmp_path / "a.heic")
+    whole = (tmp_path / "a.heic").read_bytes()
+    for length in (20, len(whole) // 2, len(whole) - 50):
+        with pytest.raises(BadPicture):
+            read_picture(whole[:length])
