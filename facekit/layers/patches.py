@@ -21,7 +21,7 @@ class PatchDiscriminator(nn.Module):
     The defaults give StarGAN's discriminator (Choi 2018, table 5) without its sixth layer, which would leave an image
     of 64 pixels a single patch.
 
-    size     height and width of the images
+    size     height and width of the images, or one number for both
     classes  outputs of the auxiliary classifier, which sees the whole image; 0 for none
     width    channels of the first layer; each further layer doubles them, up to `widest`
     layers   number of layers; each halves height and width
@@ -41,7 +41,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(
         self,
         channels: int,
-        size: int,
+        size: int | tuple[int, int],
         classes: int,
         *,
         width: int = 64,
@@ -53,7 +53,8 @@ class PatchDiscriminator(nn.Module):
         high_frequencies: bool = False,
     ) -> None:
         super().__init__()
-        if size % 2**layers:
+        height, width_of_image = (size, size) if isinstance(size, int) else size
+        if height % 2**layers or width_of_image % 2**layers:
             raise ValueError(f"an image of {size} pixels cannot be halved {layers} times: use fewer layers")
         widths = [min(width * 2**i, widest) for i in range(layers)]
         self.slope, self.high_frequencies = slope, high_frequencies
@@ -62,7 +63,8 @@ class PatchDiscriminator(nn.Module):
         self.norms = nn.ModuleList(GroupNorm(w, w) if norm and i else nn.Identity() for i, w in enumerate(widths))
         self.source = nn.Conv2d(widths[-1], 1 + (_EMBEDDED if labels else 0), 3, padding=1, bias=False)
         self.embedding = _embedding(labels) if labels else None
-        self.classes = nn.Conv2d(widths[-1], classes, size >> layers, bias=False) if classes else None
+        kernel = (height >> layers, width_of_image >> layers)
+        self.classes = nn.Conv2d(widths[-1], classes, kernel, bias=False) if classes else None
 
     def maps(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
         """Feature maps of the first `layers` layers (None: of all), each (N, width 2^i, size / 2^(i+1), the same)."""

@@ -22,7 +22,6 @@ one-sided units: `--set data.free_units=0.5 --set data.one_sided=0.33`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,33 +29,26 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from facekit.diffusion.noise import Seeds
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.layers.initialise import initialise_convolutions
-from facekit.layers.translator import MaskedTranslator
 from facekit.losses.adversarial import generator_loss
-from facekit.losses.attention import mask_outside, total_variation
 from facekit.losses.attribute import action_unit_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
-from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.gans.masked import MASK_LOSSES, MaskedPreset, MaskWatch
 from facekit.models.guided import Guided
 from facekit.models.label import action_unit_labels
 from facekit.models.system import CannotTrain, Clock, Step, System, check_choices, evaluating
 from facekit.models.teacher import teacher_edits
 
-MASK_LOSSES = ("mean", "range")
-"""Losses of the size of the mask. "mean": the mean attention A, by which the published code replaces the norm of
-Pumarola 2018, eq. 3; "range": how far the mean of the mask lies outside a range."""
-
 _FADED = 0.1  # largest difference from the source for which the mask is faded
 
 
 @dataclass(frozen=True)
-class GANimationPreset(TranslatorPreset):
+class GANimationPreset(MaskedPreset):
     """How GANimation is built and trained."""
 
     estimator: str | None = "action_units-synthetic_estimator"  # weights that find source units; None: absolute units
@@ -65,21 +57,8 @@ class GANimationPreset(TranslatorPreset):
     conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
     units: float = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
     cycle: float = 10.0  # weight of cycle consistency (eq. 5)
-    mask_loss: str = "range"  # one of `MASK_LOSSES`
-    mask_size: float = 1.0  # its weight
-    mask_start: float = 0.3  # the mask before training
-    mask_range: tuple[float, float] = (0.02, 0.5)  # of the loss "range"
-    smoothness: float = 1e-5  # weight of the total variation of the mask (eq. 3, first term)
     teacher: str | None = None  # name or path of another generator's weights, for distillation
     distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
-
-    def build_masked_generator(self, channels: int, labels: int) -> MaskedTranslator:
-        """The initialised generator."""
-        settings = ("width", "halvings", "blocks", "block", "scales", "factor", "condition", "groups", "slope", "skips")
-        network = MaskedTranslator(channels, labels, **{name: getattr(self, name) for name in settings})
-        initialise_convolutions(network, self.initialisation)
-        network.start_at(self.mask_start)
-        return network
 
 
 # Pumarola 2018, §5.3: 30 epochs of 200,000 faces in batches of 25, five of the discriminator for one of the generator.
@@ -209,14 +188,11 @@ class GANimation(Guided, AdversarialGenerator):
         scores, estimated = self.discriminator(self.augmented(generated), target if preset.conditional else None)
         back = source if preset.estimator is None else source - target
         cycled, back_mask = self._translated(generated, back)
-        masks = torch.cat([mask, back_mask])
-        size = (1 - masks).mean() if preset.mask_loss == "mean" else mask_outside(masks, *preset.mask_range)
         terms = {
             "adversarial": generator_loss(scores, preset.adversarial),
             "units": preset.units * action_unit_loss(estimated, target),
             "cycle": preset.cycle * F.l1_loss(cycled, images),
-            "mask": preset.mask_size * size,
-            "smoothness": preset.smoothness * total_variation(masks),
+            **preset.mask_terms(torch.cat([mask, back_mask])),
         }
         if preset.teacher is not None:
             edits = teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=target))
@@ -240,35 +216,3 @@ class GANimation(Guided, AdversarialGenerator):
             colours, _ = self.generator(images, condition)
             _, mask = self._translated(images, condition)
         return {"mask": mask.float().cpu(), "colours": colours.float().clamp(-1, 1).cpu()}
-
-
-class MaskWatch(nn.Module):
-    """Warns where the mask has come to one of its ends: the most frequent failure of GANimation.
-
-    `mean` is a running average of the mask over about a hundred steps, from 0.3 on. Below `LEAST` the edit is the
-    input; above `MOST` the whole face is redrawn, and the mask says nothing.
-    """
-
-    MOMENTUM = 0.02
-    LEAST, MOST = 0.01, 0.9
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.full((), 0.3))
-        self.warned = False
-
-    @torch.no_grad()
-    def observe(self, masks: Tensor, clock: Clock, name: str) -> None:
-        """Update the average with a step's masks (N, 1, H, W), and warn once by a `UserWarning` at an end."""
-        self.mean.lerp_(masks.float().mean(), self.MOMENTUM)
-        mean = self.mean.item()
-        if self.LEAST <= mean <= self.MOST:
-            self.warned = False
-        elif not self.warned:
-            self.warned = True
-            failure = "has vanished, so that edits are the input" if mean < self.LEAST else "covers the whole face"
-            warnings.warn(
-                f"step {clock.step + 1} of {name}: the mask {failure} (its mean is {mean:.3f}): use mask_loss='range', "
-                "or change mask_size",
-                stacklevel=2,
-            )

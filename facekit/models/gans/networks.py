@@ -59,15 +59,22 @@ class TranslatorPreset(AdversarialPreset):
         return network
 
     def build_discriminator(
-        self, channels: int, classes: int = 0, *, norm: bool = False, labels: int = 0
+        self,
+        channels: int,
+        classes: int = 0,
+        *,
+        norm: bool = False,
+        labels: int = 0,
+        size: tuple[int, int] | None = None,
+        layers: int | None = None,
     ) -> PatchDiscriminator:
-        """The initialised discriminator; the arguments are those of `PatchDiscriminator`."""
+        """The initialised discriminator; the arguments are those of `PatchDiscriminator`, by default the preset's."""
         network = PatchDiscriminator(
             channels,
-            self.size,
+            size or self.size,
             classes,
             width=self.discriminator_width,
-            layers=self.discriminator_layers,
+            layers=layers or self.discriminator_layers,
             widest=self.discriminator_widest,
             slope=self.discriminator_slope,
             norm=norm,

@@ -10,7 +10,8 @@ from tiny_gans import randomised
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.models.gans.ganimation import GANimation, MaskWatch
+from facekit.models.gans.ganimation import GANimation
+from facekit.models.gans.masked import MaskWatch
 from facekit.models.judges.action_units import ActionUnitNet
 from facekit.models.system import CannotTrain, Clock
 
