@@ -83,6 +83,6 @@ def _encoding(stream: BinaryIO) -> str:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return _OTHERWISE
-    except (EOFError, OSError):  # a truncated or damaged .gz: whoever reads it gets to the same place
+    except (EOFError, OSError):  # a truncated or damaged .gz file: reading the table raises the same error
         pass
     return "utf-8"
