@@ -248,6 +248,7 @@ SYSTEMS: dict[str, str] = {
     "diffusion_autoencoder": "facekit.models.diffusion.diffusion_autoencoder:DiffusionAutoencoder",  # G14
     "completion_editor": "facekit.models.editors.completion_editor:CompletionEditor",  # G15's teacher
     "diffusion_editor": "facekit.models.editors.diffusion_editor:DiffusionEditor",  # G15
+    "cascaded_editor": "facekit.models.editors.cascaded_editor:CascadedEditor",  # G15 for larger images
     "adversarial_editor": "facekit.models.editors.adversarial_editor:AdversarialEditor",  # G15, fine-tuned
     "stargan": "facekit.models.gans.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.gans.cyclegan:CycleGAN",  # G8

@@ -183,7 +183,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         alone = clock.step < self.preset.discriminator_alone
         with torch.set_grad_enabled(not alone):
             edited = self._one_step(self.denoiser, images, label[other])
-            recovered = self._one_step(self.denoiser, self._inputs(images, label), label)
+            recovered = self._recovered(images, label)
         yield self._discriminator_step(images, edited.detach(), recovered.detach(), label, other, clock)
         if not alone:
             yield self._generator_step(faces, edited, recovered, label, other, clock)
@@ -204,11 +204,18 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
     def _one_step(self, denoiser: EditingDenoiser, images: Tensor, label: Tensor) -> Tensor:
         """Edits (N, C, H, W) of faces (N, C, H, W) to labels (N, A) by one step from pure noise."""
-        n = len(images)
-        last = torch.full((n,), self.preset.timesteps - 1, device=images.device)
-        noise, keep = torch.randn_like(images), torch.ones(n, dtype=torch.bool, device=images.device)
-        mean, spread = self._posterior(noise, last, images)
-        return mean + spread * denoiser(noise, last, keep, label, images)
+        return self._from_noise(denoiser, label, *self.context(images, label, None))
+
+    def _from_noise(self, denoiser: EditingDenoiser, label: Tensor, *context: Tensor) -> Tensor:
+        """Edits (N, C, H, W) to labels (N, A), given context images, by one step from pure noise."""
+        n, device = len(label), label.device
+        last = torch.full((n,), self.preset.timesteps - 1, device=device)
+        noise, keep = torch.randn_like(context[0]), torch.ones(n, dtype=torch.bool, device=device)
+        return self._clean(denoiser, noise, last, keep, label, *context)
+
+    def _recovered(self, images: Tensor, label: Tensor) -> Tensor:
+        """Faces (N, C, H, W) with labels (N, A), recovered from edits of them by back-translation: (N, C, H, W)."""
+        return self._one_step(self.denoiser, self._inputs(images, label), label)
 
     @torch.no_grad()
     def _inputs(self, images: Tensor, label: Tensor) -> Tensor:

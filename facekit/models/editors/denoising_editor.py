@@ -90,8 +90,20 @@ class DenoisingEditor(Generator):
         self, noisy: Tensor, timestep: Tensor, keep_label: Tensor, keep_face: Tensor, label: Tensor, *context: Tensor
     ) -> Tensor:
         """The estimate of the clean images (N, C, H, W); `keep_face` is ignored, as the context is never dropped."""
+        return self._clean(self.denoiser, noisy, timestep, keep_label, label, *context)
+
+    def _clean(
+        self,
+        denoiser: EditingDenoiser,
+        noisy: Tensor,
+        timestep: Tensor,
+        keep_label: Tensor,
+        label: Tensor,
+        *context: Tensor,
+    ) -> Tensor:
+        """The estimate of the clean images (N, C, H, W) by a denoiser."""
         mean, spread = self._posterior(noisy, timestep, *context)
-        return mean + spread * self.denoiser(noisy, timestep, keep_label, label, *context)
+        return mean + spread * denoiser(noisy, timestep, keep_label, label, *context)
 
     def _posterior(self, noisy: Tensor, timestep: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the clean image given the noisy one, under a Gaussian prior.

@@ -270,20 +270,20 @@ def test_the_adversary_removes_label_information_from_codes(faces):
     labels = torch.eye(7)[faces.emotion]
 
     def probe_loss(adversary: float) -> float:
-        """Loss of a probe, a classifier of the label that is trained on codes afterwards."""
+        """Loss of a probe, a classifier of the label that is trained on codes for too few steps to memorise them."""
         system = build("conditional_vae", erase=False, beta=1e-6, adversary=adversary, latent=8)
         train(system, faces, 100)
         codes = system.posterior(faces.images, labels)[0]
         probe = CodeClassifier(8, 7)
         optimiser = torch.optim.Adam(probe.parameters(), 1e-2)
-        for _ in range(60):
+        for _ in range(20):
             loss = torch.nn.functional.cross_entropy(probe(codes / codes.std(0)), labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         return loss.item()
 
-    assert probe_loss(1.0) > probe_loss(1e-6) + 0.2
+    assert probe_loss(1.0) > probe_loss(1e-6) + 0.3
 
 
 def test_self_training_starts_on_time_with_a_fixed_teacher(faces):
