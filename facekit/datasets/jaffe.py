@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, RecordedFaces
+from facekit.datasets.records import Record, RecordedFaces, records_by_name
 from facekit.datasets.sources import Problems, Source
 from facekit.faces.emotions import emotion_index
 
@@ -35,12 +34,7 @@ class JAFFE(RecordedFaces):
     source = SOURCE
 
     def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        for file in list_pictures(root):
-            name = file.relative_to(root).as_posix()
-            try:
-                yield _record(file, name)
-            except ValueError as error:
-                problems.add(name, error)
+        return records_by_name(root, problems, _record)
 
 
 def _record(file: Path, name: str) -> Record:

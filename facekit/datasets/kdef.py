@@ -10,8 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, RecordedFaces
+from facekit.datasets.records import Record, RecordedFaces, records_by_name
 from facekit.datasets.sources import Problems, Source
 from facekit.faces.emotions import emotion_index
 
@@ -61,15 +60,8 @@ class KDEF(RecordedFaces):
         super().__init__(split, path=path, size=size, channels=channels, strict=strict)
 
     def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        for file in list_pictures(root):
-            name = file.relative_to(root).as_posix()
-            try:
-                record = _record(file, name)
-            except ValueError as error:
-                problems.add(name, error)
-                continue
-            if record.attributes["angle"] in self._angles:
-                yield record
+        records = records_by_name(root, problems, _record)
+        return (record for record in records if record.attributes["angle"] in self._angles)
 
 
 def _record(file: Path, name: str) -> Record:

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.alignment import eyes_in
-from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, RecordedFaces, tabulate
+from facekit.datasets.records import Record, RecordedFaces, records_by_name, tabulate
 from facekit.datasets.sources import Problems, Source, first_existing
 from facekit.datasets.stored import StoredFaces
 from facekit.faces.faces import Faces
@@ -51,13 +50,7 @@ class LFW(RecordedFaces):
     source = SOURCE
 
     def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        images = first_existing(root, _IMAGES)
-        for file in list_pictures(images):
-            name = file.relative_to(images).as_posix()
-            try:
-                yield _record(file, name)
-            except ValueError as error:
-                problems.add(name, error)
+        return records_by_name(first_existing(root, _IMAGES), problems, _record)
 
 
 @dataclass(frozen=True, eq=False)

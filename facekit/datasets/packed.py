@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from facekit.datasets.cache import cached_arrays, file_stamp
-from facekit.datasets.pictures import PICTURE_SUFFIXES
+from facekit.datasets.pictures import PICTURE_SUFFIXES, list_pictures
 from facekit.datasets.records import PackedPicture, Record, split_named
 from facekit.datasets.sources import Problems
 
@@ -29,10 +29,12 @@ _Row = tuple[str, bytes, str]
 
 
 def packed_files(root: Path) -> list[Path]:
-    """The parquet and tar files in a folder, or the file itself if it is one."""
+    """The parquet and tar files in a folder, or the file itself if it is one. None in a folder that holds pictures too:
+    there a tar file may be anything."""
     if root.is_file():
         return [root] if root.suffix in _SUFFIXES else []
-    return sorted(file for suffix in _SUFFIXES for file in root.rglob(f"*{suffix}"))
+    files = sorted(file for suffix in _SUFFIXES for file in root.rglob(f"*{suffix}"))
+    return [] if files and any(list_pictures(root)) else files
 
 
 def packed_records(files: Sequence[Path], problems: Problems, label_of: Callable[[str], int]) -> list[Record]:

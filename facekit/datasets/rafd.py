@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
-from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, tabulate
+from facekit.datasets.records import Record, records_by_name, tabulate
 from facekit.datasets.sources import Problems, Source
 from facekit.datasets.stored import StoredFaces
 from facekit.faces.emotions import emotion_index
@@ -65,21 +64,13 @@ class RaFD(StoredFaces):
         if unknown := set(cameras) - set(CAMERAS):
             raise ValueError(f"there is no camera at {sorted(unknown)} degrees; RaFD has {CAMERAS}")
         root, problems = SOURCE.root(path), Problems(strict)
-        records = [record for record in _scan(root, problems) if record.attributes["camera"] in cameras]
+        every = records_by_name(root, problems, _record)
+        records = [record for record in every if record.attributes["camera"] in cameras]
         if not records:
             raise SOURCE.missing(root, f"no file name in it is that of a picture from cameras {tuple(cameras)}")
         table = tabulate(SOURCE, records, split, size, channels, problems)
         problems.log(SOURCE.title)
         super().__init__(split, size, channels, table, problems)
-
-
-def _scan(root: Path, problems: Problems) -> Iterator[Record]:
-    for file in list_pictures(root):
-        name = file.relative_to(root).as_posix()
-        try:
-            yield _record(file, name)
-        except ValueError as error:
-            problems.add(name, error)
 
 
 def _record(file: Path, name: str) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from facekit.datasets.alignment import alignment, eyes_of, to_relative, warp
 from facekit.datasets.cache import cached_arrays, file_stamp
-from facekit.datasets.pictures import BadPicture, read_picture, to_array
+from facekit.datasets.pictures import BadPicture, list_pictures, read_picture, to_array
 from facekit.datasets.sources import EmptySplit, Problems, Source, logger
 from facekit.datasets.stored import StoredFaces, Table
 from facekit.faces.parts import DOMAINS
@@ -151,6 +151,19 @@ def tabulate(
         known=known,
         attributes={k: np.array([r.attributes[k] for r in kept], np.float32) for k in kept[0].attributes},
     )
+
+
+def records_by_name(root: Path, problems: Problems, record_of: Callable[[Path, str], Record]) -> Iterator[Record]:
+    """The images below a folder whose annotations are in their names.
+
+    record_of  the record of a file and of its path below the folder; raises `ValueError` for a name that it cannot read
+    """
+    for file in list_pictures(root):
+        name = file.relative_to(root).as_posix()
+        try:
+            yield record_of(file, name)
+        except ValueError as error:
+            problems.add(name, error)
 
 
 # ------------------------------------------------------------------------------------------------------ splits

@@ -7,7 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
-from trees import all_of, image, open_splits
+from trees import all_of, image, open_splits, save
 
 from facekit.datasets import DatasetMissing
 from facekit.datasets.fer2013 import FER2013
@@ -138,6 +138,12 @@ def test_labels_that_are_no_emotion_are_counted(tmp_path, rendered):
     assert problem.what.startswith("3 pictures are left out: 'bored' is not the name of an emotion")
     with pytest.raises(UnusableData):
         PictureFolder("test", path=tmp_path, strict=True)
+
+
+def test_an_archive_beside_pictures_is_left_alone(tmp_path, rendered):
+    save(rendered.images[0], tmp_path / "test" / "happy" / "0.png")
+    write_tar(tmp_path / "backup.tar", [("sad/1.png", png(rendered.images[1]))])
+    assert PictureFolder("test", path=tmp_path).class_counts() == {"happy": 1}
 
 
 def test_damaged_and_unsuitable_files_are_reported(tmp_path, rendered):
