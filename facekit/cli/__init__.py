@@ -23,10 +23,19 @@ USER_ERRORS = (
     "facekit.datasets.sources:UnusableData",
     "facekit.evaluation.benchmark.benchmarks:CannotEvaluate",
     "facekit.evaluation.results:BadResults",
+    "facekit.faces.expression:UnsupportedExpression",
     "facekit.models.system:CannotTrain",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
     "facekit.weights.store:WeightsError",
+)
+
+# Trainings that came to nothing, for which no traceback is needed either.
+FAILURES = (
+    "facekit.models.gans.adversarial:Collapsed",
+    "facekit.training.records:NotFinite",
+    "facekit.training.watch:Diverged",
+    "facekit.training.watch:Useless",
 )
 
 
@@ -42,10 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("facekit: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if not any(f"{kind.__module__}:{kind.__name__}" in USER_ERRORS for kind in type(error).__mro__):
+        kinds = {f"{kind.__module__}:{kind.__name__}" for kind in type(error).__mro__}
+        if kinds.isdisjoint((*USER_ERRORS, *FAILURES)):
             raise
         print(f"facekit: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return 1 if kinds.intersection(FAILURES) else 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 from pathlib import Path
 
-from facekit.cli.arguments import UsageError, add, assignment, count, numbers, print_line, require_known
+from facekit.cli.arguments import UsageError, add, assignment, count, group, numbers, print_line, require_known
 from facekit.workspace.folders import runs_home
 
 
@@ -38,6 +39,12 @@ def add_training(commands) -> None:
     )
     add(commands, "weights", weights).add_argument("names", nargs="*", help="names of weights (default: all)")
     add(commands, "bench", bench)
+    parser = add(group(commands, "check", "checks that take minutes"), "resume", check_resume)
+    parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="which systems (default: one of each kind)")
+    parser.add_argument("--kills", type=count, default=20, help="how often each run is killed (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments (default 0)")
+    parser.add_argument("--notebooks", nargs="+", default=[], metavar="NAME", help="a batch run of these, too")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the runs (default runs/check-resume)")
 
 
 def _add_evaluate(commands) -> None:
@@ -275,3 +282,23 @@ def bench(arguments: argparse.Namespace) -> int:
     print(table(results))
     print(runs_home() / "bench.json")
     return 0
+
+
+def check_resume(arguments: argparse.Namespace) -> int:
+    """Kill runs at random moments, resume them, and compare the results with those of runs in one piece."""
+    from facekit.models.system import SYSTEMS
+    from facekit.training.interrupted import SYSTEMS as OF_EACH_KIND
+    from facekit.training.interrupted import kill_batch, kill_training
+
+    for name in arguments.systems:
+        require_known(name, SYSTEMS, "system")
+    folder, differ = arguments.out or runs_home() / "check-resume", 0
+    outcomes = {name: functools.partial(kill_training, name) for name in arguments.systems or OF_EACH_KIND}
+    if arguments.notebooks:
+        outcomes["batch run"] = functools.partial(kill_batch, arguments.notebooks)
+    for name, compare in outcomes.items():
+        outcome = compare(folder=folder, kills=arguments.kills, seed=arguments.seed)
+        found = f"{', '.join(outcome.differs)} differ" if outcome.differs else "equal to the run in one piece"
+        print_line(f"{name}: killed {len(outcome.moments)} times, {found}")
+        differ += bool(outcome.differs)
+    return int(differ > 0)

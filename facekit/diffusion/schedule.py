@@ -16,6 +16,9 @@ from torch import Tensor
 PREDICTIONS = ("noise", "clean", "velocity")
 """The target of the network: ε (Ho 2020), x0, or v = √ᾱ ε − √(1 − ᾱ) x0 (Salimans & Ho 2022, §4)."""
 
+NOISE_SCHEDULES = ("linear", "cosine")
+"""Constructors of `NoiseSchedule`: Ho 2020, and Nichol & Dhariwal 2021."""
+
 DENSITIES = ("uniform", "logit_normal")
 """The distribution of timesteps in training: uniform, or the sigmoid of a standard normal number, which favours the
 middle timesteps, where the content of an image is decided (Esser 2024, §3.1)."""

@@ -19,6 +19,7 @@ from facekit.faces.faces import Faces
 from facekit.models.judges.action_units import ActionUnitNet
 from facekit.models.judges.emotion import EmotionClassifier
 from facekit.models.judges.identity import IdentityNet
+from facekit.models.judges.landmarks import LandmarkNet
 from facekit.models.load import load_system
 from facekit.weights.store import WeightsCard
 
@@ -119,6 +120,16 @@ class ActionUnitJudge(_SystemJudge):
 
     def action_units(self, faces: Faces) -> Tensor:
         """Intensities (N, A) in [0, 1], columns as `ACTION_UNIT_COLUMNS`."""
+        return self.system.predict(faces.images)
+
+
+class LandmarkJudge(_SystemJudge):
+    """The suite's landmark regressor as a judge."""
+
+    _kind = LandmarkNet
+
+    def landmarks(self, faces: Faces) -> Tensor:
+        """Landmarks (N, 68, 2) in the iBUG order, x to the right and y down, from -1 to 1 across the image."""
         return self.system.predict(faces.images)
 
 

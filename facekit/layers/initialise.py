@@ -37,7 +37,7 @@ def initialise_convolutions(network: nn.Module, scheme: str) -> None:
 
     Raises `KeyError` for another scheme. Other layers, such as the linear one of `AdaptiveGroupNorm`, are unchanged.
     """
-    initialise_convolution = _SCHEMES[scheme]
+    initialise_convolution = SCHEMES[scheme]
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             initialise_convolution(layer)
@@ -73,4 +73,5 @@ def _zero(bias: Tensor | None) -> None:
         nn.init.zeros_(bias)
 
 
-_SCHEMES: dict[str, Callable[[Convolution], None]] = {"uniform": _uniform, "normal": _normal, "he": _he}
+SCHEMES: dict[str, Callable[[Convolution], None]] = {"uniform": _uniform, "normal": _normal, "he": _he}
+"""Schemes of `initialise_convolutions`, by name."""

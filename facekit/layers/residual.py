@@ -61,13 +61,15 @@ class ResidualTrunk(nn.Module):
     parts     average pooling keeps parts x parts regions and concatenates them; 1, global pooling, discards all
               information on positions
 
-    The attribute `width` is widths[-1] parts².
+    The attribute `width` is widths[-1] parts². Raises `ValueError` for widths and blocks of different length.
     """
 
     def __init__(
         self, channels: int, widths: Sequence[int], blocks: Sequence[int], factor: int = 1, parts: int = 1
     ) -> None:
         super().__init__()
+        if len(blocks) != len(widths):
+            raise ValueError(f"there are widths of {len(widths)} stages, but numbers of blocks for {len(blocks)}")
         self.width, self.parts = widths[-1] * parts**2, parts
         self.stem = PixelUnshuffleStem(channels, widths[0], factor)
         self.stages = nn.ModuleList()

@@ -14,6 +14,9 @@ from facekit.layers.adaptive import AdaptiveGroupNorm, GroupNorm
 from facekit.layers.attention import SelfAttention
 from facekit.layers.initialise import initialise
 
+NORMS = ("adaptive", "added")
+"""How a condition enters the blocks; see `ConditionedBlock`."""
+
 
 class ConditionedBlock(nn.Module):
     """x + F(x, condition), with F two sequences of group norm, SiLU and a 3 x 3 convolution.
@@ -232,7 +235,7 @@ def _level(width_in: int, width: int, attends: bool, *, blocks: int, heads: int,
 def _check_settings(
     channels_in: int, channels_out: int, widths: Sequence[int], attention: Sequence[bool], norm: str
 ) -> None:
-    if norm not in ("adaptive", "added"):
+    if norm not in NORMS:
         raise ValueError(f"norm is 'adaptive' or 'added', not {norm!r}")
     if channels_in % channels_out:
         raise ValueError(

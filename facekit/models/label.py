@@ -59,11 +59,18 @@ def has_label(faces: Faces, emotions: Sequence[str]) -> Tensor:
 def face_labels(faces: Faces, emotions: Sequence[str]) -> tuple[Tensor, Tensor]:
     """The labels of faces, (N, K), or of sequences, (N, T, K), as `label_weights` gives them, and `has_label`, (N,).
 
-    Rows of faces without a label are 0.
+    Rows of faces without a label are 0. Raises `UnsupportedExpression` for weak expressions if neutral is not among the
+    emotions.
     """
     known = has_label(faces, emotions)
+    if "neutral" not in emotions and faces.intensity is not None and (faces.intensity[known] < 1).any():
+        raise UnsupportedExpression(
+            f"some faces show an emotion at an intensity below 1, and so are partly neutral: add neutral to "
+            f"{', '.join(emotions)}"
+        )
     if not known.any():
-        return torch.zeros(len(faces), len(emotions), device=faces.images.device), known
+        frames = () if faces.frames is None else (faces.frames,)
+        return torch.zeros(len(faces), *frames, len(emotions), device=faces.images.device), known
     weights = label_weights(faces[known].expression, emotions, "a label")
     labels = weights.new_zeros(len(faces), *weights.shape[1:])
     labels[known] = weights

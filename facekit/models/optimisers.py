@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from facekit.models.limits import OneOf
 from facekit.workspace.hardware import computes_bfloat16
 
 # Jordan 2024: the coefficients of a quintic polynomial whose iteration maps singular values in (0, 1] to about 1; they
@@ -90,12 +92,7 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
 
 
 def optimiser(preset, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of a preset, with its learning rate and, if the preset has one, its weight decay.
-
-    Raises `ValueError` for a name that is not in `OPTIMISERS`.
-    """
-    if preset.optimiser not in OPTIMISERS:
-        raise ValueError(f"the preset's optimiser is {preset.optimiser!r}; known are {', '.join(OPTIMISERS)}")
+    """The optimiser of a preset, with its learning rate and, if the preset has one, its weight decay."""
     build = OPTIMISERS[preset.optimiser]
     return build(parameters, lr=preset.learning_rate, weight_decay=getattr(preset, "weight_decay", 0.0))
 
@@ -106,3 +103,5 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
 }
 """By the name in presets; each takes parameters, `lr` and `weight_decay`."""
+
+OptimiserName = Annotated[str, OneOf(tuple(OPTIMISERS))]

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from facekit.diffusion.noise import Seeds
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.augment import RECIPES
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
+from facekit.models.limits import Count, Decay, OneOf, Positive, Rate, Whole, check_fields
 from facekit.weights.store import WeightsCard
 
 
@@ -37,22 +41,49 @@ class Clock:
         return self.step / max(self.total, 1)
 
 
+SCHEDULES = ("constant", "cosine", "linear")
+"""Of the learning rate after the warm-up. "cosine" decays to 0 at the last step, "linear" in the second half."""
+
+Schedule = Annotated[str, OneOf(SCHEDULES)]
+Augmentation = Annotated[str, OneOf(tuple(RECIPES))]
+"""Name of an augmentation in `facekit.faces.augment`."""
+
+
 @dataclass(frozen=True)
 class Preset:
-    """Hyperparameters of a system's architecture and training under one profile. Systems add their own fields."""
+    """Hyperparameters of a system's architecture and training under one profile. Systems add their own fields.
 
-    size: int = 48  # height and width of the images in pixels
-    batch: int = 64  # images per step
-    steps: int = 1000  # training steps of the whole run; one step may update several optimisers
-    learning_rate: float = 1e-3
-    warmup: int = 0  # steps over which the learning rate rises linearly from 0
-    schedule: str = "constant"  # or "cosine": decays to 0 at the last step; "linear": decays in the second half
-    clip_norm: float | None = None  # maximum norm of the gradients of an optimiser; None: no clipping
-    ema: float | None = None  # decay of the exponential moving average of the weights; None: no average
-    augment: str = "none"  # name of an augmentation in facekit.faces.augment
+    The types of the fields state which values are allowed (`facekit.models.limits`).
+    """
+
+    size: Count = 48  # height and width of the images in pixels
+    batch: Count = 64  # images per step
+    steps: Count = 1000  # training steps of the whole run; one step may update several optimisers
+    learning_rate: Rate = 1e-3
+    warmup: Whole = 0  # steps over which the learning rate rises linearly from 0
+    schedule: Schedule = "constant"
+    clip_norm: Positive | None = None  # maximum norm of the gradients of an optimiser; None: no clipping
+    ema: Decay | None = None  # decay of the exponential moving average of the weights; None: no average
+    augment: Augmentation = "none"
     balanced: bool = False  # sample all emotions equally often, instead of every face once per epoch
-    checkpoint_every: int = 500  # steps between checkpoints
-    checkpoints_kept: int = 2  # number of checkpoints that are kept; 0 keeps all
+    checkpoint_every: Count = 500  # steps between checkpoints
+    checkpoints_kept: Whole = 2  # number of checkpoints that are kept; 0 keeps all
+
+    @property
+    def multiple(self) -> int:
+        """What the size must be a multiple of, so that the networks reduce images without a remainder: by default the
+        factor of the pixel unshuffle, if there is one."""
+        return getattr(self, "factor", 1)
+
+    def check(self) -> None:
+        """Raise `ValueError` for values that are not allowed, and for a size that is no multiple of `multiple`. The
+        message gives what is allowed and the nearest good value."""
+        check_fields(self)
+        size, multiple = self.size, self.multiple
+        if size % multiple:
+            below = size // multiple * multiple
+            near = " or ".join(str(value) for value in (below, below + multiple) if value)
+            raise ValueError(f"the preset's size is {size}; it must be a multiple of {multiple}, such as {near}")
 
 
 Step = tuple[str, Tensor, Mapping[str, Tensor | float]]
@@ -62,7 +93,8 @@ Step = tuple[str, Tensor, Mapping[str, Tensor | float]]
 class System(nn.Module):
     """A trainable system. Its child modules are its networks; its presets are named after the profiles.
 
-    Every system is built as `Class(preset, channels=C)` and trained through `optimisers` and `training_step`.
+    Every system is built as `Class(preset, channels=C)` and trained through `optimisers` and `training_step`. Raises
+    `ValueError` for a preset with values that are not allowed.
 
     name           key in `SYSTEMS`
     presets        by name of the profile
@@ -90,6 +122,7 @@ class System(nn.Module):
 
     def __init__(self, preset: Preset, channels: int = 3) -> None:
         super().__init__()
+        preset.check()
         self.preset = preset
         self.channels = channels
 
@@ -174,6 +207,21 @@ class System(nn.Module):
 class Generator(System):
     """A system that changes the expression of a face. A subclass implements `_edit`, for stills and without checks."""
 
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that it was trained on, in the order of the protocol; all, where it needs no labels."""
+        own = getattr(self.preset, "emotions", PROTOCOL_EMOTIONS)
+        return tuple(name for name in PROTOCOL_EMOTIONS if name in own)
+
+    @property
+    def untrained_units(self) -> tuple[str, ...]:
+        """The columns of `ACTION_UNIT_COLUMNS` that were 0 in all faces of the training, as its card states; empty
+        where it does not, and for a system that does not understand action units."""
+        known = self.card and self.card.data.get("action_units")
+        if not known or "action_units" not in self.understands:
+            return ()
+        return tuple(name for name in ACTION_UNIT_COLUMNS if name not in known)
+
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
     ) -> Tensor:
@@ -213,13 +261,6 @@ class Generator(System):
                 f"{self.name} edits stills: select a frame, or flatten the time axis by faces.flatten_time()"
             )
         self.check_images(faces.images)
-
-
-def check_choices(preset: Preset, **known: Sequence[str]) -> None:
-    """Raise `ValueError` where a field of a preset, given by name, has a value that is not among those listed."""
-    for name, values in known.items():
-        if (value := getattr(preset, name)) not in values:
-            raise ValueError(f"the preset's {name} is {value!r}; known are {', '.join(values)}")
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def edit_sheet(generator: Generator, benchmark: Benchmark, people: int = 20, *, 
 
 
 def edit_animation(
-    generator: Generator, people: int = 6, *, first: int = 40, size: int = 96, fps: float = 10
+    generator: Generator, people: int = 6, *, first: int = 40, size: int = 128, fps: float = 10
 ) -> Animation:
     """The first face of some test people, edited to each of `PROTOCOL_EMOTIONS` in turn and back to neutral.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import ipywidgets as widgets
 
@@ -55,8 +55,14 @@ class ExpressionSliders(widgets.VBox):
         """All controls by name."""
         return self.emotions | {"intensity": self.intensity} | self.units | {"domain": self.domain}
 
-    def enable(self, understands: Iterable[str], generator: str = "the generator") -> None:
-        """Enable the sliders of the parts that a generator understands, and disable the others with a reason."""
+    def enable(
+        self,
+        understands: Iterable[str],
+        generator: str = "the generator",
+        emotions: Collection[str] = PROTOCOL_EMOTIONS,
+    ) -> None:
+        """Enable the sliders of the parts that a generator understands and of the emotions that it was trained on, and
+        disable the others with a reason."""
         self.understands = frozenset(understands)
         known = ", ".join(sorted(self.understands)).replace("_", " ")
         reason_text = f"{generator} is conditioned on {known} only" if known else "no generator is chosen"
@@ -67,6 +73,13 @@ class ExpressionSliders(widgets.VBox):
             text = f"<small>{part.replace('_', ' ')}: disabled, because {reason_text}</small>"
             reason.value = "" if part in self.understands else text
             reason.layout.display = "none" if part in self.understands else ""
+        unknown = [name for name in self.emotions if name not in emotions]
+        if unknown and "emotion" in self.understands:
+            for name in unknown:
+                self.emotions[name].disabled = True
+            reason = self._reasons["emotion"]
+            reason.value = f"<small>{', '.join(unknown)}: disabled, because {generator} was not trained on them</small>"
+            reason.layout.display = ""
         self.domain.layout.display = "" if "domain" in self.understands else "none"
 
     @property
@@ -94,7 +107,7 @@ class ExpressionSliders(widgets.VBox):
         return {name: slider.value for name, slider in self.units.items() if slider.value > 0}
 
     def _emotion(self, understands: frozenset[str]) -> Expression:
-        values = {name: slider.value for name, slider in self.emotions.items()}
+        values = {name: slider.value for name, slider in self.emotions.items() if not slider.disabled}
         blend = Expression.blend(values | {"neutral": max(1 - sum(values.values()), 0)})
         if "intensity" not in understands:
             return blend

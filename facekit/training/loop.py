@@ -20,7 +20,7 @@ from facekit.datasets.base import FaceDataset, loader
 from facekit.faces.augment import augmentation
 from facekit.faces.faces import Faces
 from facekit.models.averages import MovingAverage
-from facekit.models.system import Clock, Preset, System, check_choices
+from facekit.models.system import Clock, Preset, System
 from facekit.training import checkpoint
 from facekit.training.accelerator import ForwardPrecision, accelerator, average_gradients, forward_dtype
 from facekit.training.checkpoint import Snapshot
@@ -28,9 +28,9 @@ from facekit.training.config import claim, config_of
 from facekit.training.order import FaceOrder, generator_for, seed_global_generators
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import NotFinite, ProgressBar, Record, RunLog
+from facekit.training.watch import Watch
 from facekit.workspace.files import remove, remove_drafts
 
-SCHEDULES = ("constant", "cosine", "linear")
 Key = tuple[str, str]
 
 
@@ -65,8 +65,8 @@ def fit(
     the first process writes. Batch normalisation uses the statistics of each process's own faces.
 
     Raises `ValueError` for an invalid preset or profile, `ConfigDiffers` where `out` contains a run with another
-    configuration, `CannotTrain` for faces that the system cannot be trained on, and `NotFinite` at the first loss or
-    gradient that is infinite or NaN.
+    configuration, `CannotTrain` for faces that the system cannot be trained on, `NotFinite` at the first loss or
+    gradient that is infinite or NaN, and `Diverged` where a loss has grown without bound.
     """
     run = _Run(system, dataset, profile_named(profile) if isinstance(profile, str) else profile, seed)
     if out is not None:
@@ -79,7 +79,6 @@ class _Run:
     """The state of a training run, and its training step."""
 
     def __init__(self, system: System, dataset: FaceDataset, profile: Profile, seed: int) -> None:
-        check_preset(system.preset)
         if not len(dataset):
             raise ValueError(f"the {dataset.split} split of {dataset.name} contains no faces to train on")
         self.system, self.preset, self.dataset, self.profile, self.seed = system, system.preset, dataset, profile, seed
@@ -99,6 +98,7 @@ class _Run:
         self.step = 0  # number of completed steps
         self.saved = 0  # the step of the newest checkpoint
         self.seconds = 0.0  # duration of the completed steps
+        self.watch = Watch()
 
     def open(self, folder: Path, resume: bool) -> None:
         """Use a folder for the run, and resume from its newest checkpoint."""
@@ -162,6 +162,7 @@ class _Run:
         batches = iter(self._loader())
         while self.step < self.preset.steps:
             record = self._train(batches)
+            self.watch.observe(record, self.system.name)
             for sink in sinks:
                 sink.write(record)
             late = deadline is not None and self._agreed(time.monotonic() > deadline)
@@ -305,17 +306,6 @@ def learning_rate_factor(preset: Preset, step: int) -> float:
     if preset.schedule == "linear":
         return min(1.0, 2 * (1 - step / preset.steps))
     return (1 + math.cos(math.pi * (step - preset.warmup) / (preset.steps - preset.warmup))) / 2
-
-
-def check_preset(preset: Preset) -> None:
-    """Raise `ValueError` for a preset that cannot be trained."""
-    for name in ("batch", "steps", "checkpoint_every"):
-        if getattr(preset, name) < 1:
-            raise ValueError(f"the preset's {name} is {getattr(preset, name)}; it must be at least 1")
-    check_choices(preset, schedule=SCHEDULES)
-    if preset.ema is not None and not 0 < preset.ema < 1:
-        raise ValueError(f"the preset's ema is {preset.ema}; the decay must be between 0 and 1, or None")
-    augmentation(preset.augment)
 
 
 def _means(values: Mapping[Key, list[Tensor | float]]) -> dict[Key, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import os
 import time
@@ -14,17 +15,22 @@ import torch
 from accelerate import PartialState
 
 from facekit.datasets.base import FaceDataset, dataset_class, open_dataset
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.models.judges.emotion import EmotionClassifier
 from facekit.models.load import initialise_from
 from facekit.models.system import Preset, System, system_class
-from facekit.training.loop import check_preset, fit
+from facekit.training.loop import fit
 from facekit.training.order import derived_seed
 from facekit.training.overrides import checked, overridden
 from facekit.training.profiles import Profile, profile_named
+from facekit.training.watch import check_outputs
 from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
 from facekit.workspace.files import write_json
 from facekit.workspace.folders import runs_home
 
 logger = logging.getLogger("facekit.training")
+
+_LOOKED_AT = 2048  # faces in which a card's action units are looked for
 
 
 class BadRun(ValueError):
@@ -74,8 +80,11 @@ def train(
     log = log if os.environ.get("RANK", "0") == "0" else _silent  # the first of several processes speaks for all
     plan = _checked_plan(system, profile, data, overrides or {})
     out = runs_home() / f"{system}-{plan.data}-{profile}" if out is None else Path(out)
-    _check_dependencies(plan, from_scratch)  # before the dataset is rendered or read
-    dataset = open_dataset(plan.data, "train", **plan.options["train"])
+    # Before the dataset is rendered or read
+    _check_dependencies(plan, from_scratch)
+    if not _trained_first(plan, None, from_scratch):
+        _check_parts(plan)
+    dataset = _opened(plan, "train")
     preset = plan.preset
     for field, reason in _trained_first(plan, dataset.channels, from_scratch).items():
         kind, folder = _system_of_dependency(plan, field), out / field
@@ -88,6 +97,7 @@ def train(
         if path is None:
             return None
         preset = dataclasses.replace(preset, **{field: str(path)})
+    preset = _with_emotions_of(dataset, plan, preset, log)
     model = _untrained(plan.kind, preset, dataset.channels, seed, start, log)
     fitting = {"seed": seed, "minutes": _remaining(minutes, began), "progress": progress, "log": log}
     return _train_to_weights(model, dataset, out, plan, **fitting)
@@ -117,7 +127,7 @@ def _checked_plan(system: str, profile: str, data: str | None, overrides: Mappin
             raise BadRun(f"{system} has no preset for the profile {profile!r}; it has {', '.join(kind.presets)}")
         parts = _by_part(overrides, kind.depends_on)
         preset = overridden(kind.presets[profile], parts[""])
-        check_preset(preset)
+        preset.check()
         adapted = overridden(base, parts["profile"])
         data = kind.default_data if data is None else data
         chosen = checked(dataset_class(data), parts["data"])
@@ -145,6 +155,24 @@ def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[
         return {"size": size}
     people = profile.people if split == "train" else max(16, profile.people // 10)
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
+
+
+def _opened(plan: _Plan, split: str) -> FaceDataset:
+    """A split of the run's dataset. Raises `BadRun` for options that it does not accept, and `DatasetMissing`."""
+    try:
+        return open_dataset(plan.data, split, **plan.options[split])
+    except ValueError as error:
+        raise BadRun(f"{plan.data}: {error}") from error
+
+
+def _check_parts(plan: _Plan) -> None:
+    """Raise `BadRun` for a preset whose values do not fit together, so that the system cannot be built."""
+    channels = inspect.signature(dataset_class(plan.data)).parameters.get("channels")
+    channels = plan.overrides["data"].get("channels") or (channels and channels.default) or 3
+    try:
+        plan.kind(plan.preset, channels=channels)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise BadRun(f"a {plan.system} cannot be built with this preset: {error}") from error
 
 
 # --------------------------------------------------------------------------------------------------- dependencies
@@ -235,6 +263,30 @@ def _remaining(minutes: float | None, began: float) -> float | None:
 # ------------------------------------------------------------------------------------------------------- the system
 
 
+def _with_emotions_of(dataset: FaceDataset, plan: _Plan, preset: Preset, log: Callable[[str], None]) -> Preset:
+    """The preset with the emotions that the faces show, so that nothing later asks for one that was never learned.
+
+    Emotions that the run's arguments choose are left as they are: networks that are to be trained further on other
+    faces need all. Raises `BadRun` for faces of fewer than two emotions.
+    """
+    classifies = issubclass(plan.kind, EmotionClassifier)
+    asked = plan.kind.emotions if classifies else getattr(preset, "emotions", None)
+    if asked is None or any("emotions" in plan.overrides[part] for part in ("", "data")):
+        return preset
+    shown = tuple(name for name in asked if name in dataset.emotions)
+    if len(shown) < 2:
+        found = f"show one emotion only, {shown[0]}" if shown else "have no labels of emotions"
+        pretraining = f' To prepare a training on other faces, name its emotions: --set "emotions={asked}"'
+        raise BadRun(
+            f"the faces of {dataset.name} ({dataset.split}) {found}, and {plan.system} needs two at least: add "
+            f"labelled faces.{'' if classifies else pretraining}"
+        )
+    if missing := [name for name in asked if name not in shown]:
+        log(f"{plan.system}: no face of {dataset.name} ({dataset.split}) shows {', '.join(missing)}; it learns "
+            f"{', '.join(shown)}")  # fmt: skip
+    return preset if classifies else dataclasses.replace(preset, emotions=shown)
+
+
 def _untrained(
     kind: type[System],
     preset: Preset,
@@ -274,18 +326,25 @@ def _train_to_weights(
 
 
 def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan, seed: int) -> None:
-    """Evaluate a trained system on the valid split, then write metrics, weights and card."""
+    """Evaluate a trained system on the valid split, then write metrics, weights and card. Raises `Useless` for a system
+    that gives the same output for every face."""
     device = str(next(model.parameters()).device)
-    metrics = model.evaluate(open_dataset(dataset.name, "valid", **plan.options["valid"]), device)
+    valid = _opened(plan, "valid")
+    check_outputs(model, valid)
+    metrics = model.evaluate(valid, device)
     write_json(path.with_name("metrics.json"), metrics)
     source = getattr(dataset, "source", None)
-    options = plan.options["train"]
+    data = {"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": plan.options["train"]}
+    if counts := dataset.class_counts():
+        data["emotions"] = counts
+    if units := _units_in(dataset):
+        data["action_units"] = units
     card = WeightsCard(
         system=model.name,
         profile=plan.profile.name,
         preset=dataclasses.asdict(model.preset),
         channels=model.channels,
-        data={"name": dataset.name, "split": dataset.split, "faces": len(dataset), "options": options},
+        data=data,
         steps=model.preset.steps,
         seed=seed,
         metrics=metrics,
@@ -294,6 +353,16 @@ def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan, 
         terms="MIT" if source is None else f"trained on {source.title} ({source.terms})",
     )
     save_weights(path, model.weights(), card)
+
+
+def _units_in(dataset: FaceDataset) -> list[str]:
+    """The columns of action units above 0 in some of up to `_LOOKED_AT` faces; empty for faces without action units."""
+    chosen = torch.linspace(0, len(dataset) - 1, min(len(dataset), _LOOKED_AT)).long().tolist()
+    units = dataset.faces(chosen).action_units
+    if units is None:
+        return []
+    occur = (units.flatten(0, -2) > 0).any(0).tolist()
+    return [name for name, occurs in zip(ACTION_UNIT_COLUMNS, occur, strict=True) if occurs]
 
 
 def _silent(text: str) -> None:

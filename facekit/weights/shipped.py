@@ -48,6 +48,7 @@ SHIPPED: dict[str, Recipe] = {
         overrides={"data.free_units": 0.5, "data.one_sided": 0.33, "data.first_person": 100_000},
         seed=1,
     ),
+    "landmarks-synthetic": Recipe("landmarks", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),  # E7
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
     "label_diffusion-synthetic": Recipe("label_diffusion", profile="gpu", overrides=_PEOPLE),  # G11
@@ -76,6 +77,12 @@ SHIPPED: dict[str, Recipe] = {
     ),
     "adversarial_editor-synthetic": Recipe(  # G15, fine-tuned. A discriminator memorises faces that it sees again
         "adversarial_editor", profile="gpu", overrides=_PEOPLE | {"profile.people": 10_000}
+    ),
+    "cascaded_editor-synthetic": Recipe(  # G15 at 128 pixels; it sees each face once, too
+        "cascaded_editor",
+        profile="gpu",
+        overrides=_PEOPLE | {"profile.people": 3000},
+        then={"adversarial": 0.5, "steps": 400, "learning_rate": 1e-3},
     ),
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }

@@ -35,6 +35,7 @@ from facekit.evaluation.benchmark.run import _fingerprint
 from facekit.evaluation.benchmark.summary import edits_summary
 from facekit.evaluation.judges import EmotionJudge
 from facekit.evaluation.metrics.identity import edit_success
+from facekit.faces.action_units import ACTION_UNITS
 from facekit.faces.emotions import EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.parts import DOMAINS
@@ -249,6 +250,8 @@ def test_the_ground_truth_is_the_upper_bound(rows):
     assert estimate(summary, "sharpness") == 1
     assert estimate(summary, "au_direction_accuracy") == 1
     assert estimate(summary, "au_error") == pytest.approx(0, abs=1e-6)
+    assert summary["au_error_by_unit"] == pytest.approx({f"AU{unit.number}": 0 for unit in ACTION_UNITS}, abs=1e-6)
+    assert estimate(summary, "landmark_error") == pytest.approx(0, abs=1e-6)
     assert estimate(summary, "distance") == pytest.approx(0, abs=1e-6)
     assert estimate(summary, "ssim") == pytest.approx(1)
     assert estimate(summary, "psnr") == estimate(summary, "self_psnr") == pytest.approx(BEST_PSNR)
@@ -264,6 +267,10 @@ def test_the_no_op_baseline_changes_nothing_and_preserves_the_identity(rows):
     assert estimate(summary, "au_direction_accuracy") == estimate(summary, "cosine") == 0
     assert estimate(summary, "ratio") == pytest.approx(0, abs=1e-3)
     assert estimate(summary, "self_psnr") == pytest.approx(BEST_PSNR)
+    assert estimate(summary, "landmark_error_mouth") > 2 * estimate(summary, "landmark_error_nose") > 0
+    errors = summary["au_error_by_unit"]
+    assert min(errors["AU12"], errors["AU25"]) > errors["AU43"]  # no emotion closes the eyes
+    assert np.mean(list(errors.values())) == pytest.approx(estimate(summary, "au_error"), rel=0.3)
     assert estimate(summary, "accuracy") == pytest.approx(1 / 7, abs=0.05)
     assert estimate(summary, "spearman") == 0
     assert estimate(summary, "intensity_error") > 2 * estimate(rows["ground truth"], "intensity_error")
@@ -302,6 +309,16 @@ def test_the_printed_table_names_every_method(rows):
     assert "100.0%" in text
     assert "target-emotion accuracy" in text
     assert "nan" not in text
+
+
+def test_intervals_of_few_people_are_not_printed_and_the_table_says_why(rows):
+    table = leaderboard(list(rows.values()))
+    few = to_text(table)
+    assert " to " not in few
+    assert few.endswith("No intervals: they need 20 people at least.")
+    enough = to_text(table.assign(faces=20))
+    assert "%) " in enough.replace("% to", "")
+    assert "No intervals" not in enough
 
 
 # -------------------------------------------------------------------------------------------------------- tables
@@ -500,6 +517,21 @@ def test_the_leaderboard_has_the_baselines_and_is_written_to_a_file(rows, benchm
     header = (out / benchmark.name / "leaderboard.csv").read_text().splitlines()[0].split(",")
     assert {"name", "edit_success", "edit_success_low", "fid", "recall_happy"} <= set(header)
     assert np.isfinite(table.relative_error).all()
+
+
+def test_a_generator_is_evaluated_on_the_emotions_that_it_was_trained_on(panel, tmp_path, monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class FewPreset(BrightenPreset):
+        emotions: tuple[str, ...] = ("happy", "neutral")
+
+    systems = {"few": Brighten(FewPreset()), "all": Brighten(BrightenPreset())}
+    monkeypatch.setattr("facekit.evaluation.benchmark.table.load_system", systems.get)
+    tables = list(evaluate_weights(["few", "all"], tmp_path, panel=panel, faces=4).values())
+    few, every = (table.set_index("name") for table in tables)
+    assert {"few", "no-op baseline"} <= set(few.index)
+    assert set(read_rows(tmp_path / few.benchmark["few"] / "few", "edits").target) == {"happy", "neutral"}
+    assert {"all", "no-op baseline"} <= set(every.index)
+    assert "few" not in every.index
 
 
 def test_the_classifier_of_the_training_is_read_beside_the_judges(half, panel, out, ground_truth, brighten):

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from facekit.datasets import open_dataset
-from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
+from facekit.evaluation.judges import (
+    ActionUnitJudge,
+    EmotionJudge,
+    IdentityJudge,
+    Judge,
+    LandmarkJudge,
+    Recogniser,
+    is_independent,
+)
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.models.system import system_class
 from facekit.weights.store import WeightsCard, save_weights
@@ -58,6 +66,13 @@ def test_an_action_unit_judge_by_name(shipped, faces):
     assert predicted.shape == (6, len(ACTION_UNIT_COLUMNS))
     assert predicted.min() >= 0
     assert predicted.max() <= 1
+
+
+def test_a_landmark_judge_by_name(shipped, faces):
+    shipped("landmarks")
+    judge = LandmarkJudge.load("landmarks-fresh")
+    assert judge.landmarks(faces).shape == (6, 68, 2)
+    assert judge.landmarks(faces).abs().max() <= 1
 
 
 def test_the_wrong_weights_are_refused(shipped):

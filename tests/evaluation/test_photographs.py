@@ -21,7 +21,7 @@ from facekit.evaluation.benchmark import (
 )
 from facekit.evaluation.benchmark.requests import full_requests
 from facekit.evaluation.benchmark.run import read_rows
-from facekit.evaluation.judges import IdentityJudge
+from facekit.evaluation.judges import IdentityJudge, LandmarkJudge
 from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
@@ -156,7 +156,7 @@ def test_a_folder_of_judges_needs_no_judge_of_landmarks(tmp_path, monkeypatch):
     assert Panel.load(tmp_path, photographs=True).landmarks is None
     (tmp_path / "landmarks.onnx").touch()
     assert isinstance(Panel.load(tmp_path, photographs=True).landmarks, OnDisk)
-    assert Panel.load(tmp_path).landmarks is None  # drawn faces know their view
+    assert isinstance(Panel.load(tmp_path).landmarks, LandmarkJudge)  # the suite's own, trained on drawn faces
 
 
 def test_results_are_given_by_the_view_of_the_input(panel, tmp_path):

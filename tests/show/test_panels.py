@@ -78,6 +78,19 @@ def test_sliders_without_effect_are_disabled_with_a_reason(understands, disabled
     assert all(expression.parts <= understands for expression, _ in draw.inputs)
 
 
+def test_sliders_of_emotions_that_a_generator_was_not_trained_on_are_disabled_and_do_not_count():
+    panel = ExpressionPanel(Drawing(), EVERYTHING)
+    panel.set(happy=0.5, fear=0.5)
+    panel.sliders.enable(EVERYTHING, "stargan", ("happy", "neutral"))
+    assert panel.sliders.emotions["fear"].disabled
+    assert not panel.sliders.emotions["happy"].disabled
+    assert repr(panel.sliders.expression) == "Expression(1 face: happy at 0.50)"
+    reasons = [w.value for w in panel.sliders.children if isinstance(w, widgets.HTML)]
+    assert any("fear" in text and "stargan was not trained on them" in text for text in reasons)
+    panel.sliders.enable(EVERYTHING, "stargan")
+    assert not panel.sliders.emotions["fear"].disabled
+
+
 def test_show_as_units_moves_the_action_unit_sliders():
     panel = ExpressionPanel(Drawing(), {"action_units"})
     panel.show_as_units("happy")

@@ -68,6 +68,16 @@ def test_sliders_are_enabled_if_one_side_understands_them_and_the_other_says_tha
     assert studio.sides[1].edit.job.expression.action_units is not None
 
 
+def test_action_units_that_no_face_of_the_training_moved_are_named(studio, monkeypatch):
+    card = load_system(EDITOR).card
+    data = card.data | {"action_units": ["AU4L", "AU4R"]}
+    monkeypatch.setattr(studio.sides[0].generator, "card", dataclasses.replace(card, data=data))
+    studio.set(AU4=0.5, AU12=0.5)
+    assert "No face in its training moved AU12:" in studio.sides[0].note.value
+    studio.set(AU12=0.0)
+    assert "No face in its training" not in studio.sides[0].note.value
+
+
 def test_a_photograph_gets_a_warning_of_weights_trained_on_drawn_faces(studio, tmp_path):
     photograph(studio)
     assert "was trained on drawn faces only" in studio.sides[0].note.value

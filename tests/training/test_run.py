@@ -8,6 +8,9 @@ import torch
 import toys
 
 from facekit.datasets.base import DATASETS
+from facekit.datasets.synthetic import SyntheticFaces
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.models.gans.mma_gan import MMAGAN
 from facekit.models.load import initialise_from, load_system
 from facekit.models.system import SYSTEMS
@@ -37,7 +40,9 @@ def test_a_run_writes_weights_with_their_card(tmp_path):
     card = read_card(path)
     assert (card.system, card.profile, card.steps, card.channels, card.size) == ("denoiser", "smoke", 30, 1, 8)
     assert card.preset["clip_norm"] is None
-    assert card.data == {"name": "squares", "split": "train", "faces": 35, "options": {"size": 8, "count": 35}}
+    counts = dict.fromkeys(PROTOCOL_EMOTIONS, 5)
+    options = {"size": 8, "count": 35}
+    assert card.data == {"name": "squares", "split": "train", "faces": 35, "options": options, "emotions": counts}
     assert card.metrics == read_json(path.with_name("metrics.json"))
     assert read_json(path.with_name("config.json"))["run"]["preset"]["steps"] == 30
 
@@ -91,7 +96,7 @@ def test_the_seed_determines_the_initial_weights(tmp_path):
         ({"overrides": {"steps": 2.5}}, "steps is 2.5; it must be int"),
         ({"overrides": {"steps": "many"}}, "steps is 'many'; it must be int"),
         ({"overrides": {"steps": True}}, "steps is True; it must be int"),
-        ({"overrides": {"augment": "blur"}}, "'blur' is not an augmentation"),
+        ({"overrides": {"augment": "blur"}}, "augment is 'blur'; it must be one of none, flip"),
         ({"overrides": {"schedule": "step"}}, "schedule is 'step'"),
         ({"overrides": {"data.colour": 1}}, "Squares has no 'colour'; it has split, size, count"),
         ({"overrides": {"profile.precision": "half"}}, "precision 'half' is none of auto"),
@@ -208,3 +213,63 @@ class Wider(toys.Denoiser):
     def __init__(self, preset, channels=1):
         super().__init__(preset, channels)
         self.further = torch.nn.Linear(3, 3)
+
+
+# ---------------------------------------------------------------------------------------- what the faces do not show
+
+
+def drawn(out, system="stargan", **changes):
+    """A short run on a few drawn faces of 16 pixels."""
+    small = {"profile.people": 16, "size": 16, "steps": 2, "batch": 8, "discriminator_layers": 2}
+    overrides = {name: v for name, v in small.items() if system == "stargan" or name != "discriminator_layers"}
+    return train(system, profile="smoke", out=out, progress=False, overrides=overrides | changes.pop("overrides", {}))
+
+
+class Happy(SyntheticFaces):
+    """Drawn people, all of them happy or neutral."""
+
+    shown = ("happy", "neutral")
+
+    def __init__(self, split="train", **options):
+        super().__init__(split, **options | {"emotions": self.shown, "cache": None})
+
+
+@pytest.fixture
+def happy(monkeypatch):
+    monkeypatch.setattr("facekit.training.run.open_dataset", lambda name, split, **options: Happy(split, **options))
+
+
+def test_a_generator_knows_only_the_emotions_that_its_faces_show(tmp_path, happy, caplog):
+    with caplog.at_level(logging.INFO):
+        path = drawn(tmp_path / "run")
+    assert "no face of synthetic (train) shows angry, disgust, fear, sad, surprise" in caplog.text
+    system = load_system(path)
+    assert system.emotions == ("happy", "neutral")
+    assert set(system.card.data["emotions"]) == {"happy", "neutral"}
+    faces = Happy("test", size=16, people=2).faces([0])
+    assert system.edit(faces, Expression.of("happy")).shape == (1, 3, 16, 16)
+    with pytest.raises(UnsupportedExpression, match="was trained on happy, neutral, not on fear"):
+        system.edit(faces, Expression.of("fear"))
+
+
+def test_an_editor_of_action_units_refuses_emotions_that_its_faces_do_not_show(tmp_path, happy):
+    system = load_system(drawn(tmp_path / "run", "diffusion_editor"))
+    faces = Happy("test", size=16, people=2).faces([0])
+    with pytest.raises(UnsupportedExpression, match="not on fear"):
+        system.edit(faces, Expression.of("fear"))
+    assert "AU12L" in system.card.data["action_units"]
+    assert {"AU14L", "AU43R"} <= set(system.untrained_units)
+
+
+@pytest.mark.parametrize("system", ["stargan", "emotion_resnet", "label_diffusion"])
+def test_faces_of_one_emotion_are_refused(tmp_path, happy, monkeypatch, system):
+    monkeypatch.setattr(Happy, "shown", ("neutral",))
+    with pytest.raises(BadRun, match=r"show one emotion only, neutral, and .* needs two at least"):
+        drawn(tmp_path / "run", system)
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_faces_of_one_emotion_prepare_a_later_training_where_the_emotions_are_named(tmp_path):
+    path = drawn(tmp_path / "run", "label_diffusion", overrides={"data.emotions": ("neutral",)})
+    assert load_system(path).emotions == PROTOCOL_EMOTIONS
+    assert set(read_card(path).data["emotions"]) == {"neutral"}

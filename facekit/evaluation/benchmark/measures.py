@@ -13,15 +13,16 @@ from torch import Tensor
 from facekit.evaluation.benchmark.benchmarks import Benchmark
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel, Predictions
 from facekit.evaluation.benchmark.requests import Editor, EditRequests, rows_by_emotion
-from facekit.evaluation.judges import IdentityJudge
+from facekit.evaluation.judges import IdentityJudge, LandmarkJudge
 from facekit.evaluation.metrics.counterfactual import changed_psnr, changed_region, relative_error
 from facekit.evaluation.metrics.identity import cosine
-from facekit.evaluation.metrics.motion import action_unit_error, expression_change
+from facekit.evaluation.metrics.motion import action_unit_error, expression_change, landmark_error
 from facekit.evaluation.metrics.reference import judge_distance, psnr, ssim
 from facekit.evaluation.metrics.sharpness import laplacian_energy
 from facekit.evaluation.metrics.two_sample import two_sample_scores
+from facekit.faces.action_units import ACTION_UNITS, action_unit_columns
 from facekit.faces.emotions import EMOTIONS
-from facekit.faces.landmarks import VIEWS, views
+from facekit.faces.landmarks import PARTS, VIEWS, views
 from facekit.models.guided import Guided
 from facekit.weights.store import WeightsError
 
@@ -64,6 +65,9 @@ def edit_rows(
                                              substitute for LPIPS (E5)
         cosine, ratio,                       movement of the action units as predicted by a judge (E9, E7)
           au_direction_accuracy, au_error
+        au_error_AU1, ...                    absolute error of each action unit, the mean over its sides
+        landmark_error, and of each part     distance of landmarks to those of the ground truth, both as a judge detects
+          as landmark_error_mouth            them, in distances between the outer corners of the eyes (NME, E7)
         measured_intensity                   see `measured_intensity`
         skin_tone, age, glasses              where the dataset knows them
         view                                 one of `VIEWS`, of photographs, with a judge of landmarks
@@ -80,9 +84,11 @@ def edit_rows(
         columns |= _pixel_columns(benchmark, ground_truth, panel, requests, images)
         if panel.action_units:
             columns |= _action_unit_columns(ground_truth, requests, predictions["action_units"])
+        if panel.landmarks:
+            columns |= _landmark_columns(ground_truth, requests, predictions["landmarks"])
     columns |= _attribute_columns(benchmark, requests)
-    if panel.landmarks is not None:
-        seen = views(panel.landmarks.landmarks(benchmark.faces))[requests.rows]
+    if panel.landmarks and not isinstance(panel.landmarks, LandmarkJudge):
+        seen = views(ground_truth.input_predictions["landmarks"])[requests.rows]
         columns["view"] = [VIEWS[view] for view in seen]
     return _frame(columns), predictions
 
@@ -227,13 +233,22 @@ def _two_sample_columns(
 def _action_unit_columns(ground_truth: GroundTruth, requests: EditRequests, units: Tensor) -> dict[str, Tensor]:
     true = ground_truth.predictions["action_units"][requests.full_index]
     change = expression_change(ground_truth.input_predictions["action_units"][requests.rows], units, true)
+    errors = (units - true).abs()
+    by_unit = {f"AU{unit.number}": errors[:, list(action_unit_columns(unit.number))].mean(1) for unit in ACTION_UNITS}
     return {
         "cosine": change.cosine,
         "ratio": change.ratio,
         "au_direction_accuracy": torch.where(change.should_move, change.correct().double(), torch.nan),
         "au_error": action_unit_error(units, true),
         "measured_intensity": measured_intensity(ground_truth, requests, units),
+        **{f"au_error_{unit}": error for unit, error in by_unit.items()},
     }
+
+
+def _landmark_columns(ground_truth: GroundTruth, requests: EditRequests, landmarks: Tensor) -> dict[str, Tensor]:
+    true = ground_truth.predictions["landmarks"][requests.full_index]
+    parts = {f"landmark_error_{name}": landmark_error(landmarks, true, part) for name, part in PARTS.items()}
+    return {"landmark_error": landmark_error(landmarks, true)} | parts
 
 
 def _mse(a: Tensor, b: Tensor) -> Tensor:

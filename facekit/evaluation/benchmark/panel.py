@@ -1,4 +1,4 @@
-"""The panel of judges and its predictions: E2, the identity network, the action-unit regressor, external networks."""
+"""The panel of judges and its predictions: the suite's own networks (E2, identity, E7) and external ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from facekit.datasets.cache import cache_home
 from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.requests import Editor, full_requests
 from facekit.evaluation.external import EXTERNAL_JUDGES, OnnxLandmarkJudge
-from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, Judge, Recogniser, is_independent
+from facekit.evaluation.judges import (
+    ActionUnitJudge,
+    EmotionJudge,
+    IdentityJudge,
+    Judge,
+    LandmarkJudge,
+    Recogniser,
+    is_independent,
+)
 from facekit.evaluation.metrics.identity import OvalRecogniser, acceptance_threshold, pair_similarities
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.models.load import load_system
@@ -28,7 +36,8 @@ from facekit.workspace.hardware import fastest_device
 
 Predictions = dict[str, Tensor]
 """The judges' predictions for N images: `emotion NAME` (N,) and `identity NAME` (N, D) by the judge's name, `features`
-(N, D) of the first emotion judge, and `action_units` (N, A) if the panel has a judge of them."""
+(N, D) of the first emotion judge, and `action_units` (N, A) and `landmarks` (N, 68, 2) if the panel has a judge of
+them."""
 
 FALSE_ACCEPT_RATE = 0.01
 """Share of impostor pairs that the verification threshold accepts."""
@@ -42,13 +51,13 @@ class Panel:
     identity      for drawn faces, the first is the suite's identity network, which also gives the feature distance; for
                   photographs, external networks only, because the suite's network is not trained on photographs
     action_units  the judge of action units, for drawn faces only
-    landmarks     an external judge of landmarks, for photographs only: it tells frontal from turned faces
+    landmarks     a judge of landmarks, for photographs an external one, which also tells frontal from turned faces
     """
 
     emotion: Sequence[Judge]
     identity: Sequence[Recogniser]
     action_units: ActionUnitJudge | None
-    landmarks: OnnxLandmarkJudge | None = None
+    landmarks: LandmarkJudge | OnnxLandmarkJudge | None = None
 
     @classmethod
     def load(cls, external: Path | None = None, *, photographs: bool = False) -> Panel:
@@ -80,6 +89,7 @@ class Panel:
             emotion=[own(EmotionJudge, "emotion_resnet-synthetic"), *external_judges("emotion")],
             identity=[own(IdentityJudge, "identity-synthetic"), *external_judges("identity")],
             action_units=own(ActionUnitJudge, "action_units-synthetic"),
+            landmarks=own(LandmarkJudge, "landmarks-synthetic"),
         )
 
     @property
@@ -104,6 +114,8 @@ class Panel:
         predictions |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
         if self.action_units:
             predictions["action_units"] = self.predict_action_units(images)
+        if self.landmarks:
+            predictions["landmarks"] = self.landmarks.landmarks(faces)
         return predictions
 
     def thresholds(self, others: Faces) -> dict[str, float]:

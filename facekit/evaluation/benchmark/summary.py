@@ -21,7 +21,9 @@ from facekit.evaluation.metrics.distribution import fid, kid
 from facekit.evaluation.metrics.emotion import emotion_scores
 from facekit.evaluation.metrics.identity import verification_auc
 from facekit.evaluation.metrics.uncertainty import Interval, bootstrap
+from facekit.faces.action_units import ACTION_UNITS
 from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.landmarks import PARTS
 
 Summary = dict[str, object]
 """Metrics by name: a number, None, or an interval as a dictionary of `estimate`, `low` and `high`."""
@@ -97,6 +99,8 @@ EDIT_METRICS = (
     Metric("cosine", ["cosine"], torch.median),
     Metric("ratio", ["ratio"], torch.median),
     Metric("au_error", ["au_error"]),
+    Metric("landmark_error", ["landmark_error"]),
+    *(Metric(f"landmark_error_{part}", [f"landmark_error_{part}"]) for part in PARTS),
     Metric("psnr", ["psnr"]),
     Metric("ssim", ["ssim"]),
     Metric("distance", ["distance"]),
@@ -115,14 +119,23 @@ _METRICS_BY_JUDGE = {
 
 def edits_summary(rows: pd.DataFrame) -> Summary:
     """All of `EDIT_METRICS`, and those of further judges as `accuracy_NAME` and so on; `recall` by emotion,
-    `f1_by_emotion` of every judge, and where the rows know the `view`, `accuracy_by_view` and so on."""
+    `f1_by_emotion` of every judge, `au_error_by_unit` with a judge of action units, and where the rows know the `view`,
+    `accuracy_by_view` and so on."""
     summary = {metric.name: _plain(metric.over(rows)) for metric in (*EDIT_METRICS, *_metrics_of_further_judges(rows))}
     summary["recall"] = rows.groupby("target", sort=False).correct.mean().to_dict()
     for suffix in ("", *_suffixes(rows, "predicted")):
         scores = emotion_scores(_numbers(rows[f"predicted{suffix}"]), _numbers(rows.target))
         targets = rows.target.unique()
         summary[f"f1_by_emotion{suffix}"] = {name: f1 for name, f1 in scores.f1_by_emotion.items() if name in targets}
+    summary |= {"au_error_by_unit": by_unit} if (by_unit := _errors_by_unit(rows)) else {}
     return summary | (_by_view(rows) if "view" in rows else {})
+
+
+def _errors_by_unit(rows: pd.DataFrame) -> dict[str, float]:
+    """The mean error of each action unit over edits that change the emotion; empty where none was measured."""
+    changed = rows[rows.target != rows.input_emotion]
+    units = [f"AU{unit.number}" for unit in ACTION_UNITS]
+    return {unit: float(changed[f"au_error_{unit}"].mean()) for unit in units if f"au_error_{unit}" in changed}
 
 
 def _by_view(rows: pd.DataFrame) -> Summary:

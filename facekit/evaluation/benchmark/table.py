@@ -41,6 +41,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "sharpness": ("sharpness", "{:.2f}".format),
     "two_sample_auc": ("C2ST AUC", "{:.2f}".format),
     "au_direction_accuracy": ("AU direction accuracy", "{:.1%}".format),
+    "landmark_error": ("NME", "{:.3f}".format),
     "changed_psnr": ("PSNR changed region", "{:.1f}".format),
     "self_psnr": ("PSNR self", "{:.1f}".format),
     "fid": ("FID", "{:.2f}".format),
@@ -52,6 +53,9 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "latency_ms": ("ms/edit", "{:.0f}".format),
 }
 """Columns of the printed table: heading and format. The CSV holds all metrics."""
+
+LEAST_PEOPLE = 20
+"""The fewest people for whom confidence intervals are printed."""
 
 
 def baselines_for(benchmark: Benchmark) -> list[Editor]:
@@ -90,26 +94,28 @@ def evaluate_weights(
     """Evaluate generators by the names of their weights, together with the baselines.
 
     names     as `facekit.weights.find_weights` takes them. Images of different sizes cannot be compared: generators are
-              grouped by size and channels, with one benchmark per group. Without a name, only the baselines are
-              evaluated, at the default size
+              grouped by size, channels and emotions, with one benchmark per group. Without a name, only the baselines
+              are evaluated, at the default size
     panel     judges of such faces
     data      "synthetic" for drawn faces, "pairs", or the key of a dataset of photographs
     faces     number of faces of each benchmark; by default `FACES`, or `PHOTOGRAPHS`
-    emotions  the emotions of inputs and targets; by default all of the protocol
+    emotions  the emotions of inputs and targets; by default those that a generator was trained on
 
     Other arguments are those of `evaluate`. Returns the leaderboard of each benchmark by its name, and writes it to
     `leaderboard.csv` in the benchmark's folder. Raises `CannotEvaluate`, before anything is evaluated, for weights that
     belong to no generator or depend on a judge.
     """
-    generators = {name: _generator(name) for name in names}
+    generators, emotions = {name: _generator(name) for name in names}, emotions and tuple(emotions)
     for generator in generators.values():
         panel.check_impartial(generator)
     default = (64, 3) if data == "synthetic" else (48, 1)
-    shapes = {(g.preset.size, g.channels) for g in generators.values()} or {default}
+    groups: dict[tuple, dict[str, Editor]] = {} if generators else {(*default, emotions): {}}
+    for name, generator in generators.items():
+        learned = None if data == "pairs" or generator.emotions == PROTOCOL_EMOTIONS else generator.emotions
+        groups.setdefault((generator.preset.size, generator.channels, emotions or learned), {})[name] = generator
     tables = {}
-    for size, channels in sorted(shapes):
-        benchmark = benchmark_for(data, faces, size, channels, emotions)
-        methods = {name: g for name, g in generators.items() if (g.preset.size, g.channels) == (size, channels)}
+    for (size, channels, shown), methods in groups.items():
+        benchmark = benchmark_for(data, faces, size, channels, shown)
         methods |= {baseline.name: baseline for baseline in baselines_for(benchmark)}
         rows = [
             evaluate(
@@ -157,16 +163,23 @@ def leaderboard(summaries: Sequence[dict[str, object]]) -> pd.DataFrame:
 
 
 def to_text(table: pd.DataFrame) -> str:
-    """A leaderboard as text, with the interval of the first metric. Metrics without a value are left out."""
+    """A leaderboard as text, with the interval of the first metric. Metrics without a value are left out.
+
+    Of fewer than `LEAST_PEOPLE` people the interval is left out too, with a line that says so: the few values that
+    resampling finds there say little of other people.
+    """
     columns = {"": table["name"]}
     for name, (heading, form) in _COLUMNS.items():
         if name in table and table[name].notna().any():
             columns[heading] = [_cell(value, form) for value in table[name]]
     name = next(name for name, (heading, _) in _COLUMNS.items() if heading in columns)
     first, form = _COLUMNS[name]
-    with_interval = zip(columns[first], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-    columns[first] = [f"{text} ({form(low)} to {form(high)})" for text, low, high in with_interval]
-    return pd.DataFrame(columns).to_string(index=False)
+    few = table["faces"].min() < LEAST_PEOPLE
+    if not few:
+        with_interval = zip(columns[first], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+        columns[first] = [f"{text} ({form(low)} to {form(high)})" for text, low, high in with_interval]
+    text = pd.DataFrame(columns).to_string(index=False)
+    return f"{text}\nNo intervals: they need {LEAST_PEOPLE} people at least." if few else text
 
 
 def by_view(table: pd.DataFrame) -> str:

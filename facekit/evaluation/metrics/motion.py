@@ -19,14 +19,15 @@ def action_unit_error(measured: Tensor, true: Tensor) -> Tensor:
     return (measured - true).abs().mean(-1)
 
 
-def landmark_error(measured: Tensor, true: Tensor) -> Tensor:
+def landmark_error(measured: Tensor, true: Tensor, part: slice = slice(None)) -> Tensor:
     """Normalised mean error (NME) of landmarks, per face: distance divided by that of the true outer eye corners.
 
     measured, true  (N, 68, 2) in the iBUG order, in the same units; returns (N,)
+    part            the landmarks that count, one of `PARTS`; by default all
     """
     left, right = (true[:, corner] for corner in OUTER_CORNERS)
     between_eyes = (left - right).norm(dim=-1)
-    return (measured - true).norm(dim=-1).mean(-1) / between_eyes
+    return (measured - true).norm(dim=-1)[:, part].mean(-1) / between_eyes
 
 
 @dataclass(frozen=True)

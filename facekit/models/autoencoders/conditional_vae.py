@@ -20,7 +20,8 @@ from facekit.losses.variational import gaussian_divergence
 from facekit.models.autoencoders.vae import VAE, VAEPreset, interpolated_codes
 from facekit.models.averages import update_average
 from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
-from facekit.models.optimisers import optimiser
+from facekit.models.limits import Emotions, Rate, Share, Weight
+from facekit.models.optimisers import OptimiserName, optimiser
 from facekit.models.system import CannotTrain, Clock, Generator, Step
 
 _TEACHER_DECAY = 0.999  # of the moving average of weights that becomes the teacher
@@ -34,10 +35,10 @@ class ConditionalVAEPreset(VAEPreset):
     keep information on the expression.
     """
 
-    optimiser: str = "adam"
-    learning_rate: float = 2e-3
-    beta: float = 3e-6
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # columns of the label
+    optimiser: OptimiserName = "adam"
+    learning_rate: Rate = 2e-3
+    beta: Weight = 3e-6
+    emotions: Emotions = PROTOCOL_EMOTIONS  # columns of the label
     # An edit adds the change of the decoded image to the face, instead of returning the decoded image. This preserves
     # details that the code loses, including some of the source expression.
     detail: bool = False
@@ -46,12 +47,12 @@ class ConditionalVAEPreset(VAEPreset):
     erase: bool = True
     # Weight of the loss that makes codes fool an adversary, a small classifier of the label (Fader networks, Lample
     # 2017). Used until self-training starts.
-    adversary: float = 0.0
+    adversary: Weight = 0.0
     # Fraction of the run after which self-training starts; None: never. A teacher, the average of the weights until
     # then, edits half of the faces. From its edits the network learns to restore the real faces under their source
     # labels (back-translation, Sennrich 2016). This trains edits to follow the label, which P0's loss does not.
-    self_training_from: float | None = None
-    self_training_learning_rate: float = 6e-3  # before the schedule; of Muon, as there is no adversary any more
+    self_training_from: Share | None = None
+    self_training_learning_rate: Rate = 6e-3  # before the schedule; of Muon, as there is no adversary any more
 
 
 OURS = {"widths": (72, 96, 32), "factor": 4, "latent": 208, "beta": 2e-6, "adversary": 0.01, "self_training_from": 0.45}

@@ -17,24 +17,39 @@ from facekit.diffusion.noise import Seeds, seeded_noise
 from facekit.faces.faces import Faces
 from facekit.layers.residual import PixelUnshuffleStem, ResidualBlock
 from facekit.losses.variational import gaussian_divergence, reparameterise, variational_loss
-from facekit.models.optimisers import optimiser
-from facekit.models.system import Clock, Preset, Step, System, evaluating
+from facekit.models.limits import Count, Counts, Positive, Rate, Weight
+from facekit.models.optimisers import OptimiserName, optimiser
+from facekit.models.system import Augmentation, Clock, Preset, Schedule, Step, System, evaluating
 
 
 @dataclass(frozen=True)
 class VAEPreset(Preset):
     """How a variational autoencoder is built and trained."""
 
-    optimiser: str = "muon"
-    learning_rate: float = 6e-3
-    schedule: str = "cosine"
-    clip_norm: float | None = 1.0
-    augment: str = "flip"
-    widths: tuple[int, ...] = (64, 96, 128, 64)  # channels of the stages, each of which halves height and width
-    factor: int = 2  # by which the first stage reduces height and width, instead of 2
+    optimiser: OptimiserName = "muon"
+    learning_rate: Rate = 6e-3
+    schedule: Schedule = "cosine"
+    clip_norm: Positive | None = 1.0
+    augment: Augmentation = "flip"
+    widths: Counts = (64, 96, 128, 64)  # channels of the stages, each of which halves height and width
+    factor: Count = 2  # by which the first stage reduces height and width, instead of 2
     residual: bool = True  # stages are residual blocks; False: one convolution and a ReLU each (P0 eq. 1)
-    latent: int = 128  # dimensions of a code
-    beta: float = 2e-6  # weight of the divergence; `facekit.losses.variational` defines the reductions
+    latent: Count = 128  # dimensions of a code
+    beta: Weight = 2e-6  # weight of the divergence; `facekit.losses.variational` defines the reductions
+
+    @property
+    def multiple(self) -> int:
+        return self.factor * 2 ** (len(self.widths) - 1)
+
+    def check(self) -> None:
+        super().check()
+        if self.factor % 2:  # of an odd one, the last layer's padding would not give the size back
+            raise ValueError(f"the preset's factor is {self.factor}; it must be even, such as {self.factor + 1}")
+
+    @property
+    def side(self) -> int:
+        """Height and width of the encoder's last map."""
+        return self.size // self.multiple
 
 
 class VAE(System):
@@ -177,7 +192,7 @@ class Encoder(nn.Module):
             self.stages.append(
                 ResidualBlock(width_in, width, stride=2) if preset.residual else _plain_downsampling(width_in, width)
             )
-        self.posterior = nn.Linear(preset.widths[-1] * _side(preset) ** 2 + labels, 2 * preset.latent)
+        self.posterior = nn.Linear(preset.widths[-1] * preset.side**2 + labels, 2 * preset.latent)
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         h = self.stages(images).flatten(1)  # (N, widths[-1] side²)
@@ -191,7 +206,7 @@ class Decoder(nn.Module):
     def __init__(self, preset: VAEPreset, channels: int, labels: int) -> None:
         super().__init__()
         upsampling = _residual_upsampling if preset.residual else _plain_upsampling
-        widths, side = preset.widths[::-1], _side(preset)
+        widths, side = preset.widths[::-1], preset.side
         self.start = nn.Sequential(
             nn.Linear(preset.latent + labels, widths[0] * side**2), nn.ReLU(), nn.Unflatten(1, (widths[0], side, side))
         )
@@ -204,18 +219,6 @@ class Decoder(nn.Module):
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
         h = self.start(torch.cat([codes, labels], 1))  # (N, widths[-1], side, side)
         return self.picture(self.stages(h))
-
-
-def _side(preset: VAEPreset) -> int:
-    """Height and width of the encoder's last map. Raises `ValueError` if the stages do not divide the image size."""
-    reduction = preset.factor * 2 ** (len(preset.widths) - 1)
-    side, remainder = divmod(preset.size, reduction)
-    if remainder:
-        raise ValueError(
-            f"images of {preset.size} pixels cannot be divided by {reduction}, the stages' reduction of height and "
-            "width: change size, factor or widths"
-        )
-    return side
 
 
 def _plain_downsampling(channels_in: int, channels_out: int, factor: int = 2) -> nn.Module:

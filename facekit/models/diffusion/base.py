@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from facekit.diffusion.guidance import drop_conditions, guide
 from facekit.diffusion.noise import Seeds, noise_stream
 from facekit.diffusion.sampler import Denoise
-from facekit.diffusion.schedule import DENSITIES
+from facekit.diffusion.schedule import DENSITIES, PREDICTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.codes import LabelledCodes
@@ -24,8 +24,9 @@ from facekit.layers.embeddings import CodeEmbedding, ExpressionEmbedding, Timest
 from facekit.losses.denoising import denoising_loss
 from facekit.models.diffusion.unet import NoisePreset
 from facekit.models.label import face_labels, label_weights
+from facekit.models.limits import Count, Fraction, OneOf, Share, Weight
 from facekit.models.optimisers import optimiser
-from facekit.models.system import Clock, Generator, Step, check_choices
+from facekit.models.system import Clock, Generator, Step
 
 STARTS = ("noise", "noised", "inverted")
 """The start of an edit: pure noise; the face with noise added (SDEdit, Meng 2022); the face's stochastic code by DDIM
@@ -40,17 +41,17 @@ edits it is replaced by that of the target label. See `facekit.layers.codes`."""
 class DiffusionPreset(NoisePreset):
     """A diffusion system: architecture, training and editing."""
 
-    prediction: str = "velocity"
-    timestep_density: str = "uniform"  # of the timesteps in training, one of `DENSITIES`
-    drop_label: float = 0.15
-    drop_face: float = 0.15  # probability that a code is dropped in training, independently of the label
-    code: str = "kept"  # one of `CODES`
-    sample_steps: int = 20
-    start: str = "noise"  # one of `STARTS`
-    strength: float = 1.0  # fraction of the noise levels that an edit traverses, for a start from the face
-    label_guidance: float = 2.0
-    face_guidance: float = 1.0  # other than 1 only for systems with codes
-    label_only_guidance: float = 0.0  # s_only of `guide`; other than 0 only for systems with codes
+    prediction: Annotated[str, OneOf(PREDICTIONS)] = "velocity"
+    timestep_density: Annotated[str, OneOf(DENSITIES)] = "uniform"  # of the timesteps in training, one of `DENSITIES`
+    drop_label: Share = 0.15
+    drop_face: Share = 0.15  # probability that a code is dropped in training, independently of the label
+    code: Annotated[str, OneOf(CODES)] = "kept"  # one of `CODES`
+    sample_steps: Count = 20
+    start: Annotated[str, OneOf(STARTS)] = "noise"  # one of `STARTS`
+    strength: Fraction = 1.0  # fraction of the noise levels that an edit traverses, for a start from the face
+    label_guidance: Weight = 2.0
+    face_guidance: Weight = 1.0  # other than 1 only for systems with codes
+    label_only_guidance: Weight = 0.0  # s_only of `guide`; other than 0 only for systems with codes
 
 
 class Denoiser(nn.Module):
@@ -89,7 +90,6 @@ class DiffusionGenerator(Generator):
 
     def __init__(self, preset: DiffusionPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, start=STARTS, code=CODES, timestep_density=DENSITIES)
         self.noise_schedule = preset.noise()
         self.denoiser = Denoiser(preset, channels, self.code_length)
         self.codes = LabelledCodes(self.code_length, len(preset.emotions)) if self.code_length else None

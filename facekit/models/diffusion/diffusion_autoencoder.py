@@ -8,14 +8,16 @@ and a changed code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
+from facekit.diffusion.sampler import METHODS
 from facekit.layers.unet import ConvEncoder
-from facekit.models.diffusion.base import DiffusionGenerator, DiffusionPreset
+from facekit.models.diffusion.base import CODES, STARTS, DiffusionGenerator, DiffusionPreset
 from facekit.models.diffusion.label_diffusion import GPU, LAPTOP, LAPTOP_EDITS, SMOKE
+from facekit.models.limits import Count, Counts, OneOf, Several, Weight
 from facekit.models.system import evaluating
 
 _EVALUATED = 64  # faces in `evaluate`; each takes as many network evaluations as an edit
@@ -25,14 +27,15 @@ _EVALUATED = 64  # faces in `evaluate`; each takes as many network evaluations a
 class DiffusionAutoencoderPreset(DiffusionPreset):
     """G14. The label in the condition is an addition of this suite; DiffAE conditions on the code alone."""
 
-    code_length: int = 128
-    encoder_widths: tuple[int, ...] = (48, 64, 96)
+    batch: Several = 64
+    code_length: Count = 128
+    encoder_widths: Counts = (48, 64, 96)
     # A jointly trained encoder also encodes the expression, and the denoiser then ignores the label. With the part of
     # the code that is linear in the label erased, the label is the only source of this information.
-    code: str = "erased"
-    method: str = "ddim"
-    start: str = "inverted"
-    label_guidance: float = 1.5
+    code: Annotated[str, OneOf(CODES)] = "erased"
+    method: Annotated[str, OneOf(METHODS)] = "ddim"
+    start: Annotated[str, OneOf(STARTS)] = "inverted"
+    label_guidance: Weight = 1.5
 
 
 class DiffusionAutoencoder(DiffusionGenerator):

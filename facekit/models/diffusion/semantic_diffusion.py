@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from facekit.layers.frozen import Frozen
-from facekit.models.diffusion.base import DiffusionGenerator, DiffusionPreset
+from facekit.models.diffusion.base import STARTS, DiffusionGenerator, DiffusionPreset
 from facekit.models.diffusion.label_diffusion import GPU, LAPTOP, LAPTOP_EDITS, PAPER, SMOKE
+from facekit.models.limits import OneOf, Several, Weight
 from facekit.models.load import load_system
 
 
@@ -18,9 +19,10 @@ from facekit.models.load import load_system
 class SemanticPreset(DiffusionPreset):
     """A diffusion system with a trained encoder."""
 
+    batch: Several = 64
     encoder: str = "vae-synthetic"  # name or path of the encoder's weights
-    start: str = "inverted"
-    label_guidance: float = 1.75
+    start: Annotated[str, OneOf(STARTS)] = "inverted"
+    label_guidance: Weight = 1.75
 
 
 class SemanticDiffusion(DiffusionGenerator):

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from facekit.diffusion.sampler import Sampler
-from facekit.diffusion.schedule import NoiseSchedule
+from facekit.diffusion.sampler import METHODS, Sampler
+from facekit.diffusion.schedule import NOISE_SCHEDULES, NoiseSchedule
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
-from facekit.layers.unet import UNet
-from facekit.models.system import Preset, check_choices
+from facekit.layers.unet import NORMS, UNet
+from facekit.models.limits import Count, Counts, Decay, Emotions, OneOf, Positive, Rate, Share, Weight, Whole
+from facekit.models.optimisers import OptimiserName
+from facekit.models.system import Augmentation, Preset, Schedule
 
 
 @dataclass(frozen=True)
 class UNetPreset(Preset):
     """The architecture of a U-Net, with the arguments of `facekit.layers.unet.UNet`, and its training."""
 
-    optimiser: str = "muon"
-    learning_rate: float = 6e-3
-    weight_decay: float = 1e-3
-    schedule: str = "cosine"
-    warmup: int = 200
-    clip_norm: float | None = 1.0
-    ema: float | None = 0.999
-    widths: tuple[int, ...] = (48, 72, 80)
-    blocks: int = 1
+    optimiser: OptimiserName = "muon"
+    learning_rate: Rate = 6e-3
+    weight_decay: Weight = 1e-3
+    schedule: Schedule = "cosine"
+    warmup: Whole = 200
+    clip_norm: Positive | None = 1.0
+    ema: Decay | None = 0.999
+    widths: Counts = (48, 72, 80)
+    blocks: Count = 1
     attention: tuple[bool, ...] = (False, False, False)
-    factor: int = 2
-    heads: int = 2
-    groups: int = 8
-    dropout: float = 0.0
-    condition: int = 96  # length of the condition embedding
-    norm: str = "adaptive"
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # the columns of the label
+    factor: Count = 2
+    heads: Count = 2
+    groups: Count = 8
+    dropout: Decay = 0.0
+    condition: Count = 96  # length of the condition embedding
+    norm: Annotated[str, OneOf(NORMS)] = "adaptive"
+    emotions: Emotions = PROTOCOL_EMOTIONS  # the columns of the label
+
+    @property
+    def multiple(self) -> int:
+        return self.factor * 2 ** (len(self.widths) - 1)
 
     def unet(self, channels_in: int, channels_out: int) -> UNet:
         """The U-Net of these fields."""
@@ -54,13 +61,13 @@ class UNetPreset(Preset):
 class NoisePreset(UNetPreset):
     """The training of a U-Net as a denoiser, and its sampler."""
 
-    augment: str = "flip"
-    noise_schedule: str = "cosine"  # or "linear"
-    timesteps: int = 1000
-    drop_label: float = 0.1  # probability that a label is dropped in training, for classifier-free guidance
-    method: str = "dpm++"  # of the sampler
-    sample_steps: int = 4
-    label_guidance: float = 1.0
+    augment: Augmentation = "flip"
+    noise_schedule: Annotated[str, OneOf(NOISE_SCHEDULES)] = "cosine"
+    timesteps: Count = 1000
+    drop_label: Share = 0.1  # probability that a label is dropped in training, for classifier-free guidance
+    method: Annotated[str, OneOf(METHODS)] = "dpm++"  # of the sampler
+    sample_steps: Count = 4
+    label_guidance: Weight = 1.0
 
     @property
     def sampler(self) -> Sampler:
@@ -69,5 +76,4 @@ class NoisePreset(UNetPreset):
 
     def noise(self) -> NoiseSchedule:
         """The noise schedule."""
-        check_choices(self, noise_schedule=("linear", "cosine"))
         return getattr(NoiseSchedule, self.noise_schedule)(self.timesteps)

@@ -57,8 +57,9 @@ from facekit.models.editors.denoising_editor import ActionUnitEditor, EditingDen
 from facekit.models.guided import Guided
 from facekit.models.judges.predictor import FacePredictor
 from facekit.models.label import has_label
+from facekit.models.limits import Count, Decay, Positive, Rate, Share, Weight, Whole
 from facekit.models.optimisers import Muon
-from facekit.models.system import CannotTrain, Clock, Step
+from facekit.models.system import CannotTrain, Clock, Schedule, Step
 from facekit.models.teacher import teacher_edits
 
 _LOSS = "logistic"
@@ -75,34 +76,34 @@ _DISTILLED_SIZE = 16  # pixels; distillation compares edits at this size
 class AdversarialEditorPreset(EditorPreset):
     """The fine-tuned G15: architecture (the teacher's), training and editing."""
 
-    size: int = 64
+    size: Count = 64
     teacher: str | None = "diffusion_editor-synthetic"  # name or path of the weights that the editor starts from
     estimator: str | None = "action_units-synthetic_estimator"  # name or path of weights that estimate action units
     classifier: str | None = None  # name or path of an emotion classifier's weights, for photographs
-    batch: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    schedule: str = "linear"
-    warmup: int = 100
-    clip_norm: float | None = None
-    ema: float | None = 0.998
-    discriminator_rate: float = 6e-3
-    discriminator_alone: int = 100  # steps at the start in which the discriminators learn alone
-    discriminator_width: int = 64
-    discriminator_layers: int = 4
-    discriminator_widest: int = 256
-    r1: float = 0.3  # γ of R1 (Mescheder 2018)
-    r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
-    adversarial: float = 1.0  # weight of the adversarial loss
-    adversarial_features: float = 3.0  # weight of that of the frozen networks' features
-    action_units: float = 1.0  # weight of the squared error of estimated action units
-    classification: float = 3.0  # weight of the classifier's cross-entropy for augmented edits
-    absolute: float = 10.0  # weight of the absolute error of back-translation
-    squared: float = 400.0  # weight of its squared error
-    features: float = 0.5  # weight of feature matching
-    distillation: float = 200.0  # weight of distillation; it falls to 0 in the first half of the run
-    own_inputs: float = 0.7  # probability that the inputs of a batch are the editor's own edits; else the teacher's
-    sample_steps: int = 1
+    batch: Count = 32
+    learning_rate: Rate = 2e-3
+    weight_decay: Weight = 0.0
+    schedule: Schedule = "linear"
+    warmup: Whole = 100
+    clip_norm: Positive | None = None
+    ema: Decay | None = 0.998
+    discriminator_rate: Rate = 6e-3
+    discriminator_alone: Whole = 100  # steps at the start in which the discriminators learn alone
+    discriminator_width: Count = 64
+    discriminator_layers: Count = 4
+    discriminator_widest: Count = 256
+    r1: Weight = 0.3  # γ of R1 (Mescheder 2018)
+    r1_every: Count = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
+    adversarial: Weight = 1.0  # weight of the adversarial loss
+    adversarial_features: Weight = 3.0  # weight of that of the frozen networks' features
+    action_units: Weight = 1.0  # weight of the squared error of estimated action units
+    classification: Weight = 3.0  # weight of the classifier's cross-entropy for augmented edits
+    absolute: Weight = 10.0  # weight of the absolute error of back-translation
+    squared: Weight = 400.0  # weight of its squared error
+    features: Weight = 0.5  # weight of feature matching
+    distillation: Weight = 200.0  # weight of distillation; it falls to 0 in the first half of the run
+    own_inputs: Share = 0.7  # probability that the inputs of a batch are the editor's own edits; else the teacher's
+    sample_steps: Count = 1
 
 
 class AdversarialEditor(Guided, ActionUnitEditor):
@@ -120,8 +121,11 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
     def __init__(self, preset: AdversarialEditorPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        if preset.estimator is None and preset.classifier is None:
-            raise ValueError(f"{self.name} needs an estimator of action units, a classifier of emotions, or both")
+        if preset.adversarial_features and preset.estimator is None and preset.classifier is None:
+            raise ValueError(
+                f"{self.name} needs an estimator of action units, a classifier of emotions, or both: its second "
+                "discriminator sees their feature maps; without them set adversarial_features=0"
+            )
         self.average = copy.deepcopy(self.denoiser).requires_grad_(False)
         self.discriminator = PatchDiscriminator(
             channels,
@@ -140,11 +144,13 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
-        # Not made before: its size depends on networks that are loaded for training only.
-        widths = [width for network in self._feature_networks for width in network.preset.widths]
-        self.feature_discriminator = FeatureDiscriminator(widths, self.label_size)
-        initialise_convolutions(self.feature_discriminator, "he")
-        discriminators = nn.ModuleList([self.discriminator, self.feature_discriminator.to(self.device)])
+        discriminators = nn.ModuleList([self.discriminator])
+        if preset.adversarial_features:
+            # Not made before: its size depends on networks that are loaded for training only.
+            widths = [width for network in self._feature_networks for width in network.preset.widths]
+            self.feature_discriminator = FeatureDiscriminator(widths, self.label_size)
+            initialise_convolutions(self.feature_discriminator, "he")
+            discriminators.append(self.feature_discriminator.to(self.device))
         return {
             "discriminators": Muon(
                 discriminators.parameters(), preset.discriminator_rate, momentum=_MOMENTUM, betas=_BETAS
@@ -238,12 +244,13 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         images, labels = torch.cat([real, edited, recovered]), torch.cat([label, label[other], label])
         scores, _ = self.discriminator(images, labels)
         adversarial = discriminator_loss(scores[:n], scores[n:], _LOSS)
-        images, labels = torch.cat([images, real]), torch.cat([labels, label[other]])
-        scores = self.feature_discriminator(images, labels, self._maps)
-        features = discriminator_loss(scores[:n], scores[n:], _LOSS)
         scores_of_real = partial(self.discriminator.scores, label=label)
         penalty = lazy_r1_penalty(scores_of_real, real, preset.r1, preset.r1_every, clock.step)
-        terms = {"adversarial": adversarial, "features": features, "penalty": penalty}
+        terms = {"adversarial": adversarial, "penalty": penalty}
+        if preset.adversarial_features:
+            images, labels = torch.cat([images, real]), torch.cat([labels, label[other]])
+            scores = self.feature_discriminator(images, labels, self._maps)
+            terms["features"] = discriminator_loss(scores[:n], scores[n:], _LOSS)
         return "discriminators", sum(terms.values()), {f"discriminators/{name}": value for name, value in terms.items()}
 
     def _generator_step(
@@ -252,16 +259,17 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         preset, real, target = self.preset, faces.images, label[other]
         images, labels = torch.cat([edited, recovered]), torch.cat([target, label])
         scores, _ = self.discriminator(images, labels)
-        scores_of_features = self.feature_discriminator(images, labels, self._maps)
         with torch.no_grad():
             features = self.discriminator.maps(real)
         terms = {
             "adversarial": preset.adversarial * generator_loss(scores, _LOSS),
-            "adversarial_features": preset.adversarial_features * generator_loss(scores_of_features, _LOSS),
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
             "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
         }
+        if preset.adversarial_features:
+            scores = self.feature_discriminator(images, labels, self._maps)
+            terms["adversarial_features"] = preset.adversarial_features * generator_loss(scores, _LOSS)
         if preset.estimator is not None:
             terms["action_units"] = preset.action_units * self._action_unit_loss(edited, real[other])
         if preset.classifier is not None:

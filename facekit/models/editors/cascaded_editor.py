@@ -10,8 +10,9 @@ removed before the network sees it:
 * The network adds detail inside the mask. Outside, the edit is the face, pixel by pixel.
 
 For training, the base edits a face to another expression and back, and the network recovers the face from the proposal
-that the second edit gives. It is trained by the losses of `adversarial_editor` without distillation: the base's edit is
-in the proposal already.
+that the second edit gives. It is trained by the adversarial loss of images, back-translation and feature matching of
+`adversarial_editor`. The expression is in the proposal already: losses of an estimator of action units would only add
+patterns that please the estimator.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.editors.adversarial_editor import AdversarialEditor, AdversarialEditorPreset, _permuted
 from facekit.models.editors.denoising_editor import EditingDenoiser
+from facekit.models.limits import Count, Counts, Weight, Whole
 from facekit.models.system import System
 
 
@@ -35,16 +37,18 @@ from facekit.models.system import System
 class CascadedEditorPreset(AdversarialEditorPreset):
     """The second stage of the cascade: architecture, training and editing."""
 
-    size: int = 128
+    size: Count = 128
     base: str | None = "adversarial_editor-synthetic"  # name or path of weights of an editor of smaller images
     teacher: str | None = None
-    widths: tuple[int, ...] = (32, 48, 64)
-    batch: int = 16
-    discriminator_width: int = 32
-    discriminator_layers: int = 5
-    distillation: float = 0.0
-    changed_above: float = 0.05  # difference in any channel, of a range of 2, from which a pixel counts as changed
-    margin: int = 2  # pixels of the reduced image by which the mask reaches beyond changed pixels
+    estimator: str | None = None
+    widths: Counts = (32, 48, 64)
+    batch: Count = 16
+    discriminator_width: Count = 32
+    discriminator_layers: Count = 5
+    distillation: Weight = 0.0
+    adversarial_features: Weight = 0.0
+    changed_above: Weight = 0.05  # difference in any channel, of a range of 2, from which a pixel counts as changed
+    margin: Whole = 2  # pixels of the reduced image by which the mask reaches beyond changed pixels
 
 
 class CascadedEditor(AdversarialEditor):

@@ -25,6 +25,7 @@ from facekit.faces.faces import Faces
 from facekit.layers.frozen import Frozen
 from facekit.models.editors.denoising_editor import DenoisingEditor, EditorPreset
 from facekit.models.label import face_labels, label_weights, random_intensities, soft_labels
+from facekit.models.limits import Weight, Whole
 from facekit.models.load import load_system
 from facekit.models.system import Clock, Step
 
@@ -36,8 +37,8 @@ class CompletionPreset(EditorPreset):
     proposal: str = "conditional_vae-synthetic"  # name or path of G1's weights
     # Pixels are masked where G1's two images differ by more than this in any channel, in units of [-1, 1]. The mask is
     # binary, since partly visible pixels would reveal the present expression.
-    hidden_above: float = 0.1
-    margin: int = 2  # dilation of the mask in pixels
+    hidden_above: Weight = 0.1
+    margin: Whole = 2  # dilation of the mask in pixels
 
 
 class CompletionEditor(DenoisingEditor):

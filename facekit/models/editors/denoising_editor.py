@@ -12,12 +12,14 @@ from facekit.diffusion.guidance import guide
 from facekit.diffusion.noise import Seeds, noise_stream
 from facekit.diffusion.sampler import Denoise
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
+from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.embeddings import ExpressionEmbedding, TimestepEmbedding
 from facekit.losses.denoising import denoising_loss
 from facekit.models.diffusion.unet import NoisePreset
 from facekit.models.label import action_unit_labels, label_weights
+from facekit.models.limits import Positive
 from facekit.models.optimisers import optimiser
 from facekit.models.system import Generator
 
@@ -26,7 +28,7 @@ from facekit.models.system import Generator
 class EditorPreset(NoisePreset):
     """A denoising editor: architecture, training and editing."""
 
-    spread: float = 0.15  # standard deviation of an edit about its prior mean, per pixel; images are in [-1, 1]
+    spread: Positive = 0.15  # standard deviation of an edit about its prior mean, per pixel; images are in [-1, 1]
 
 
 class DenoisingEditor(Generator):
@@ -129,7 +131,15 @@ class ActionUnitEditor(DenoisingEditor):
     label_size = len(ACTION_UNIT_COLUMNS)
 
     def label(self, expression: Expression) -> Tensor:
+        if expression.action_units is None:
+            self._check_trained(expression)
         return action_unit_labels(expression)
+
+    def _check_trained(self, expression: Expression) -> None:
+        """Raise `UnsupportedExpression` for an emotion of the protocol that the training lacked. Others, such as
+        contempt, are combinations of action units that it may have had."""
+        others = [name for name in EMOTIONS if name not in PROTOCOL_EMOTIONS]
+        label_weights(expression, [*self.emotions, *others], self.name)
 
     def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)

@@ -52,6 +52,7 @@ from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditorPreset
 from facekit.models.guided import Guided
 from facekit.models.label import has_label, random_intensities
+from facekit.models.limits import Count, Share, Weight
 from facekit.models.system import CannotTrain, Clock, Step
 
 _PREDECESSOR_DECAY = 0.998  # of the moving average that becomes the teacher
@@ -64,14 +65,14 @@ class DiffusionEditorPreset(EditorPreset):
     """G15: architecture, training and editing."""
 
     teacher: str = "completion_editor-synthetic"  # name or path of the first teacher's weights
-    full_intensity: float = 0.3  # fraction of the teachers' target expressions at full intensity
-    self_training_from: float | None = 0.65  # fraction of the run after which self-training starts; None: never
+    full_intensity: Share = 0.3  # fraction of the teachers' target expressions at full intensity
+    self_training_from: Share | None = 0.65  # fraction of the run after which self-training starts; None: never
     varied: bool = True  # self-training with varied inputs of both teachers; False: with its own edits alone
     classifier: str | None = None  # name or path of E1's weights, for photographs; replaces the teachers
-    classifier_weight: float = 0.01  # of the classification loss; larger values, or long runs, fool the classifier
-    anchor_guidance: float = 1.75  # guidance scale of the initial weights' edits, to which the edits stay close
-    sample_steps: int = 1  # one step returns the mean of all possible edits
-    label_guidance: float = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
+    classifier_weight: Weight = 0.01  # of the classification loss; larger values, or long runs, fool the classifier
+    anchor_guidance: Weight = 1.75  # guidance scale of the initial weights' edits, to which the edits stay close
+    sample_steps: Count = 1  # one step returns the mean of all possible edits
+    label_guidance: Weight = 1.25  # above 1, since the inputs in training are closer to the face than a full edit
 
 
 class DiffusionEditor(Guided, ActionUnitEditor):

@@ -5,33 +5,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from facekit.faces.augment import RECIPES, augment
 from facekit.faces.faces import Faces
+from facekit.layers.initialise import SCHEMES
 from facekit.losses.adversarial import ADVERSARIAL, discriminator_loss, gradient_penalty, lazy_r1_penalty
+from facekit.models.limits import Count, Decay, OneOf, Rate, Weight
 from facekit.models.optimisers import Muon
-from facekit.models.system import Clock, Generator, Preset, check_choices
+from facekit.models.system import Augmentation, Clock, Generator, Preset, Schedule
 
 
 @dataclass(frozen=True)
 class AdversarialPreset(Preset):
     """How a generator and discriminators are trained against each other."""
 
-    learning_rate: float = 1e-3  # of the generator
-    discriminator_rate: float | None = None  # learning rate of discriminators (Heusel 2017); None: the generator's
-    optimiser: str = "adam"  # or "muon" (Jordan 2024; see `facekit.models.optimisers`)
-    betas: tuple[float, float] = (0.5, 0.99)  # of Adam; the first is also Muon's momentum
-    schedule: str = "linear"
-    ema: float | None = 0.999
-    adversarial: str = "logistic"  # adversarial loss, one of `facekit.losses.adversarial.ADVERSARIAL`
-    gradient_penalty: float = 0.0  # weight of the gradient penalty (Gulrajani 2017), in every discriminator step
-    r1: float = 0.0  # γ of R1 (Mescheder 2018). Large values keep a discriminator from learning fine noise
-    r1_every: int = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
-    discriminator_augment: str = "none"  # augmentation of `facekit.faces.augment` for the discriminator's input
-    initialisation: str = "he"  # scheme of `initialise_convolutions`
+    learning_rate: Rate = 1e-3  # of the generator
+    discriminator_rate: Rate | None = None  # learning rate of discriminators (Heusel 2017); None: the generator's
+    optimiser: Annotated[str, OneOf(("adam", "muon"))] = "adam"  # Muon: Jordan 2024; see `facekit.models.optimisers`
+    betas: tuple[Decay, Decay] = (0.5, 0.99)  # of Adam; the first is also Muon's momentum
+    schedule: Schedule = "linear"
+    ema: Decay | None = 0.999
+    adversarial: Annotated[str, OneOf(ADVERSARIAL)] = "logistic"  # adversarial loss
+    gradient_penalty: Weight = 0.0  # weight of the gradient penalty (Gulrajani 2017), in every discriminator step
+    r1: Weight = 0.0  # γ of R1 (Mescheder 2018). Large values keep a discriminator from learning fine noise
+    r1_every: Count = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
+    discriminator_augment: Augmentation = "none"  # of the discriminator's input
+    initialisation: Annotated[str, OneOf(SCHEMES)] = "he"  # scheme of `initialise_convolutions`
 
 
 class Collapsed(RuntimeError):
@@ -40,10 +43,6 @@ class Collapsed(RuntimeError):
 
 class AdversarialGenerator(Generator):
     """A generator that is trained against discriminators."""
-
-    def __init__(self, preset: AdversarialPreset, channels: int = 3) -> None:
-        super().__init__(preset, channels)
-        check_choices(preset, adversarial=ADVERSARIAL, discriminator_augment=tuple(RECIPES), optimiser=("adam", "muon"))
 
     def optimiser(self, networks: Iterable[nn.Module], rate: float | None = None) -> torch.optim.Optimizer:
         """The preset's optimiser for all parameters of the networks; `rate` replaces the preset's learning rate."""

@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facekit.diffusion.noise import Seeds
-from facekit.faces.emotions import EMOTIONS
+from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import NEGLIGIBLE, label_weights
+from facekit.models.limits import Count, Emotions, Share, Weight, Whole
 from facekit.models.system import CannotTrain, Clock, Step
 
 
@@ -29,12 +30,12 @@ from facekit.models.system import CannotTrain, Clock, Step
 class CycleGANPreset(TranslatorPreset):
     """How CycleGAN is built and trained."""
 
-    pairs: tuple[str, ...] = ("happy", "sad", "surprise")  # emotions, each paired with neutral
-    per_side: int | None = None  # faces of each side of a pair per step; None: all faces of the batch
-    min_intensity: float = 0.6  # faces with a weaker emotion, where intensities are labelled, are not used
-    reconstruction: float = 10.0  # λ, weight of the cycle consistency loss
-    identity: float = 0.5  # weight of the identity loss, relative to λ
-    pool: int = 50  # size of the pool of generated images of each discriminator (Shrivastava 2017, §2.3)
+    pairs: Emotions = ("happy", "sad", "surprise")  # emotions, each paired with neutral
+    per_side: Count | None = None  # faces of each side of a pair per step; None: all faces of the batch
+    min_intensity: Share = 0.6  # faces with a weaker emotion, where intensities are labelled, are not used
+    reconstruction: Weight = 10.0  # λ, weight of the cycle consistency loss
+    identity: Weight = 0.5  # weight of the identity loss, relative to λ
+    pool: Whole = 50  # size of the pool of generated images of each discriminator (Shrivastava 2017, §2.3)
     norm: bool = False  # instance norm in the discriminators
 
 
@@ -102,6 +103,10 @@ class CycleGAN(AdversarialGenerator):
             self.pools[direction] = ImagePool(preset.pool, channels, preset.size)
         self.watches = nn.ModuleDict({direction: CollapseWatch() for direction in names})
         self.register_buffer("batches_without_pairs", torch.zeros((), dtype=torch.long))
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        return tuple(name for name in PROTOCOL_EMOTIONS if name in ("neutral", *self.preset.pairs))
 
     # ------------------------------------------------------------------------------------------- training
 

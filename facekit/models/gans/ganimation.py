@@ -38,10 +38,11 @@ from facekit.faces.faces import Faces
 from facekit.losses.adversarial import generator_loss
 from facekit.losses.attribute import action_unit_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
-from facekit.models.gans.masked import MASK_LOSSES, MaskedPreset, MaskWatch
+from facekit.models.gans.masked import MaskedPreset, MaskWatch
 from facekit.models.guided import Guided
 from facekit.models.label import action_unit_labels
-from facekit.models.system import CannotTrain, Clock, Step, System, check_choices, evaluating
+from facekit.models.limits import Count, Weight
+from facekit.models.system import CannotTrain, Clock, Step, System, evaluating
 from facekit.models.teacher import teacher_edits
 
 _FADED = 0.1  # largest difference from the source for which the mask is faded
@@ -52,13 +53,13 @@ class GANimationPreset(MaskedPreset):
     """How GANimation is built and trained."""
 
     estimator: str | None = "action_units-synthetic_estimator"  # weights that find source units; None: absolute units
-    jitter: float = 0.1  # largest random change of the target units, which are those of other faces
-    discriminator_steps: int = 1  # discriminator steps per generator step, each on its own share of the batch
+    jitter: Weight = 0.1  # largest random change of the target units, which are those of other faces
+    discriminator_steps: Count = 1  # discriminator steps per generator step, each on its own share of the batch
     conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
-    units: float = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
-    cycle: float = 10.0  # weight of cycle consistency (eq. 5)
+    units: Weight = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
+    cycle: Weight = 10.0  # weight of cycle consistency (eq. 5)
     teacher: str | None = None  # name or path of another generator's weights, for distillation
-    distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
+    distillation: Weight = 400.0  # weight of the mean squared difference from the teacher's edits
 
 
 # Pumarola 2018, §5.3: 30 epochs of 200,000 faces in batches of 25, five of the discriminator for one of the generator.
@@ -97,7 +98,6 @@ class GANimation(Guided, AdversarialGenerator):
 
     def __init__(self, preset: GANimationPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, mask_loss=MASK_LOSSES)
         units = len(ACTION_UNIT_COLUMNS)
         self.generator = preset.build_masked_generator(channels, units)
         self.discriminator = preset.build_discriminator(channels, units, labels=units if preset.conditional else 0)

@@ -32,10 +32,11 @@ from facekit.layers.patches import PatchDiscriminator
 from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.joint_label import JointLabels
-from facekit.models.gans.masked import MASK_LOSSES, MaskedPreset, MaskWatch
+from facekit.models.gans.masked import MaskedPreset, MaskWatch
 from facekit.models.guided import Guided
 from facekit.models.label import label_to_expression
-from facekit.models.system import CannotTrain, Clock, Step, check_choices, evaluating
+from facekit.models.limits import Count, Emotions, Share, Weight
+from facekit.models.system import CannotTrain, Clock, Step, evaluating
 from facekit.models.teacher import teacher_edits
 
 Labels = tuple[Tensor, Tensor]
@@ -46,20 +47,20 @@ Labels = tuple[Tensor, Tensor]
 class LGPGANPreset(MaskedPreset):
     """How LGP-GAN is built and trained. The fields of the generator are those of the network of the whole face."""
 
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS
-    local_width: int = 48  # of the networks of the regions
-    local_blocks: int = 2
-    local_layers: int = 3  # of the discriminators of the regions
-    discriminator_steps: int = 1  # discriminator steps per generator step, each on its own share of the batch
+    emotions: Emotions = PROTOCOL_EMOTIONS
+    local_width: Count = 48  # of the networks of the regions
+    local_blocks: Count = 2
+    local_layers: Count = 3  # of the discriminators of the regions
+    discriminator_steps: Count = 1  # discriminator steps per generator step, each on its own share of the batch
     conditional: bool = True  # projection discriminators (Miyato & Koyama 2018)
-    local: float = 0.5  # weight of the losses of each region's discriminator
-    classes: float = 1.0  # weight of the classification loss of the discriminators
-    classes_in_generator: float = 0.0  # the same for the generator
-    reconstruction: float = 3.0  # weight of the cycle consistency loss
-    partial: float = 0.5  # fraction of targets with partial intensity
-    neutral: float | None = None  # fraction of targets that are neutral; None: as any other
+    local: Weight = 0.5  # weight of the losses of each region's discriminator
+    classes: Weight = 1.0  # weight of the classification loss of the discriminators
+    classes_in_generator: Weight = 0.0  # the same for the generator
+    reconstruction: Weight = 3.0  # weight of the cycle consistency loss
+    partial: Share = 0.5  # fraction of targets with partial intensity
+    neutral: Share | None = None  # fraction of targets that are neutral; None: as any other
     teacher: str | None = None  # name or path of another generator's weights, for distillation
-    distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
+    distillation: Weight = 400.0  # weight of the mean squared difference from the teacher's edits
 
 
 _PAPER = {
@@ -100,7 +101,6 @@ class LGPGAN(Guided, AdversarialGenerator):
 
     def __init__(self, preset: LGPGANPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, mask_loss=MASK_LOSSES)
         self.labels = JointLabels((preset.emotions,))
         emotions = len(preset.emotions)
         local = {"width": preset.local_width, "blocks": preset.local_blocks}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from facekit.layers.initialise import initialise_convolutions
 from facekit.layers.translator import MaskedTranslator
 from facekit.losses.attention import mask_outside, total_variation
 from facekit.models.gans.networks import TranslatorPreset
+from facekit.models.limits import Inner, OneOf, Share, Weight
 from facekit.models.system import Clock
 
 MASK_LOSSES = ("mean", "range")
@@ -23,11 +25,11 @@ Pumarola 2018, eq. 3; "range": how far the mean of the mask lies outside a range
 class MaskedPreset(TranslatorPreset):
     """A generator that blends colours with its input by a mask of the change, 1 - A (Pumarola 2018)."""
 
-    mask_loss: str = "range"  # one of `MASK_LOSSES`
-    mask_size: float = 1.0  # its weight
-    mask_start: float = 0.3  # the mask before training
-    mask_range: tuple[float, float] = (0.02, 0.5)  # of the loss "range"
-    smoothness: float = 1e-5  # weight of the total variation of the mask (Pumarola 2018, eq. 3, first term)
+    mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = "range"  # one of `MASK_LOSSES`
+    mask_size: Weight = 1.0  # its weight
+    mask_start: Inner = 0.3  # the mask before training
+    mask_range: tuple[Share, Share] = (0.02, 0.5)  # of the loss "range"
+    smoothness: Weight = 1e-5  # weight of the total variation of the mask (Pumarola 2018, eq. 3, first term)
 
     def build_masked_generator(self, channels: int, labels: int, **replaced: int) -> MaskedTranslator:
         """The initialised generator; `replaced` are fields of the preset with other values."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +31,10 @@ from torch import Tensor
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, resize
 from facekit.layers.mixed_attention import attention_maps
+from facekit.layers.translator import BLOCKS, SKIPS
 from facekit.losses.attribute import condition_loss
 from facekit.models.gans.stargan import OURS, PAPER, SMOKE, Labels, StarGAN, StarGANPreset
+from facekit.models.limits import Count, OneOf, Weight
 from facekit.models.system import evaluating
 
 
@@ -40,13 +42,13 @@ from facekit.models.system import evaluating
 class MMAGANPreset(StarGANPreset):
     """How MMA-GAN is built and trained."""
 
-    width: int = 48
-    blocks: int = 2
-    block: str = "mixed_attention"
-    skips: str = "global"  # the global residual connection (GRC)
-    condition_in_discriminator: float = 1.0  # λ_infoD, weight of eq. 5 for the discriminator
-    condition_in_generator: float = 1.0  # λ_infoG, weight of eq. 5 for the generator
-    intensity: float = 1.0  # λ_ρ, weight of eq. 6 for both
+    width: Count = 48
+    blocks: Count = 2
+    block: Annotated[str, OneOf(BLOCKS)] = "mixed_attention"
+    skips: Annotated[str, OneOf(SKIPS)] = "global"  # the global residual connection (GRC)
+    condition_in_discriminator: Weight = 1.0  # λ_infoD, weight of eq. 5 for the discriminator
+    condition_in_generator: Weight = 1.0  # λ_infoG, weight of eq. 5 for the generator
+    intensity: Weight = 1.0  # λ_ρ, weight of eq. 6 for both
     blended: bool = True  # class labels of weak expressions are blends with neutral; False: c itself (eq. 4)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
 from facekit.layers.initialise import initialise_convolutions
 from facekit.layers.patches import PatchDiscriminator
-from facekit.layers.translator import Translator
+from facekit.layers.translator import BLOCKS, CONDITIONS, DROPOUTS, SKIPS, Translator
 from facekit.models.gans.adversarial import AdversarialPreset
+from facekit.models.limits import Count, OneOf, Share, Whole
 
 
 @dataclass(frozen=True)
@@ -19,22 +21,27 @@ class TranslatorPreset(AdversarialPreset):
     The fields are the arguments of `Translator` and, with the prefix `discriminator_`, of `PatchDiscriminator`.
     """
 
-    width: int = 64
-    halvings: int = 1
-    blocks: int = 3
-    block: str = "residual"
-    scales: int = 3
-    factor: int = 2
-    condition: str = "adaptive"
-    groups: int | None = None
-    slope: float = 0.0
-    skips: str = "residual"
-    dropout: str = "none"
-    discriminator_width: int = 32
-    discriminator_layers: int = 4
-    discriminator_widest: int = 192
-    discriminator_slope: float = 0.2
+    width: Count = 64
+    halvings: Whole = 1
+    blocks: Count = 3
+    block: Annotated[str, OneOf(BLOCKS)] = "residual"
+    scales: Count = 3
+    factor: Count = 2
+    condition: Annotated[str, OneOf(CONDITIONS)] = "adaptive"
+    groups: Count | None = None
+    slope: Share = 0.0
+    skips: Annotated[str, OneOf(SKIPS)] = "residual"
+    dropout: Annotated[str, OneOf(DROPOUTS)] = "none"
+    discriminator_width: Count = 32
+    discriminator_layers: Count = 4
+    discriminator_widest: Count = 192
+    discriminator_slope: Share = 0.2
     discriminator_high_frequencies: bool = False
+
+    @property
+    def multiple(self) -> int:
+        halvings = self.halvings + (self.scales - 1 if self.block == "mixed_attention" else 0)
+        return self.factor * 2**halvings
 
     def build_generator(self, channels: int, labels: int = 0) -> Translator:
         """The initialised generator. One that adds its input to its output starts as the identity."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,8 @@ from facekit.models.gans.joint_label import JointLabels
 from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.guided import Guided
 from facekit.models.label import label_to_expression
-from facekit.models.system import CannotTrain, Clock, Step, check_choices
+from facekit.models.limits import Count, Decay, Emotion, Emotions, OneOf, Share, Weight
+from facekit.models.system import CannotTrain, Clock, Step
 from facekit.models.teacher import teacher_edits
 
 TARGETS = ("permuted", "drawn")
@@ -47,28 +48,28 @@ FEATURE_LAYERS = 4
 class StarGANPreset(TranslatorPreset):
     """How StarGAN is built and trained. The losses' λ are those of Choi 2018, eq. 5 and 6."""
 
-    emotions: tuple[str, ...] = PROTOCOL_EMOTIONS  # labels of photographs
-    cartoon_emotions: tuple[str, ...] = ()  # labels of cartoons; none: one domain, and labels without a mask
+    emotions: Emotions = PROTOCOL_EMOTIONS  # labels of photographs
+    cartoon_emotions: tuple[Emotion, ...] = ()  # labels of cartoons; none: one domain, and labels without a mask
     cross_domain: bool = False  # translate faces to the other domain too; the discriminator then classifies domains
-    discriminator_steps: int = 1  # discriminator steps per generator step, each on its own share of the batch
+    discriminator_steps: Count = 1  # discriminator steps per generator step, each on its own share of the batch
     # Projection discriminator: scores depend on the label (Miyato & Koyama 2018), so that a generated face must look
     # real for its target label. An auxiliary classifier learns from real faces only, and can be fooled by faint dots.
     conditional: bool = False
-    classes: float = 1.0  # λ_cls, weight of the classification loss
-    classes_in_generator: float | None = None  # the same for the generator; None: as for the discriminator
-    reconstruction: float = 10.0  # λ_rec, weight of the cycle consistency loss
-    residual: float = 0.0  # weight of the mean absolute change of a face (Shen & Liu 2017, eq. 3)
+    classes: Weight = 1.0  # λ_cls, weight of the classification loss
+    classes_in_generator: Weight | None = None  # the same for the generator; None: as for the discriminator
+    reconstruction: Weight = 10.0  # λ_rec, weight of the cycle consistency loss
+    residual: Weight = 0.0  # weight of the mean absolute change of a face (Shen & Liu 2017, eq. 3)
     # Fraction of the training after which reconstructions are compared by features of the discriminator instead of
     # pixels (P2 §3.2); None: never.
-    features_from: float | None = None
-    drop: float = 0.5  # dropout rate, in training and in use (P2 §3.4)
-    targets: str = "drawn"  # one of `TARGETS`
-    partial: float = 0.5  # fraction of drawn targets with partial intensity
-    neutral: float | None = None  # fraction of drawn targets that are neutral, the hardest target; None: as any other
+    features_from: Share | None = None
+    drop: Decay = 0.5  # dropout rate, in training and in use (P2 §3.4)
+    targets: Annotated[str, OneOf(TARGETS)] = "drawn"  # one of `TARGETS`
+    partial: Share = 0.5  # fraction of drawn targets with partial intensity
+    neutral: Share | None = None  # fraction of drawn targets that are neutral, the hardest target; None: as any other
     teacher: str | None = None  # name or path of another generator's weights, for distillation
-    distillation: float = 400.0  # weight of the mean squared difference from the teacher's edits
+    distillation: Weight = 400.0  # weight of the mean squared difference from the teacher's edits
     classifier: str | None = None  # name or path of an emotion classifier's weights (E1), a further loss on edits
-    classifier_weight: float = 1.0  # weight of the classifier's cross-entropy
+    classifier_weight: Weight = 1.0  # weight of the classifier's cross-entropy
 
 
 # Choi 2018, §5.1 and tables 4 and 5; initialisation and the decay in the second half follow its code. 200,000 steps of
@@ -122,7 +123,6 @@ class StarGAN(Guided, AdversarialGenerator):
 
     def __init__(self, preset: StarGANPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
-        check_choices(preset, targets=TARGETS)
         cartoons = (preset.cartoon_emotions,) if preset.cartoon_emotions else ()
         self.labels = JointLabels((preset.emotions, *cartoons))
         if cartoons:

@@ -17,23 +17,24 @@ from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.attribute import action_unit_loss
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.system import CannotTrain, Clock, Preset, Step
+from facekit.models.limits import Count, Counts, Rate, Weight, Whole
+from facekit.models.system import Augmentation, CannotTrain, Clock, Preset, Schedule, Step
 
 
 @dataclass(frozen=True)
 class ActionUnitPreset(Preset):
     """The action-unit regressor: architecture and training."""
 
-    size: int = 64
-    learning_rate: float = 2e-3
-    schedule: str = "cosine"
-    batch: int = 128
-    warmup: int = 100
-    augment: str = "affine"
-    widths: tuple[int, ...] = (48, 96, 160)
-    blocks: tuple[int, ...] = (2, 2, 2)
-    factor: int = 2
-    weight_decay: float = 1e-2
+    size: Count = 64
+    learning_rate: Rate = 2e-3
+    schedule: Schedule = "cosine"
+    batch: Count = 128
+    warmup: Whole = 100
+    augment: Augmentation = "affine"
+    widths: Counts = (48, 96, 160)
+    blocks: Counts = (2, 2, 2)
+    factor: Count = 2
+    weight_decay: Weight = 1e-2
 
 
 class ActionUnitNet(FacePredictor):

@@ -19,6 +19,7 @@ from facekit.faces.faces import Faces
 from facekit.losses.attribute import emotion_loss
 from facekit.models.judges.predictor import FacePredictor
 from facekit.models.label import label_weights
+from facekit.models.limits import Decay, Weight
 from facekit.models.system import CannotTrain, Clock, Preset, Step
 
 
@@ -26,9 +27,9 @@ from facekit.models.system import CannotTrain, Clock, Preset, Step
 class ClassifierPreset(Preset):
     """The training of an emotion classifier."""
 
-    weight_decay: float = 5e-4
-    smoothing: float = 0.1  # label smoothing: fraction of each label that is spread over all emotions
-    class_weights: tuple[float, ...] | None = None  # by emotion; None weighs all images equally
+    weight_decay: Weight = 5e-4
+    smoothing: Decay = 0.1  # label smoothing: fraction of each label that is spread over all emotions
+    class_weights: tuple[Weight, ...] | None = None  # by emotion; None weighs all images equally
 
 
 class EmotionClassifier(FacePredictor):

@@ -13,21 +13,23 @@ from torch import Tensor, nn
 
 from facekit.layers.initialise import initialise
 from facekit.models.judges.emotion import ClassifierPreset, EmotionClassifier
+from facekit.models.limits import Count, Counts, Decay, Rate, Weight
+from facekit.models.system import Augmentation, Schedule
 
 
 @dataclass(frozen=True)
 class EmotionCNNPreset(ClassifierPreset):
     """E1. P1 states neither widths nor optimiser; these are choices of this suite."""
 
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    batch: int = 128
-    augment: str = "affine"
-    weight_decay: float = 1e-2
-    widths: tuple[int, ...] = (32, 64, 128)  # of the stages, each of which halves the resolution
-    hidden: int = 256  # first layer of the MLP
-    encoding: int = 128  # penultimate layer, returned by `features`
-    dropout: float = 0.3
+    learning_rate: Rate = 1e-3
+    schedule: Schedule = "cosine"
+    batch: Count = 128
+    augment: Augmentation = "affine"
+    weight_decay: Weight = 1e-2
+    widths: Counts = (32, 64, 128)  # of the stages, each of which halves the resolution
+    hidden: Count = 256  # first layer of the MLP
+    encoding: Count = 128  # penultimate layer, returned by `features`
+    dropout: Decay = 0.3
 
 
 class EmotionCNN(EmotionClassifier):

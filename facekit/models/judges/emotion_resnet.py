@@ -11,22 +11,24 @@ from torch import Tensor, nn
 from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.models.judges.emotion import ClassifierPreset, EmotionClassifier
+from facekit.models.limits import Count, Counts, Decay, Rate, Whole
+from facekit.models.system import Augmentation, Schedule
 
 
 @dataclass(frozen=True)
 class EmotionResNetPreset(ClassifierPreset):
     """E2: architecture and training."""
 
-    learning_rate: float = 0.1  # of SGD with Nesterov momentum 0.9
-    schedule: str = "cosine"
-    batch: int = 128
-    warmup: int = 100
-    augment: str = "affine_erase"
-    ema: float | None = 0.998
-    widths: tuple[int, ...] = (64, 96, 128, 160)
-    blocks: tuple[int, ...] = (2, 2, 2, 2)
-    factor: int = 2  # of the pixel-unshuffle stem; 1 keeps the full resolution, at a third of the speed
-    dropout: float = 0.2
+    learning_rate: Rate = 0.1  # of SGD with Nesterov momentum 0.9
+    schedule: Schedule = "cosine"
+    batch: Count = 128
+    warmup: Whole = 100
+    augment: Augmentation = "affine_erase"
+    ema: Decay | None = 0.998
+    widths: Counts = (64, 96, 128, 160)
+    blocks: Counts = (2, 2, 2, 2)
+    factor: Count = 2  # of the pixel-unshuffle stem; 1 keeps the full resolution, at a third of the speed
+    dropout: Decay = 0.2
 
 
 class EmotionResNet(EmotionClassifier):

@@ -18,7 +18,8 @@ from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.losses.identity import cosface_loss
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.system import CannotTrain, Clock, Preset, Step
+from facekit.models.limits import Count, Counts, Positive, Rate, Several, Share, Weight, Whole
+from facekit.models.system import Augmentation, CannotTrain, Clock, Preset, Schedule, Step
 
 _BATCH, _BATCHES = 250, 16  # of the faces that `evaluate` compares: the memory grows with the square of their number
 
@@ -27,20 +28,20 @@ _BATCH, _BATCHES = 250, 16  # of the faces that `evaluate` compares: the memory 
 class IdentityPreset(Preset):
     """The identity network: architecture and training."""
 
-    learning_rate: float = 5e-3
-    schedule: str = "cosine"
-    batch: int = 128
-    warmup: int = 100
-    augment: str = "affine"
-    widths: tuple[int, ...] = (48, 96, 160)
-    blocks: tuple[int, ...] = (2, 2, 2)
-    factor: int = 2
-    embedding: int = 128
-    weight_decay: float = 1e-2
-    people: int = 2_000  # maximum number of identities in the training set; each has a proxy
-    margin: float = 0.2  # Wang 2018 takes 0.35 at scale 64 on photographs
-    scale: float = 24.0
-    grey: float = 0.3  # probability that a training image is converted to grey, so that grey images can be judged too
+    learning_rate: Rate = 5e-3
+    schedule: Schedule = "cosine"
+    batch: Several = 128
+    warmup: Whole = 100
+    augment: Augmentation = "affine"
+    widths: Counts = (48, 96, 160)
+    blocks: Counts = (2, 2, 2)
+    factor: Count = 2
+    embedding: Count = 128
+    weight_decay: Weight = 1e-2
+    people: Count = 2_000  # maximum number of identities in the training set; each has a proxy
+    margin: Weight = 0.2  # Wang 2018 takes 0.35 at scale 64 on photographs
+    scale: Positive = 24.0
+    grey: Share = 0.3  # probability that a training image is converted to grey, so that grey images can be judged too
 
 
 class IdentityNet(FacePredictor):

@@ -19,7 +19,8 @@ from facekit.faces.landmarks import PARTS, mirror_landmarks, normalised_offsets
 from facekit.layers.initialise import initialise
 from facekit.layers.residual import ResidualTrunk
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.system import CannotTrain, Clock, Preset, Step
+from facekit.models.limits import Count, Counts, Rate, Weight, Whole
+from facekit.models.system import Augmentation, CannotTrain, Clock, Preset, Schedule, Step
 
 _POINTS = 68
 _HUBER = 0.02  # interocular distances at which the loss passes from squared to absolute
@@ -29,17 +30,21 @@ _HUBER = 0.02  # interocular distances at which the loss passes from squared to 
 class LandmarkPreset(Preset):
     """The landmark regressor: architecture and training."""
 
-    size: int = 64
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"
-    batch: int = 64
-    warmup: int = 100
-    augment: str = "photo"
-    widths: tuple[int, ...] = (48, 80, 128)
-    blocks: tuple[int, ...] = (1, 2, 2)
-    factor: int = 2
-    decoder: int = 64  # channels of the maps on the way up
-    weight_decay: float = 1e-2
+    size: Count = 64
+    learning_rate: Rate = 3e-3
+    schedule: Schedule = "cosine"
+    batch: Count = 64
+    warmup: Whole = 100
+    augment: Augmentation = "photo"
+    widths: Counts = (48, 80, 128)
+    blocks: Counts = (1, 2, 2)
+    factor: Count = 2
+    decoder: Count = 64  # channels of the maps on the way up
+    weight_decay: Weight = 1e-2
+
+    @property
+    def multiple(self) -> int:
+        return self.factor * 2 ** (len(self.widths) - 1)
 
 
 class LandmarkNet(FacePredictor):

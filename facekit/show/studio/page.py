@@ -33,7 +33,7 @@ class Studio(widgets.VBox):
 
     def __init__(
         self,
-        generator: str = "adversarial_editor-synthetic",
+        generator: str = "cascaded_editor-synthetic",
         second: str = NO_GENERATOR,
         *,
         units: Sequence[str | int] = UNITS,
@@ -111,7 +111,8 @@ class Studio(widgets.VBox):
         """Enable the sliders that affect at least one side."""
         active = [side for side in self.sides if side.understands]
         understood = frozenset().union(*(side.understands for side in active))
-        self.sliders.enable(understood, " and ".join(side.menu.value for side in active))
+        emotions = frozenset().union(*(side.emotions for side in active))
+        self.sliders.enable(understood, " and ".join(side.menu.value for side in active), emotions)
 
     def _save(self) -> None:
         paths = self.save()

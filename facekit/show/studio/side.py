@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from PIL import Image
 
 import facekit
+from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.show.animation import Animation
@@ -29,7 +30,7 @@ GROUND_TRUTH = "ground truth"
 NO_GENERATOR = "none"
 """The menu's entry for no generator."""
 
-_RENDERER_SIZE = 64  # pixels of the ground truth, as of the weights that ship
+_RENDERER_SIZE = 128  # pixels of the ground truth, as of the weights with which the studio opens
 
 
 class Side(widgets.VBox):
@@ -102,6 +103,11 @@ class Side(widgets.VBox):
             return frozenset()
         return GroundTruthRenderer.understands if self.generator is None else self.generator.understands
 
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that this side can show."""
+        return PROTOCOL_EMOTIONS if self.generator is None else self.generator.emotions
+
     def job(self) -> EditJob | None:
         """The edit of the current face with the current sliders; None without a generator.
 
@@ -162,7 +168,15 @@ class Side(widgets.VBox):
         ignored = {} if "action_units" in self.understands else self._sliders.active_units
         if ignored and self.menu.value != NO_GENERATOR:
             notes.append(f"It is not conditioned on action units, and ignores {', '.join(ignored)}.")
+        if unlearned := self._unlearned_units():
+            notes.append(f"No face in its training moved {', '.join(unlearned)}: expect nothing, or a poor edit.")
         self.note.value = " ".join(notes)
+
+    def _unlearned_units(self) -> list[str]:
+        """The action units above 0 that the generator did not see in training."""
+        missing = () if self.generator is None else self.generator.untrained_units
+        active = self._sliders.active_units
+        return [unit for unit in active if any(name.rstrip("LR") == unit.rstrip("LR") for name in missing)]
 
     def _suggest(self) -> list[str]:
         """Suggest weights for a photograph: those on this machine, or the page with commands that train some."""

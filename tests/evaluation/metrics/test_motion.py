@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facekit.evaluation.metrics.motion import action_unit_error, expression_change, landmark_error
+from facekit.faces.landmarks import PARTS
 
 SOURCE = torch.zeros(2, 4)
 GROUND_TRUTH = torch.tensor([[1.0, 0, 0, 0], [0.0, 0.6, 0.8, 0]])
@@ -57,4 +58,8 @@ def test_landmark_error_is_relative_to_the_distance_of_the_outer_eye_corners():
     true[:, 36, 0], true[:, 45, 0] = -0.4, 0.4
     assert landmark_error(true, true).item() == 0
     assert landmark_error(true + torch.tensor([0.0, 0.08]), true).item() == pytest.approx(0.1)
+    moved = true.clone()
+    moved[:, PARTS["mouth"], 1] = 0.04
+    assert landmark_error(moved, true, PARTS["mouth"]).item() == pytest.approx(0.05)
+    assert landmark_error(moved, true, PARTS["eyes"]).item() == 0
     assert landmark_error(50 * (true + torch.tensor([0.0, 0.08])), 50 * true).item() == pytest.approx(0.1)
