@@ -42,12 +42,12 @@ class DiffusionPreset(NoisePreset):
     """A diffusion system: architecture, training and editing."""
 
     prediction: Annotated[str, OneOf(PREDICTIONS)] = "velocity"
-    timestep_density: Annotated[str, OneOf(DENSITIES)] = "uniform"  # of the timesteps in training, one of `DENSITIES`
+    timestep_density: Annotated[str, OneOf(DENSITIES)] = "uniform"  # of the timesteps in training
     drop_label: Share = 0.15
     drop_face: Share = 0.15  # probability that a code is dropped in training, independently of the label
-    code: Annotated[str, OneOf(CODES)] = "kept"  # one of `CODES`
+    code: Annotated[str, OneOf(CODES)] = "kept"
     sample_steps: Count = 20
-    start: Annotated[str, OneOf(STARTS)] = "noise"  # one of `STARTS`
+    start: Annotated[str, OneOf(STARTS)] = "noise"
     strength: Fraction = 1.0  # fraction of the noise levels that an edit traverses, for a start from the face
     label_guidance: Weight = 2.0
     face_guidance: Weight = 1.0  # other than 1 only for systems with codes

@@ -139,7 +139,7 @@ class ActionUnitEditor(DenoisingEditor):
         """Raise `UnsupportedExpression` for an emotion of the protocol that the training lacked. Others, such as
         contempt, are combinations of action units that it may have had."""
         others = [name for name in EMOTIONS if name not in PROTOCOL_EMOTIONS]
-        label_weights(expression, [*self.emotions, *others], self.name)
+        label_weights(expression, [*self.emotions, "neutral", *others], self.name)  # neutral is no action unit at all
 
     def context(self, images: Tensor, target: Tensor, source: Expression | None) -> tuple[Tensor, ...]:
         return (images,)

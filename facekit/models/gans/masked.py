@@ -25,7 +25,7 @@ Pumarola 2018, eq. 3; "range": how far the mean of the mask lies outside a range
 class MaskedPreset(TranslatorPreset):
     """A generator that blends colours with its input by a mask of the change, 1 - A (Pumarola 2018)."""
 
-    mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = "range"  # one of `MASK_LOSSES`
+    mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = "range"
     mask_size: Weight = 1.0  # its weight
     mask_start: Inner = 0.3  # the mask before training
     mask_range: tuple[Share, Share] = (0.02, 0.5)  # of the loss "range"

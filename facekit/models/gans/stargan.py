@@ -63,7 +63,7 @@ class StarGANPreset(TranslatorPreset):
     # pixels (P2 §3.2); None: never.
     features_from: Share | None = None
     drop: Decay = 0.5  # dropout rate, in training and in use (P2 §3.4)
-    targets: Annotated[str, OneOf(TARGETS)] = "drawn"  # one of `TARGETS`
+    targets: Annotated[str, OneOf(TARGETS)] = "drawn"
     partial: Share = 0.5  # fraction of drawn targets with partial intensity
     neutral: Share | None = None  # fraction of drawn targets that are neutral, the hardest target; None: as any other
     teacher: str | None = None  # name or path of another generator's weights, for distillation
