@@ -168,7 +168,7 @@ def _opened(plan: _Plan, split: str) -> FaceDataset:
 def _check_parts(plan: _Plan) -> None:
     """Raise `BadRun` for a preset whose values do not fit together, so that the system cannot be built."""
     channels = inspect.signature(dataset_class(plan.data)).parameters.get("channels")
-    channels = plan.overrides["data"].get("channels") or (channels and channels.default) or 3
+    channels = plan.options["train"].get("channels") or (channels and channels.default) or 3
     try:
         plan.kind(plan.preset, channels=channels)
     except (ValueError, TypeError, RuntimeError) as error:

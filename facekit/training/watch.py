@@ -15,6 +15,9 @@ from facekit.training.records import Record
 LEAST_DIVERSITY = 1e-3
 """Outputs whose standard deviation over faces is a smaller share of the inputs' are constant."""
 
+LEAST_STEPS = 100
+"""Shorter trainings, which try the code, are not judged by their outputs."""
+
 _FACES = 32
 
 
@@ -72,9 +75,10 @@ class Watch:
 
 @torch.no_grad()
 def check_outputs(system: System, dataset: FaceDataset) -> None:
-    """Raise `Useless` for a generator or a judge that gives nearly the same output for every one of some faces."""
+    """Raise `Useless` for a generator or a judge that gives nearly the same output for every one of some faces, after a
+    training of `LEAST_STEPS` at least."""
     faces = dataset.faces(range(min(len(dataset), _FACES)))
-    if len(faces) < 2 or faces.frames is not None:
+    if system.preset.steps < LEAST_STEPS or len(faces) < 2 or faces.frames is not None:
         return
     if isinstance(system, Generator):
         target = Expression.of(next((name for name in system.emotions if name != "neutral"), "neutral"))

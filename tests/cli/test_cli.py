@@ -182,6 +182,7 @@ def test_trainings_in_the_documents_are_accepted(monkeypatch, command):
     # Weights in runs/ are those of other commands on the page.
     monkeypatch.setattr("facekit.training.run._card_of", lambda plan, field: None)
     monkeypatch.setattr("facekit.training.run._mismatch", lambda *_: "")
+    monkeypatch.setattr("facekit.training.run._check_parts", lambda plan: None)
     monkeypatch.setattr("facekit.training.run.open_dataset", begin)
     with pytest.raises(Begun):
         cli.main(shlex.split(command))
@@ -217,7 +218,7 @@ def test_evaluate_forwards_its_options_and_prints_each_table(monkeypatch, tmp_pa
         called.update(options, names=names, out=out)
         options["log"]("measuring")
         numbers = {"edit_success": 0.5, "edit_success_low": 0.4, "edit_success_high": 0.6}
-        return {"synthetic-48px-8": pd.DataFrame([{"name": "one", **numbers}])}
+        return {"synthetic-48px-8": pd.DataFrame([{"name": "one", "faces": 20, **numbers}])}
 
     monkeypatch.setattr("facekit.evaluation.benchmark.evaluate_weights", evaluate_weights)
     monkeypatch.setattr(

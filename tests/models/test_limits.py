@@ -98,8 +98,8 @@ def test_a_size_that_the_networks_cannot_reduce_is_refused_with_the_nearest_ones
 
 
 def test_a_system_cannot_be_built_with_values_that_are_not_allowed():
-    with pytest.raises(ValueError, match=r"skips is 'mirorred'; .* Did you mean 'mirrored'\?"):
-        StarGAN(dataclasses.replace(PRESETS["stargan"]["smoke"], skips="mirorred"))
+    with pytest.raises(ValueError, match=r"skips is 'mirror'; .* Did you mean 'mirrored'\?"):
+        StarGAN(dataclasses.replace(PRESETS["stargan"]["smoke"], skips="mirror"))
     with pytest.raises(ValueError, match="learning_rate is 1000000"):
         dataclasses.replace(Preset(), learning_rate=1e6).check()
 

@@ -101,5 +101,5 @@ def test_the_optimiser_of_a_preset_is_built_by_name():
     preset = VAEPreset()
     assert isinstance(optimiser(preset, parameters), Muon)
     assert type(optimiser(dataclasses.replace(preset, optimiser="adam"), parameters)) is torch.optim.Adam
-    with pytest.raises(ValueError, match="muon, adamw, adam"):
-        optimiser(dataclasses.replace(preset, optimiser="sgd"), parameters)
+    with pytest.raises(ValueError, match="optimiser is 'sgd'; it must be one of muon, adamw, adam"):
+        dataclasses.replace(preset, optimiser="sgd").check()

@@ -3,6 +3,7 @@ detection of collapse."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -82,29 +83,35 @@ class AdversarialGenerator(Generator):
 
 
 class CollapseWatch(nn.Module):
-    """Detects collapse from two running averages over about a hundred steps, and then stops the training.
+    """Detects collapse from running averages over about a hundred steps, and then stops the training.
 
     diversity  standard deviation over the generated images of a batch, relative to that of the real ones. Below
                `MIN_DIVERSITY` the generator gives almost the same image for every face: mode collapse
     score_std  standard deviation of the discriminator's scores over real and generated images. Below `MIN_SCORE_STD`
                the scores no longer depend on the image, so that the generator gets no signal
+    gap        mean score of real images minus that of generated ones, in standard deviations. Within `AT_CHANCE` of 0
+               the discriminator does not tell the two apart, which is named by a warning: it may be at its goal
 
-    Both averages start at 1. They are buffers, so that a resumed run continues with them.
+    The averages start at 1. They are buffers; a resumed run continues with the first two.
     """
 
     MOMENTUM = 0.02
-    MIN_DIVERSITY, MIN_SCORE_STD = 0.05, 1e-3
+    MIN_DIVERSITY, MIN_SCORE_STD, AT_CHANCE = 0.05, 1e-3, 0.01
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("diversity", torch.ones(()))
         self.register_buffer("score_std", torch.ones(()))
+        self.register_buffer("gap", torch.ones(()), persistent=False)
+        self.warned = False
 
     @torch.no_grad()
     def observe(self, real: Tensor, generated: Tensor, scores: Tensor, clock: Clock, name: str) -> None:
-        """Update the averages with a step's images (N, C, H, W) and the scores of both kinds.
+        """Update the averages with a step's images (N, C, H, W) and the scores of both kinds: first those of the real
+        images, then as many of the generated ones.
 
-        Raises `Collapsed`, with the step and the system's name. A batch of fewer than two images is ignored.
+        Raises `Collapsed`, with the step and the system's name, and warns once of a discriminator at chance. A batch of
+        fewer than two images is ignored.
         """
         if min(len(real), len(generated)) < 2:
             return
@@ -123,6 +130,18 @@ class CollapseWatch(nn.Module):
                 f"{where}the discriminator has collapsed. Its scores of real and generated images have a standard "
                 f"deviation of only {score_std:.2g}: lower its learning rate or the penalty on its gradients (r1, "
                 "gradient_penalty), or use a scheme of initialisation with larger weights"
+            )
+        self._observe_gap(scores.float(), where)
+
+    def _observe_gap(self, scores: Tensor, where: str) -> None:
+        real, generated = scores.chunk(2)
+        self.gap.lerp_((real.mean() - generated.mean()) / scores.std().clamp(min=self.MIN_SCORE_STD), self.MOMENTUM)
+        if abs(self.gap.item()) < self.AT_CHANCE and not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"{where}the discriminator is at chance: it gives real and generated images equal scores on average. "
+                "If the edits are poor, raise its learning rate or width, or lower the penalty on its gradients",
+                stacklevel=3,
             )
 
 

@@ -22,7 +22,7 @@ from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.networks import TranslatorPreset
 from facekit.models.label import NEGLIGIBLE, label_weights
-from facekit.models.limits import Count, Emotions, Share, Weight, Whole
+from facekit.models.limits import Count, Emotions, Weight, Whole
 from facekit.models.system import CannotTrain, Clock, Step
 
 
@@ -32,7 +32,7 @@ class CycleGANPreset(TranslatorPreset):
 
     pairs: Emotions = ("happy", "sad", "surprise")  # emotions, each paired with neutral
     per_side: Count | None = None  # faces of each side of a pair per step; None: all faces of the batch
-    min_intensity: Share = 0.6  # faces with a weaker emotion, where intensities are labelled, are not used
+    min_intensity: Weight = 0.6  # faces with a weaker emotion, where intensities are labelled, are not used
     reconstruction: Weight = 10.0  # λ, weight of the cycle consistency loss
     identity: Weight = 0.5  # weight of the identity loss, relative to λ
     pool: Whole = 50  # size of the pool of generated images of each discriminator (Shrivastava 2017, §2.3)

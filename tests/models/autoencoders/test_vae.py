@@ -126,7 +126,7 @@ def test_images_of_a_wrong_size_raise_with_advice(name):
     system = build(name)
     with pytest.raises(ValueError, match=r"resized\(48\)"):
         system.encode(torch.zeros(2, 3, 64, 64))
-    with pytest.raises(ValueError, match="40 pixels cannot be divided by 16"):
+    with pytest.raises(ValueError, match="size is 40; it must be a multiple of 16, such as 32 or 48"):
         build(name, size=40)
 
 

@@ -85,8 +85,8 @@ def test_unsupported_expressions_and_presets_raise(system):
         system.edit(faces, Expression.blend({"happy": 1, "sad": 1}), source=Expression.neutral())
     with pytest.raises(UnsupportedExpression, match="intensity"):
         system.edit(faces, Expression.of("happy", 0.5), source=Expression.neutral())
-    for pairs in (("neutral",), ("joy",), ()):
-        with pytest.raises(ValueError, match="other than neutral"):
+    for pairs, message in {("neutral",): "other than neutral", ("joy",): "one of angry", (): "at least one"}.items():
+        with pytest.raises(ValueError, match=message):
             build(pairs=pairs)
     with pytest.raises(ValueError, match="cannot be penalised"):
         build(norm=True, r1=0.1)

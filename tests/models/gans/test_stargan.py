@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import warnings
 from functools import partial
 
 import pytest
@@ -181,7 +182,7 @@ def test_discriminator_augmentation_is_differentiable_and_seeded():
     assert torch.equal(augmented, system.augmented(images))  # drawn from the global generator, which the loop seeds
     assert not torch.allclose(augmented, images)
     assert torch.autograd.grad(augmented.sum(), images)[0].abs().sum() > 0
-    with pytest.raises(ValueError, match="discriminator_augment is 'blurred'; known are"):
+    with pytest.raises(ValueError, match="discriminator_augment is 'blurred'; it must be one of none"):
         build(discriminator_augment="blurred")
 
 
@@ -240,6 +241,19 @@ def test_training_continues_while_generated_images_differ():
     for step in range(200):
         system.watch.observe(noise(8).images, 0.2 * noise(8).images, torch.randn(16), Clock(step, 200), "stargan")
     assert system.watch.diversity.item() == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_discriminator_at_chance_is_named_once():
+    watch, images = build().watch, noise(8).images
+    step = lambda: watch.observe(images, images, torch.tensor([1.0, -1.0] * 8), Clock(300, 900), "stargan")  # noqa: E731
+    with pytest.warns(UserWarning, match="step 301 of stargan: the discriminator is at chance") as warned:
+        [step() for _ in range(400)]
+    assert len(warned) == 1
+    better = build().watch
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(400):
+            better.observe(images, images, torch.tensor([1.0] * 8 + [-1.0] * 8), Clock(300, 900), "stargan")
 
 
 def test_training_stops_when_all_scores_of_the_discriminator_are_equal():
