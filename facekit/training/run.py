@@ -82,8 +82,8 @@ def train(
     out = runs_home() / f"{system}-{plan.data}-{profile}" if out is None else Path(out)
     # Before the dataset is rendered or read
     _check_dependencies(plan, from_scratch)
-    if not _trained_first(plan, None, from_scratch):
-        _check_parts(plan)
+    if not _trained_first(plan, channels := _expected_channels(plan), from_scratch):
+        _check_parts(plan, channels)
     dataset = _opened(plan, "train")
     preset = plan.preset
     for field, reason in _trained_first(plan, dataset.channels, from_scratch).items():
@@ -165,10 +165,14 @@ def _opened(plan: _Plan, split: str) -> FaceDataset:
         raise BadRun(f"{plan.data}: {error}") from error
 
 
-def _check_parts(plan: _Plan) -> None:
+def _expected_channels(plan: _Plan) -> int:
+    """The channels of the dataset's images, before it is opened: the option, or the default of its class."""
+    declared = inspect.signature(dataset_class(plan.data)).parameters.get("channels")
+    return plan.options["train"].get("channels") or (declared and declared.default) or 3
+
+
+def _check_parts(plan: _Plan, channels: int) -> None:
     """Raise `BadRun` for a preset whose values do not fit together, so that the system cannot be built."""
-    channels = inspect.signature(dataset_class(plan.data)).parameters.get("channels")
-    channels = plan.options["train"].get("channels") or (channels and channels.default) or 3
     try:
         plan.kind(plan.preset, channels=channels)
     except (ValueError, TypeError, RuntimeError) as error:

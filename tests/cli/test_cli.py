@@ -182,7 +182,7 @@ def test_trainings_in_the_documents_are_accepted(monkeypatch, command):
     # Weights in runs/ are those of other commands on the page.
     monkeypatch.setattr("facekit.training.run._card_of", lambda plan, field: None)
     monkeypatch.setattr("facekit.training.run._mismatch", lambda *_: "")
-    monkeypatch.setattr("facekit.training.run._check_parts", lambda plan: None)
+    monkeypatch.setattr("facekit.training.run._check_parts", lambda *_: None)
     monkeypatch.setattr("facekit.training.run.open_dataset", begin)
     with pytest.raises(Begun):
         cli.main(shlex.split(command))
