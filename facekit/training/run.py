@@ -331,7 +331,7 @@ def _train_to_weights(
 
 def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan, seed: int) -> None:
     """Evaluate a trained system on the valid split, then write metrics, weights and card. Raises `Useless` for a system
-    that gives the same output for every face."""
+    whose outputs do not depend on the face."""
     device = str(next(model.parameters()).device)
     valid = _opened(plan, "valid")
     check_outputs(model, valid)

@@ -1,4 +1,4 @@
-"""Signs that a training is of no use: losses that explode, gradients that vanish, the same output for every face."""
+"""Signs that a training is of no use: losses that explode, gradients that vanish, outputs that ignore the face."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from facekit.training.records import Record
 LEAST_DIVERSITY = 1e-3
 """Outputs whose standard deviation over faces is a smaller share of the inputs' are constant."""
 
+MOST_DISTANCE = 2.0
+"""Edits whose mean squared difference from their inputs is a larger multiple of that between two people are noise."""
+
 LEAST_STEPS = 100
 """Shorter trainings, which try the code, are not judged by their outputs."""
 
@@ -26,7 +29,7 @@ class Diverged(RuntimeError):
 
 
 class Useless(RuntimeError):
-    """A trained system gives the same output for every face."""
+    """A trained system gives the same output for every face, or edits that do not resemble the face."""
 
 
 class Watch:
@@ -75,8 +78,8 @@ class Watch:
 
 @torch.no_grad()
 def check_outputs(system: System, dataset: FaceDataset) -> None:
-    """Raise `Useless` for a generator or a judge that gives nearly the same output for every one of some faces, after a
-    training of `LEAST_STEPS` at least."""
+    """Raise `Useless` for a generator or a judge that gives nearly the same output for every one of some faces, and for
+    a generator whose edits are noise, after a training of `LEAST_STEPS` at least."""
     faces = dataset.faces(range(min(len(dataset), _FACES)))
     if system.preset.steps < LEAST_STEPS or len(faces) < 2 or faces.frames is not None:
         return
@@ -86,6 +89,12 @@ def check_outputs(system: System, dataset: FaceDataset) -> None:
         source = faces.expression.only("emotion", "intensity", "action_units")
         outputs, inputs = system.edit(faces, target, source=source), faces.images
         diversity = outputs.std(0).mean() / inputs.std(0).mean()
+        distance = (outputs - inputs).square().mean() / (inputs - inputs.roll(1, 0)).square().mean()
+        if distance > MOST_DISTANCE:
+            raise Useless(
+                f"the edits of the trained {system.name} differ from their inputs {distance:.1f} times as much as "
+                "another person's face does, and are of no use: lower the learning rate, or train it for more steps"
+            )
     elif isinstance(system, FacePredictor):
         diversity = system.predict(faces.images.to(system.device)).std(0).mean()
     else:

@@ -60,6 +60,15 @@ def test_a_generator_that_gives_one_image_for_all_faces_is_of_no_use(faces):
         check_outputs(system, faces)
 
 
+def test_a_generator_whose_edits_are_noise_is_of_no_use(faces):
+    class Noise(StarGAN):
+        def edit(self, faces, *arguments, **options):
+            return torch.where(torch.rand_like(faces.images) < 0.5, -1.0, 1.0)
+
+    with pytest.raises(Useless, match=r"differ from their inputs \d+\.\d times as much as another person's face"):
+        check_outputs(Noise(dataclasses.replace(StarGAN.presets["smoke"], size=48, steps=100)), faces)
+
+
 def test_a_judge_that_gives_one_answer_for_all_faces_is_of_no_use(faces):
     class Constant(ActionUnitNet):
         def predict(self, images):

@@ -85,7 +85,8 @@ def edit_rows(
         if panel.action_units:
             columns |= _action_unit_columns(ground_truth, requests, predictions["action_units"])
         if panel.landmarks:
-            columns |= _landmark_columns(ground_truth, requests, predictions["landmarks"])
+            landmarks = panel.predict_landmarks(images)["landmarks"]
+            columns |= _landmark_columns(ground_truth, requests, landmarks)
     columns |= _attribute_columns(benchmark, requests)
     if panel.landmarks and not isinstance(panel.landmarks, LandmarkJudge):
         seen = views(ground_truth.input_predictions["landmarks"])[requests.rows]

@@ -36,8 +36,8 @@ from facekit.workspace.hardware import fastest_device
 
 Predictions = dict[str, Tensor]
 """The judges' predictions for N images: `emotion NAME` (N,) and `identity NAME` (N, D) by the judge's name, `features`
-(N, D) of the first emotion judge, and `action_units` (N, A) and `landmarks` (N, 68, 2) if the panel has a judge of
-them."""
+(N, D) of the first emotion judge, and `action_units` (N, A) if the panel has a judge of them. Those of `GroundTruth`
+have `landmarks` (N, 68, 2) too, likewise."""
 
 FALSE_ACCEPT_RATE = 0.01
 """Share of impostor pairs that the verification threshold accepts."""
@@ -114,9 +114,11 @@ class Panel:
         predictions |= {f"identity {judge.name}": judge.embed(faces) for judge in self.identity}
         if self.action_units:
             predictions["action_units"] = self.predict_action_units(images)
-        if self.landmarks:
-            predictions["landmarks"] = self.landmarks.landmarks(faces)
         return predictions
+
+    def predict_landmarks(self, images: Tensor) -> Predictions:
+        """`landmarks` (N, 68, 2) of images (N, C, H, W); empty without a judge of them."""
+        return {"landmarks": self.landmarks.landmarks(Faces(images))} if self.landmarks else {}
 
     def thresholds(self, others: Faces) -> dict[str, float]:
         """The verification threshold of each identity judge, by its name: the cosine similarity with a false accept
@@ -172,14 +174,17 @@ class GroundTruth:
     @classmethod
     def compute(cls, benchmark: Benchmark, panel: Panel) -> GroundTruth:
         """Render or read the images, and let the panel predict."""
-        input_predictions, thresholds = panel.predict(benchmark.faces.images), panel.thresholds(benchmark.others)
+        inputs = benchmark.faces.images
+        input_predictions = panel.predict(inputs) | panel.predict_landmarks(inputs)
+        thresholds = panel.thresholds(benchmark.others)
         if benchmark.ground_truth is None:
             real_features = panel.emotion[0].features(benchmark.real)
             return cls(None, {}, input_predictions, real_features, thresholds)
         requests = full_requests(benchmark)
         parts = torch.arange(len(requests)).split(256)
         images = torch.cat([benchmark.ground_truth(requests.rows[part], requests[part].expression) for part in parts])
-        return cls(images, panel.predict(images), input_predictions, None, thresholds)
+        predictions = panel.predict(images) | panel.predict_landmarks(images)
+        return cls(images, predictions, input_predictions, None, thresholds)
 
     @classmethod
     def cached(cls, benchmark: Benchmark, panel: Panel, path: Path) -> GroundTruth:

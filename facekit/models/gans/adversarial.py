@@ -90,28 +90,30 @@ class CollapseWatch(nn.Module):
     score_std  standard deviation of the discriminator's scores over real and generated images. Below `MIN_SCORE_STD`
                the scores no longer depend on the image, so that the generator gets no signal
     gap        mean score of real images minus that of generated ones, in standard deviations. Within `AT_CHANCE` of 0
-               the discriminator does not tell the two apart, which is named by a warning: it may be at its goal
+               for `PATIENCE` steps the discriminator does not distinguish the two. A warning names it, but the training
+               continues, since this is also where training would ideally end
 
     The averages start at 1. They are buffers; a resumed run continues with the first two.
     """
 
     MOMENTUM = 0.02
-    MIN_DIVERSITY, MIN_SCORE_STD, AT_CHANCE = 0.05, 1e-3, 0.01
+    MIN_DIVERSITY, MIN_SCORE_STD = 0.05, 1e-3
+    AT_CHANCE, PATIENCE = 0.02, 50
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("diversity", torch.ones(()))
         self.register_buffer("score_std", torch.ones(()))
         self.register_buffer("gap", torch.ones(()), persistent=False)
-        self.warned = False
+        self._at_chance = 0  # steps in a row
 
     @torch.no_grad()
     def observe(self, real: Tensor, generated: Tensor, scores: Tensor, clock: Clock, name: str) -> None:
         """Update the averages with a step's images (N, C, H, W) and the scores of both kinds: first those of the real
         images, then as many of the generated ones.
 
-        Raises `Collapsed`, with the step and the system's name, and warns once of a discriminator at chance. A batch of
-        fewer than two images is ignored.
+        Raises `Collapsed`, with the step and the system's name, and warns of a discriminator at chance. A batch of fewer
+        than two images is ignored.
         """
         if min(len(real), len(generated)) < 2:
             return
@@ -136,8 +138,8 @@ class CollapseWatch(nn.Module):
     def _observe_gap(self, scores: Tensor, where: str) -> None:
         real, generated = scores.chunk(2)
         self.gap.lerp_((real.mean() - generated.mean()) / scores.std().clamp(min=self.MIN_SCORE_STD), self.MOMENTUM)
-        if abs(self.gap.item()) < self.AT_CHANCE and not self.warned:
-            self.warned = True
+        self._at_chance = self._at_chance + 1 if abs(self.gap.item()) < self.AT_CHANCE else 0
+        if self._at_chance == self.PATIENCE:
             warnings.warn(
                 f"{where}the discriminator is at chance: it gives real and generated images equal scores on average. "
                 "If the edits are poor, raise its learning rate or width, or lower the penalty on its gradients",

@@ -252,8 +252,8 @@ def test_a_discriminator_at_chance_is_named_once():
     better = build().watch
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for _ in range(400):
-            better.observe(images, images, torch.tensor([1.0] * 8 + [-1.0] * 8), Clock(300, 900), "stargan")
+        for _ in range(400):  # from better than chance to worse, which passes 0
+            better.observe(images, images, torch.tensor([-1.0] * 8 + [1.0] * 8), Clock(300, 900), "stargan")
 
 
 def test_training_stops_when_all_scores_of_the_discriminator_are_equal():
