@@ -112,8 +112,8 @@ class CollapseWatch(nn.Module):
         """Update the averages with a step's images (N, C, H, W) and the scores of both kinds: first those of the real
         images, then as many of the generated ones.
 
-        Raises `Collapsed`, with the step and the system's name, and warns of a discriminator at chance. A batch of fewer
-        than two images is ignored.
+        Raises `Collapsed`, with the step and the system's name, and warns of a discriminator at chance. A batch of
+        fewer than two images is ignored.
         """
         if min(len(real), len(generated)) < 2:
             return
