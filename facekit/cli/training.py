@@ -66,6 +66,10 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators that edit action units")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
+    parser = add(commands, "evaluate-transfer", evaluate_transfer)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators of landmark transfer")
+    parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
+    parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -174,9 +178,8 @@ def _judges_of(arguments: argparse.Namespace):
     from facekit.datasets.base import DATASETS
     from facekit.evaluation.benchmark import Panel
 
-    require_known(
-        arguments.data, [name for name in DATASETS if name != "synthetic_pairs"], "dataset whose faces are edited"
-    )
+    edited = [name for name in DATASETS if not name.startswith("synthetic_")]
+    require_known(arguments.data, edited, "dataset whose faces are edited")
     try:
         return Panel.load(arguments.judges, photographs=arguments.data != "synthetic")
     except FileNotFoundError as error:
@@ -185,26 +188,50 @@ def _judges_of(arguments: argparse.Namespace):
 
 def evaluate_units(arguments: argparse.Namespace) -> int:
     """Evaluate generators that edit action units: free, one-sided and single units, with ground truth."""
-    import pandas as pd
-
     from facekit.evaluation.judges import ActionUnitJudge
     from facekit.evaluation.unit_edits import evaluate_units as scores_of
     from facekit.evaluation.unit_edits import unit_benchmark
-    from facekit.models.load import load_system
-    from facekit.workspace.files import write_text
-    from facekit.workspace.hardware import fastest_device
 
-    judge, systems = ActionUnitJudge.load("action_units-synthetic"), {"no-op baseline": None}
-    systems |= {name: load_system(name).to(fastest_device()) for name in arguments.names}
-    shapes = {(system.preset.size, system.channels) for system in systems.values() if system is not None}
-    if len(shapes) > 1:
-        raise UsageError(f"the generators take images of {len(shapes)} shapes; evaluate those of each shape apart")
-    benchmark, rows = unit_benchmark(arguments.faces, *shapes.pop()), {}
-    for name, system in systems.items():
+    systems, shape = _of_one_shape(arguments.names)
+    judge, benchmark, rows = ActionUnitJudge.load("action_units-synthetic"), unit_benchmark(arguments.faces, *shape), {}
+    for name, system in {"no-op baseline": None, **systems}.items():
         print_line(name)
         rows[name] = scores_of(system, benchmark, judge).row()
+    return _written(rows, arguments.out or runs_home() / "evaluation" / "action_units.csv")
+
+
+def evaluate_transfer(arguments: argparse.Namespace) -> int:
+    """Evaluate landmark transfer: the landmarks that are wanted, the images, and what of the driver remains."""
+    from facekit.evaluation.judges import IdentityJudge, LandmarkJudge
+    from facekit.evaluation.transfer import evaluate_transfer as scores_of
+    from facekit.evaluation.transfer import transfer_benchmark
+
+    systems, shape = _of_one_shape(arguments.names)
+    judges = LandmarkJudge.load("landmarks-synthetic"), IdentityJudge.load("identity-synthetic")
+    scores = scores_of(systems, transfer_benchmark(arguments.faces, *shape), *judges)
+    rows = {name: vars(row) for name, row in scores.items()}
+    return _written(rows, arguments.out or runs_home() / "evaluation" / "transfer.csv")
+
+
+def _of_one_shape(names: list[str]) -> tuple[dict, tuple[int, int]]:
+    """Generators by name, and the size and channels of the images that all of them take."""
+    from facekit.models.load import load_system
+    from facekit.workspace.hardware import fastest_device
+
+    systems = {name: load_system(name).to(fastest_device()) for name in names}
+    shapes = {(system.preset.size, system.channels) for system in systems.values()}
+    if len(shapes) > 1:
+        raise UsageError(f"the generators take images of {len(shapes)} shapes; evaluate those of each shape apart")
+    return systems, shapes.pop()
+
+
+def _written(rows: dict[str, dict[str, float]], out: Path) -> int:
+    """Write a table of named rows, print it, and return the exit status."""
+    import pandas as pd
+
+    from facekit.workspace.files import write_text
+
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
-    out = arguments.out or runs_home() / "evaluation" / "action_units.csv"
     write_text(out, table.to_csv())
     print(f"\n{table.to_string(float_format='{:.3f}'.format)}\n{out}")
     return 0

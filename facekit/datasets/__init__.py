@@ -2,7 +2,7 @@
 
 Datasets, one file each:
 
-    synthetic   `SyntheticFaces`, the embedded dataset, and `SyntheticPairs` (a package of its own)
+    synthetic   `SyntheticFaces`, the embedded dataset, `SyntheticPairs` and `SyntheticTransfers` (a package of its own)
     fer2013     FER-2013: greyscale faces from a web search, noisy labels of seven emotions
     ckplus      CK+: sequences from neutral to the peak, coded in FACS
     ferg        FERG-DB: six cartoon characters with seven expressions

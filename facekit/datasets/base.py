@@ -32,6 +32,7 @@ DATASETS: dict[str, str] = {
     "celeba": "facekit.datasets.celeba:CelebA",
     "lfw": "facekit.datasets.lfw:LFW",
     "synthetic_pairs": "facekit.datasets.synthetic.pairs:SyntheticPairs",
+    "synthetic_transfers": "facekit.datasets.synthetic.pairs:SyntheticTransfers",
     "pairs": "facekit.datasets.pairs:NeutralHappyPairs",
     "folder": "facekit.datasets.folder:PictureFolder",
     "joint": "facekit.datasets.joint:JointFaces",

@@ -294,6 +294,7 @@ SYSTEMS: dict[str, str] = {
     "stargan": "facekit.models.gans.stargan:StarGAN",  # G2 to G7
     "cyclegan": "facekit.models.gans.cyclegan:CycleGAN",  # G8
     "mma_gan": "facekit.models.gans.mma_gan:MMAGAN",  # G9 and, by `ABLATION`, G10
+    "landmark_transfer": "facekit.models.gans.landmark_transfer:LandmarkTransfer",  # G16
     "lgp_gan": "facekit.models.gans.lgp_gan:LGPGAN",  # G17
     "ganimation": "facekit.models.gans.ganimation:GANimation",  # G20
     "paired_oracle": "facekit.models.editors.paired_oracle:PairedOracle",  # supervised by ground truth: an upper bound

@@ -151,7 +151,7 @@ def _by_part(overrides: Mapping[str, object], dependencies: Collection[str]) -> 
 
 def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[str, object]:
     """The options with which a split of a dataset is opened under a profile, for images of a size in pixels."""
-    if data not in ("synthetic", "synthetic_pairs"):
+    if not data.startswith("synthetic"):
         return {"size": size}
     people = profile.people if split == "train" else max(16, profile.people // 10)
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}

@@ -4,7 +4,7 @@ dataset    `SyntheticFaces`: annotations, images, counterfactuals, cache
 options    its options, with defaults and checks
 labels     balanced or imbalanced emotions, label noise
 units      action units of each face: prototypes with variation, or random units
-pairs      `SyntheticPairs`: each face with a counterfactual
+pairs      `SyntheticPairs` and `SyntheticTransfers`: each face with a counterfactual
 split      rendering of a whole split into files
 
 render     the renderer: identities, action units and views to images

@@ -1,4 +1,7 @@
-"""Supervised pairs: each synthetic face with its counterfactual, the same face with another expression."""
+"""Supervised data: each synthetic face with its counterfactual, the same face with another expression.
+
+Only systems whose papers train on pairs learn from these; every other generator learns without ground truth.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,61 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 
+_ROWS = 256  # counterfactuals that are rendered at once for the cache
 
-class SyntheticPairs(FaceDataset):
+
+class _WithCounterfactuals(FaceDataset):
+    """Faces of `SyntheticFaces`, and a counterfactual of each. A subclass states its expression by `_target`.
+
+    key  what the counterfactuals depend on besides the faces, as JSON, for the cache
+    """
+
+    def __init__(self, faces: SyntheticFaces, cache: bool | Path | str | None, key: object) -> None:
+        self._faces = faces
+        self.split, self.size, self.channels = faces.split, faces.size, faces.channels
+        self.persons = faces.persons
+        self._cached = None  # while the cache is being written
+        if cache:
+            key = {**faces.options, "target": key, "landmarks": True, "renderer": RENDERER_VERSION}
+            home = None if cache is True else Path(cache)
+            name = self.name.replace("_", "-")
+            self._cached = cached_arrays(f"{name}-{self.split}", key, self._write_cache, home)
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def _target(self, index: Tensor) -> Expression:
+        """The expressions of the counterfactuals of these faces (N,)."""
+        raise NotImplementedError
+
+    def _counterfactuals(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) and landmarks (N, 68, 2) of the counterfactuals."""
+        if self._cached is not None:
+            stored = {name: torch.from_numpy(values[index.numpy()]) for name, values in self._cached.items()}
+            return from_uint8(stored["images"]), stored["landmarks"]
+        rendered = self._faces.counterfactual(index, self._target(index))
+        return rendered.images, rendered.landmarks
+
+    def _write_cache(self, folder: Path) -> None:
+        shapes = {"images": (self.channels, self.size, self.size), "landmarks": (68, 2)}
+        kinds = {"images": np.uint8, "landmarks": np.float32}
+        files = {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kinds[name], (len(self), *shape))
+            for name, shape in shapes.items()
+        }
+        for part in torch.arange(len(self)).split(_ROWS):
+            images, landmarks = self._counterfactuals(part)
+            rows = slice(part[0], part[-1] + 1)
+            files["images"][rows], files["landmarks"][rows] = to_uint8(images).numpy(), landmarks.numpy()
+        for file in files.values():
+            file.flush()
+
+
+class SyntheticPairs(_WithCounterfactuals):
     """Sequences of two frames: a face of `SyntheticFaces`, and its counterfactual with a random target expression.
 
-    Only the paired oracle is trained on these pairs; every other generator learns without ground truth. `emotion` is
-    the target emotion, drawn from `PROTOCOL_EMOTIONS`; `intensity`, (N, 2), is that of either frame; the emotion of the
-    first frame is `attributes["true_emotion"]`.
+    `emotion` is the target emotion, drawn from `PROTOCOL_EMOTIONS`; `intensity`, (N, 2), is that of either frame; the
+    emotion of the first frame is `attributes["true_emotion"]`.
 
     split, people, faces_per_person, size, channels, cache  as for `SyntheticFaces`
     intensity  range of the target intensity
@@ -43,48 +94,88 @@ class SyntheticPairs(FaceDataset):
         intensity: tuple[float, float] = (0.1, 1.0),
         cache: bool | Path | str | None = None,
     ) -> None:
-        self._faces = SyntheticFaces(
+        faces = SyntheticFaces(
             split, people=people, faces_per_person=faces_per_person, size=size, channels=channels, cache=cache
         )
-        self.split, self.size, self.channels = split, size, channels
-        self.persons = self._faces.persons
-        index = torch.arange(len(self._faces)) + int(self.persons[0]) * MAX_FACES
-        self.labels = (uniform(index, "asked emotion") * len(PROTOCOL_EMOTIONS)).long()
-        self._target_intensity = uniform(index, "asked intensity", *intensity)
-        self._cached = self._open_cache(cache, intensity)
+        number = _numbers(faces)
+        self.labels = (uniform(number, "asked emotion") * len(PROTOCOL_EMOTIONS)).long()
+        self._target_intensity = uniform(number, "asked intensity", *intensity)
+        super().__init__(faces, cache, list(intensity))
 
     def faces(self, indices) -> Faces:
-        faces = self._faces.faces(indices)
         index = torch.as_tensor(indices, dtype=torch.long) % len(self)
-        pair = torch.stack([faces.images, self._counterfactual(index)], 1)
-        intensity = torch.stack([faces.intensity, self._target_intensity[index]], 1)
+        faces = self._faces.faces(index)
+        images, landmarks = self._counterfactuals(index)
         return Faces(
-            pair,
+            torch.stack([faces.images, images], 1),
             emotion=self.labels[index],
-            intensity=intensity,
+            intensity=torch.stack([faces.intensity, self._target_intensity[index]], 1),
+            landmarks=torch.stack([faces.landmarks, landmarks], 1),
             person=faces.person,
             domain=faces.domain,
             attributes=faces.attributes,
         )
 
-    def _counterfactual(self, index: Tensor) -> Tensor:
-        if self._cached is not None:
-            return from_uint8(torch.from_numpy(self._cached["images"][index.numpy()]))
-        target = Expression.from_labels(self.labels[index], self._target_intensity[index])
-        return self._faces.counterfactual(index, target).images
+    def _target(self, index: Tensor) -> Expression:
+        return Expression.from_labels(self.labels[index], self._target_intensity[index])
 
-    def _open_cache(self, cache: bool | Path | str | None, intensity: tuple[float, float]) -> dict | None:
-        self._cached = None  # while the cache is being written
-        if not cache:
-            return None
-        key = {**self._faces.options, "target_intensity": list(intensity), "renderer": RENDERER_VERSION}
-        home = None if cache is True else Path(cache)
-        return cached_arrays(f"synthetic-pairs-{self.split}", key, self._write_cache, home)
 
-    def _write_cache(self, folder: Path) -> None:
-        parts = torch.arange(len(self)).split(256)
-        shape = (len(self), self.channels, self.size, self.size)
-        file = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
-        for part in parts:
-            file[part[0] : part[-1] + 1] = to_uint8(self._counterfactual(part)).numpy()
-        file.flush()
+class SyntheticTransfers(_WithCounterfactuals):
+    """Sequences of three frames: a face, a driver, and the ground truth of expression transfer from the driver.
+
+    The driver is another person's face, and the third frame the counterfactual of the face with the driver's action
+    units. `landmarks` (N, 3, 68, 2) and `action_units` (N, 3, A) are those of the frames; `emotion` is the driver's
+    label, which is -1 for one with random action units, and `person` the face's.
+
+    split, people, faces_per_person, size, channels, cache  as for `SyntheticFaces`
+    free_units, one_sided  as for `SyntheticFaces`: shares of faces with random and with one-sided action units
+    """
+
+    name = "synthetic_transfers"
+
+    def __init__(
+        self,
+        split: str = "train",
+        *,
+        people: int | None = None,
+        faces_per_person: int = 8,
+        size: int = 64,
+        channels: int = 3,
+        free_units: float = 0.5,
+        one_sided: float = 0.33,
+        cache: bool | Path | str | None = None,
+    ) -> None:
+        faces = SyntheticFaces(
+            split, people=people, faces_per_person=faces_per_person, size=size, channels=channels,
+            free_units=free_units, one_sided=one_sided, cache=cache,
+        )  # fmt: skip
+        # Somebody else: the driver is at least as many faces away as each person has.
+        away = uniform(_numbers(faces), "driver")
+        others = max(len(faces) - 2 * faces_per_person, 1)
+        self._driver = (torch.arange(len(faces)) + faces_per_person + (away * others).long()) % len(faces)
+        self.labels = faces.labels[self._driver]
+        super().__init__(faces, cache, "driver")
+
+    def faces(self, indices) -> Faces:
+        index = torch.as_tensor(indices, dtype=torch.long) % len(self)
+        face, driver = self._faces.faces(index), self._faces.faces(self._driver[index])
+        images, landmarks = self._counterfactuals(index)
+        frames = {
+            "images": (face.images, driver.images, images),
+            "landmarks": (face.landmarks, driver.landmarks, landmarks),
+            "action_units": (face.action_units, driver.action_units, driver.action_units),
+        }
+        return Faces(
+            **{name: torch.stack(values, 1) for name, values in frames.items()},
+            emotion=self.labels[index],
+            person=face.person,
+            domain=face.domain,
+        )
+
+    def _target(self, index: Tensor) -> Expression:
+        return Expression(action_units=self._faces.faces(self._driver[index]).action_units)
+
+
+def _numbers(faces: SyntheticFaces) -> Tensor:
+    """A number of each face (len,) that no face of another split has: the keys of random draws."""
+    return torch.arange(len(faces)) + int(faces.persons[0]) * MAX_FACES

@@ -43,7 +43,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facekit.faces.augment import RECIPES, Recipe, augment
+from facekit.faces.augment import Recipe, augment
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise_convolutions
@@ -60,13 +60,12 @@ from facekit.models.label import has_label
 from facekit.models.limits import Count, Decay, Positive, Rate, Share, Weight, Whole
 from facekit.models.optimisers import Muon
 from facekit.models.system import CannotTrain, Clock, Schedule, Step
-from facekit.models.teacher import teacher_edits
+from facekit.models.teacher import edited_twice, teacher_edits
 
 _LOSS = "logistic"
 _FEATURE_NETWORKS = ("estimator", "classifier")
 _MOMENTUM, _BETAS = 0.5, (0.5, 0.99)  # of both networks, as in the GANs here
 _AVERAGE_DECAY = 0.998  # of the moving average that edits the inputs
-_DEGRADATION = RECIPES["camera"]  # of the inputs
 # Augmentation of the edits that the estimator sees.
 _ESTIMATED = Recipe(rotate=10, scale=0.1, shift=0.06, light=0.1, blur=1.2, noise=0.03)
 _DISTILLED_SIZE = 16  # pixels; distillation compares edits at this size
@@ -228,8 +227,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         """Inputs of back-translation (N, C, H, W): edits of edits of the faces, degraded."""
         own = torch.rand(()).item() < self.preset.own_inputs or self.preset.teacher is None
         edit = self._average_edits if own else self._teacher_edits
-        twice = edit(edit(images, _permuted(label)), _permuted(label))
-        return augment(Faces(twice), torch.default_generator, _DEGRADATION).images
+        return edited_twice(edit, images, label)
 
     def _average_edits(self, images: Tensor, label: Tensor) -> Tensor:
         return self._one_step(self.average, images, label).clamp(-1, 1)
@@ -287,11 +285,6 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         with torch.no_grad():
             units = estimator(wanted)
         return condition_loss(estimator(augment(Faces(edited), torch.default_generator, _ESTIMATED).images), units)
-
-
-def _permuted(labels: Tensor) -> Tensor:
-    """Labels in random order, from the global generator."""
-    return labels[torch.randperm(len(labels))]
 
 
 def _reduced(images: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.models.editors.adversarial_editor import AdversarialEditor, AdversarialEditorPreset, _permuted
+from facekit.models.editors.adversarial_editor import AdversarialEditor, AdversarialEditorPreset
 from facekit.models.editors.denoising_editor import EditingDenoiser
 from facekit.models.limits import Count, Counts, Weight, Whole
 from facekit.models.system import System
@@ -114,6 +114,6 @@ class CascadedEditor(AdversarialEditor):
 
     def _recovered(self, images: Tensor, label: Tensor) -> Tensor:
         """Faces, recovered from the base's edits of their reduced images to other labels and back."""
-        there = self._base_edits(self._reduced(images), _permuted(label))
+        there = self._base_edits(self._reduced(images), label[torch.randperm(len(label))])
         back = self._base_edits(there, label)
         return self._from_noise(self.denoiser, label, *self.proposal(images, there, back))

@@ -14,7 +14,8 @@ divides it by the batch of 25: 160 times its mean.
   differ returns the face itself.
 * **Size of the mask.** The paper's loss pulls at the mask wherever it is, and mask and loss have two ends of rest: the
   output is the input, or the whole face is redrawn. Here the mask starts at 0.3, and its mean is free from 0.02 to 0.5.
-* **Distillation** from a teacher that edits action units, as in `mma_gan`.
+* **Back-translation.** Cycle consistency compares with the input alone, and no face shows how an edit should look. So
+  the generator also recovers real faces from edits of them by a teacher: their exact action units are the target.
 
 Units that always act together in training, such as 6 and 12, cannot be told apart. Train on faces with random and
 one-sided units: `--set data.free_units=0.5 --set data.one_sided=0.33`.
@@ -37,13 +38,14 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.losses.adversarial import generator_loss
 from facekit.losses.attribute import action_unit_loss
+from facekit.losses.perceptual import feature_matching
 from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.masked import MaskedPreset, MaskWatch
 from facekit.models.guided import Guided
 from facekit.models.label import action_unit_labels
 from facekit.models.limits import Count, Weight
 from facekit.models.system import CannotTrain, Clock, Step, System, evaluating
-from facekit.models.teacher import teacher_edits
+from facekit.models.teacher import edited_twice, teacher_edits
 
 _FADED = 0.1  # largest difference from the source for which the mask is faded
 
@@ -58,8 +60,10 @@ class GANimationPreset(MaskedPreset):
     conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
     units: Weight = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
     cycle: Weight = 10.0  # weight of cycle consistency (eq. 5)
-    teacher: str | None = None  # name or path of another generator's weights, for distillation
-    distillation: Weight = 400.0  # weight of the mean squared difference from the teacher's edits
+    teacher: str | None = None  # name or path of another generator's weights, for back-translation
+    squared: Weight = 400.0  # weight of the squared error of back-translation
+    absolute: Weight = 10.0  # weight of its absolute error
+    features: Weight = 0.5  # weight of feature matching (Wang 2018) in the discriminator, of back-translation
 
 
 # Pumarola 2018, §5.3: 30 epochs of 200,000 faces in batches of 25, five of the discriminator for one of the generator.
@@ -75,7 +79,8 @@ _PAPER = {
 _OURS = {
     "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
     "warmup": 100, "cycle": 3.0, "units": 20.0, "discriminator_width": 64, "discriminator_widest": 256,
-    "condition": "adaptive", "skips": "mirrored",
+    "condition": "adaptive", "skips": "mirrored", "discriminator_high_frequencies": True, "mask_range": (0.02, 0.2),
+    "mask_size": 2.0,
 }  # fmt: skip
 
 
@@ -129,8 +134,18 @@ class GANimation(Guided, AdversarialGenerator):
             target = (source[torch.randperm(len(rows))] + noise).clamp(0, 1)
             with torch.set_grad_enabled(i == len(shares) - 1):  # only the last share trains the generator
                 generated, mask = self._translated(images, self.condition(images, target, None))
-            yield self._discriminator_step(images, generated.detach(), source, target, clock)
-        yield self._generator_step(images, generated, mask, source, target, clock)
+                recovered = self._recovered(images, source)
+            yield self._discriminator_step(images, generated.detach(), recovered.detach(), source, target, clock)
+        yield self._generator_step(images, generated, recovered, mask, source, target, clock)
+
+    def _recovered(self, images: Tensor, units: Tensor) -> Tensor:
+        """Faces with their units (N, A), recovered from the teacher's edits of them: (N, C, H, W), or none, (0, ...),
+        without a teacher."""
+        if self.preset.teacher is None:
+            return images[:0]
+        edit = partial(teacher_edits, self.guidance_network("teacher"))
+        inputs = edited_twice(lambda faces, target: edit(faces, Expression(action_units=target)), images, units)
+        return self._translated(inputs, self.condition(inputs, units, None))[0]
 
     def _training_units(self, batch: Faces) -> Tensor:
         if batch.action_units is not None:
@@ -165,38 +180,50 @@ class GANimation(Guided, AdversarialGenerator):
         return torch.lerp(images, colours, mask), mask
 
     def _discriminator_step(
-        self, real: Tensor, generated: Tensor, source: Tensor, target: Tensor, clock: Clock
+        self, real: Tensor, generated: Tensor, recovered: Tensor, source: Tensor, target: Tensor, clock: Clock
     ) -> Step:
         n, preset = len(real), self.preset
-        real_input, generated_input = self.augmented(real), self.augmented(generated)
-        labels = torch.cat([source, target]) if preset.conditional else None
+        real_input, generated_input = self.augmented(real), self.augmented(torch.cat([generated, recovered]))
+        labels = torch.cat([source, target, source[: len(recovered)]]) if preset.conditional else None
         scores, estimated = self.discriminator(torch.cat([real_input, generated_input]), labels)
-        self.watch.observe(real, generated, scores, clock, self.name)
+        self.watch.observe(real, generated, scores[: 2 * n], clock, self.name)
         of_real = partial(self.discriminator.scores, label=source if preset.conditional else None)
         terms = {
             "adversarial": self.discriminator_loss(scores[:n], scores[n:]),
-            "penalty": self.gradient_penalties(of_real, real_input, generated_input, clock),
+            "penalty": self.gradient_penalties(of_real, real_input, generated_input[:n], clock),
             "units": preset.units * action_unit_loss(estimated[:n], source),
         }
         return "discriminator", sum(terms.values()), {f"discriminator/{name}": value for name, value in terms.items()}
 
     def _generator_step(
-        self, images: Tensor, generated: Tensor, mask: Tensor, source: Tensor, target: Tensor, clock: Clock
+        self,
+        images: Tensor,
+        generated: Tensor,
+        recovered: Tensor,
+        mask: Tensor,
+        source: Tensor,
+        target: Tensor,
+        clock: Clock,
     ) -> Step:
         preset = self.preset
         self.mask_watch.observe(mask, clock, self.name)
-        scores, estimated = self.discriminator(self.augmented(generated), target if preset.conditional else None)
+        units = torch.cat([target, source[: len(recovered)]])
+        edits = self.augmented(torch.cat([generated, recovered]))
+        scores, estimated = self.discriminator(edits, units if preset.conditional else None)
         back = source if preset.estimator is None else source - target
         cycled, back_mask = self._translated(generated, back)
         terms = {
             "adversarial": generator_loss(scores, preset.adversarial),
-            "units": preset.units * action_unit_loss(estimated, target),
+            "units": preset.units * action_unit_loss(estimated, units),
             "cycle": preset.cycle * F.l1_loss(cycled, images),
             **preset.mask_terms(torch.cat([mask, back_mask])),
         }
         if preset.teacher is not None:
-            edits = teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=target))
-            terms["distillation"] = preset.distillation * F.mse_loss(generated, edits)
+            with torch.no_grad():
+                real_maps = self.discriminator.maps(images)
+            terms["absolute"] = preset.absolute * F.l1_loss(recovered, images)
+            terms["squared"] = preset.squared * F.mse_loss(recovered, images)
+            terms["features"] = preset.features * feature_matching(self.discriminator.maps(recovered), real_maps)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 
     # ---------------------------------------------------------------------------------------------- in use

@@ -125,19 +125,48 @@ def test_training_uses_all_losses(drawn):
     }
 
 
-def test_a_teacher_adds_its_distance(drawn):
-    class Copy:
-        preset, channels = drawn, 3
+class Teacher:
+    """Multiplies images by a factor, twice for back-translation."""
 
-        def edit(self, faces, expression, seed):
-            return faces.images
+    channels = 3
 
-    system = build(teacher="some", distillation=2.0, jitter=0.0)
-    Copy.preset = system.preset
-    system._guidance["teacher"] = Copy()
-    assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() > 0
-    system.generator.start_at(1e-6)  # edits are the input, as the teacher's are
-    assert scalars_of(system, drawn.faces(range(8)))["generator/distillation"].item() < 1e-9
+    def __init__(self, preset, factor):
+        self.preset, self.factor = preset, factor
+
+    def edit(self, faces, expression, seed):
+        assert expression.action_units.shape == (len(faces), A)
+        return faces.images * self.factor
+
+
+@pytest.mark.parametrize(("factor", "least", "most"), [(1.0, 0, 0.02), (0.5, 0.02, 1)])
+def test_back_translation_compares_with_the_real_face(drawn, factor, least, most):
+    system, faces = build(teacher="some", squared=3.0, absolute=2.0, features=0.5), drawn.faces(range(8))
+    system._guidance["teacher"] = Teacher(system.preset, factor)
+    system.generator.start_at(1e-6)  # what is recovered is the teacher's edit of the teacher's edit
+    terms = scalars_of(system, faces)
+    assert {f"generator/{name}" for name in ("absolute", "squared", "features")} <= set(terms)
+    error = terms["generator/squared"].item() / 3
+    assert least < error < most
+    true = ((1 - factor**2) * faces.images).square().mean().item()
+    assert error == pytest.approx(true, abs=0.02)  # up to the camera's noise
+    weights = {"squared": 6.0, "absolute": 4.0, "features": 1.0}
+    heavier = build(teacher="some", **weights)
+    heavier._guidance["teacher"] = Teacher(system.preset, factor)
+    heavier.generator.start_at(1e-6)
+    assert scalars_of(heavier, faces)["generator/squared"].item() == pytest.approx(2 * 3 * error, rel=0.3)
+
+
+def test_recovered_faces_are_judged_as_edits(drawn):
+    system, seen = build(teacher="some"), []
+    system._guidance["teacher"] = Teacher(system.preset, 1.0)
+    forward = system.discriminator.forward
+    system.discriminator.forward = lambda *given: (seen.append(given), forward(*given))[1]
+    scalars_of(system, faces := drawn.faces(range(8)))
+    (images, labels), (edits, targets) = seen
+    assert (len(images), len(edits)) == (24, 16)  # real, edited, recovered; edited, recovered
+    assert torch.equal(images[:8].mean((1, 2, 3)).sort().values, faces.images.mean((1, 2, 3)).sort().values)
+    assert torch.equal(labels[16:], labels[:8])
+    assert torch.equal(targets[8:], labels[:8])
 
 
 def test_faces_without_action_units_need_an_estimator(drawn):

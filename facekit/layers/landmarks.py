@@ -1,0 +1,118 @@
+"""Networks and images of facial landmarks: drawing them as maps, and carrying an expression from face to face."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from facekit.faces.landmarks import eye_centres
+from facekit.layers.initialise import initialise
+
+_POINTS = 68
+_LINE = 0.75  # pixels: standard deviation of a drawn line's profile
+
+# The lines that join the landmarks, by the map that they are drawn on.
+_LINES: tuple[tuple[Sequence[int], ...], ...] = (
+    (range(17),),  # outline
+    (range(17, 22), range(22, 27)),  # brows
+    (range(27, 31), range(31, 36)),  # nose
+    ((*range(36, 42), 36), (*range(42, 48), 42)),  # eyes
+    ((*range(48, 60), 48),),  # outer edge of the lips
+    ((*range(60, 68), 60),),  # inner edge of the lips
+)
+
+DRAWN_MAPS = len(_LINES)
+"""Maps that `draw_landmarks` gives: outline, brows, nose, eyes, outer and inner edge of the lips."""
+
+
+def draw_landmarks(landmarks: Tensor, size: int) -> Tensor:
+    """Landmarks (N, 68, 2) in [-1, 1] as soft lines in maps (N, `DRAWN_MAPS`, size, size) in [0, 1].
+
+    The value of a pixel is a Gaussian of its distance to the nearest line, so that positions between pixels count.
+    """
+    centres = (torch.arange(size, device=landmarks.device) + 0.5) * 2 / size - 1
+    pixels = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1).flatten(0, 1)  # (P, 2)
+    maps = [_nearest(landmarks, lines, pixels) for lines in _LINES]
+    distance = torch.stack(maps, 1) * (size / 2 / _LINE)
+    return distance.square().mul(-0.5).exp().unflatten(-1, (size, size))
+
+
+def _nearest(landmarks: Tensor, lines: Sequence[Sequence[int]], pixels: Tensor) -> Tensor:
+    """Distance (N, P) of each pixel (P, 2) to the nearest of some lines through landmarks (N, 68, 2)."""
+    pairs = torch.tensor([pair for line in lines for pair in itertools.pairwise(line)])
+    start, end = landmarks[:, pairs[:, 0]], landmarks[:, pairs[:, 1]]
+    along = end - start  # (N, S, 2)
+    # |pixel - start|² and its product with `along`, expanded so that nothing of size (N, S, P, 2) is computed
+    across = along @ pixels.T - (along * start).sum(-1, keepdim=True)  # (N, S, P)
+    length = along.square().sum(-1, keepdim=True).clamp(min=1e-8)
+    share = (across / length).clamp(0, 1)
+    from_start = pixels.square().sum(-1) - 2 * start @ pixels.T + start.square().sum(-1, keepdim=True)
+    squared = from_start - 2 * share * across + share.square() * length
+    return squared.amin(1).clamp(min=0).sqrt()
+
+
+class EyeFrame(NamedTuple):
+    """The coordinate systems of N faces, given by their eyes: origin between them, the right one at (1/2, 0).
+
+    middle  (N, 1, 2) the origin
+    across  (N, 1, 2) from the left to the right eye of the image: the unit of length and the direction of x
+    """
+
+    middle: Tensor
+    across: Tensor
+
+    @classmethod
+    def of(cls, landmarks: Tensor) -> EyeFrame:
+        """The frames of landmarks (N, 68, 2)."""
+        left, right = eye_centres(landmarks)
+        return cls(((left + right) / 2)[:, None], (right - left)[:, None])
+
+    def to_frame(self, points: Tensor) -> Tensor:
+        """Points (N, K, 2) of the image in this coordinate system."""
+        points = points - self.middle
+        axes = torch.stack([self.across, _turned(self.across)], -1)  # (N, 1, 2, 2)
+        return (points[..., None] * axes).sum(-2) / self.across.square().sum(-1, keepdim=True)
+
+    def to_image(self, points: Tensor) -> Tensor:
+        """The inverse of `to_frame`."""
+        return points[..., :1] * self.across + points[..., 1:] * _turned(self.across) + self.middle
+
+
+def _turned(vectors: Tensor) -> Tensor:
+    """Vectors (..., 2) turned by 90 degrees, from right to down."""
+    return torch.stack([-vectors[..., 1], vectors[..., 0]], -1)
+
+
+class LandmarkConverter(nn.Module):
+    """A face's landmarks with the expression of a driver's (Fan 2023; P4 §3.1.1).
+
+    Landmarks of the face and of the driver, each (N, 68, 2), to those of the face with the driver's expression. Two
+    encoders turn them into codes, and a decoder turns both codes into a displacement of the face's landmarks, which is
+    initially 0. Positions are relative to the eyes (`EyeFrame`), so that size and tilt of the heads do not matter.
+
+    width  of the layers
+    code   length of each code
+    """
+
+    def __init__(self, width: int = 256, code: int = 64) -> None:
+        super().__init__()
+        self.face, self.driver = (_perceptron(2 * _POINTS, width, code) for _ in range(2))
+        self.decoder = _perceptron(2 * code, width, 2 * _POINTS)
+        initialise(self)
+        nn.init.zeros_(self.decoder[-1].weight)
+
+    def forward(self, landmarks: Tensor, driver: Tensor) -> Tensor:
+        frame = EyeFrame.of(landmarks)
+        own, other = frame.to_frame(landmarks), EyeFrame.of(driver).to_frame(driver)
+        codes = torch.cat([self.face(own.flatten(1)), self.driver(other.flatten(1))], 1)
+        return frame.to_image(own + self.decoder(codes).float().unflatten(1, (_POINTS, 2)))
+
+
+def _perceptron(size: int, width: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, out)
+    )
