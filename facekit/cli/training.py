@@ -60,14 +60,24 @@ def _add_evaluate(commands) -> None:
         help="of inputs and edits, such as happy,neutral, for generators that support only some",
     )
     parser.add_argument("--intensities", action="store_true", help="also edit to nine intensities of each emotion")
+    parser.add_argument("--edits", type=Path, metavar="DIR", help="evaluate the edits in an exported benchmark instead")
+    parser.add_argument("--name", help="of these edits in the leaderboard (default: the folder's)")
+    parser.add_argument("--secret", help="the word of a held-out split")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/evaluation)")
     parser.add_argument("--again", action="store_true", help="repeat finished, unchanged evaluations")
-    parser = add(commands, "evaluate-units", evaluate_units)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators that edit action units")
+    parser = add(group(commands, "benchmark", "the benchmark as files"), "export", export)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
-    parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
-    parser = add(commands, "evaluate-transfer", evaluate_transfer)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="weights of generators of landmark transfer")
+    parser.add_argument("--sizes", type=numbers, default=[64, 128], help="in pixels (default 64,128)")
+    parser.add_argument("--secret", help="a word that decides which people are in a held-out split")
+    _add_special_benchmark(add(commands, "evaluate-units", evaluate_units), "that edit action units")
+    _add_special_benchmark(add(commands, "evaluate-regions", evaluate_regions), "that edit emotions")
+    _add_special_benchmark(add(commands, "evaluate-transfer", evaluate_transfer), "of landmark transfer")
+
+
+def _add_special_benchmark(parser: argparse.ArgumentParser, which: str) -> None:
+    """The options of a benchmark of drawn people that measures something else than emotions."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"weights of generators {which}")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
 
@@ -122,23 +132,27 @@ def train(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate generators and baselines with the common benchmark, or recognisers with LFW's pairs."""
-    from facekit.evaluation.benchmark import by_view, evaluate_weights, to_text
+    from facekit.evaluation.benchmark import by_view, evaluate_edits, evaluate_weights, to_text
 
     out = arguments.out or runs_home() / "evaluation"
     if arguments.data == "lfw":
         return _verify(arguments, out)
-    tables = evaluate_weights(
-        arguments.names,
-        out,
-        panel=_judges_of(arguments),
-        data=arguments.data,
-        faces=arguments.faces,
-        emotions=arguments.emotions,
-        intensities=arguments.intensities,
-        speed=True,
-        again=arguments.again,
-        log=print_line,
-    )
+    shared = {"panel": _judges_of(arguments), "again": arguments.again, "log": print_line}
+    if arguments.edits:
+        if arguments.names or arguments.data != "synthetic" or arguments.faces:
+            raise UsageError("--edits evaluates the edits of an exported benchmark: name no weights, data or faces")
+        tables = evaluate_edits(arguments.edits, out, name=arguments.name, secret=arguments.secret, **shared)
+    else:
+        tables = evaluate_weights(
+            arguments.names,
+            out,
+            data=arguments.data,
+            faces=arguments.faces,
+            emotions=arguments.emotions,
+            intensities=arguments.intensities,
+            speed=True,
+            **shared,
+        )
     for benchmark, table in tables.items():
         print(f"\n{benchmark}\n{to_text(table)}")
         if views := by_view(table):
@@ -186,6 +200,14 @@ def _judges_of(arguments: argparse.Namespace):
         raise UsageError(str(error)) from None
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """Write the inputs and requests of the benchmark into a folder, for generators of any framework."""
+    from facekit.evaluation.benchmark import export_benchmark
+
+    print(export_benchmark(arguments.folder, faces=arguments.faces, sizes=arguments.sizes, secret=arguments.secret))
+    return 0
+
+
 def evaluate_units(arguments: argparse.Namespace) -> int:
     """Evaluate generators that edit action units: free, one-sided and single units, with ground truth."""
     from facekit.evaluation.judges import ActionUnitJudge
@@ -198,6 +220,19 @@ def evaluate_units(arguments: argparse.Namespace) -> int:
         print_line(name)
         rows[name] = scores_of(system, benchmark, judge).row()
     return _written(rows, arguments.out or runs_home() / "evaluation" / "action_units.csv")
+
+
+def evaluate_regions(arguments: argparse.Namespace) -> int:
+    """Evaluate the eyes and the mouth of edits: error, sharpness, and the seam around them."""
+    from facekit.evaluation.region_edits import evaluate_regions as scores_of
+    from facekit.evaluation.region_edits import region_benchmark
+
+    systems, shape = _of_one_shape(arguments.names)
+    benchmark, rows = region_benchmark(arguments.faces, *shape), {}
+    for name, system in {"no-op baseline": None, **systems}.items():
+        print_line(name)
+        rows[name] = scores_of(system, benchmark).row()
+    return _written(rows, arguments.out or runs_home() / "evaluation" / "regions.csv")
 
 
 def evaluate_transfer(arguments: argparse.Namespace) -> int:

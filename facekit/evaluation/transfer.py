@@ -54,9 +54,7 @@ class TransferBenchmark:
     others: Faces
 
 
-def transfer_benchmark(
-    faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test"
-) -> TransferBenchmark:
+def transfer_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test") -> TransferBenchmark:
     """The benchmark on one face each of held-out drawn people. Half of the drivers show random action units.
 
     size, channels  of the images, as the generator takes them

@@ -113,6 +113,4 @@ class LandmarkConverter(nn.Module):
 
 
 def _perceptron(size: int, width: int, out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, out)
-    )
+    return nn.Sequential(nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, out))

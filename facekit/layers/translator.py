@@ -119,19 +119,14 @@ class Translator(nn.Module):
 class MaskedTranslator(Translator):
     """A translator with two heads: colours, and a mask of where they replace the input (Pumarola 2018, figure 2).
 
-    Images (N, C, H, W) and labels (N, labels) to colours (N, C, H, W) in [-1, 1] and a mask (N, 1, H, W) in [0, 1]. The
-    mask is the change, 1 - A for the attention A of Pumarola 2018, eq. 1: 0 keeps the input. The settings are those of
-    `Translator`, without dropout.
-
-    Raises `ValueError` for skip connections that add the input to the output.
+    Images (N, C, H, W) and labels (N, labels) to colours (N, C, H, W) and a mask (N, 1, H, W) in [0, 1]. The mask is
+    the change, 1 - A for the attention A of Pumarola 2018, eq. 1: 0 keeps the input. Colours lie in [-1, 1]; with skip
+    connections that add the input image ("residual", "global"), they can exceed that by up to 1. The settings are
+    those of `Translator`, without dropout.
     """
 
     def __init__(self, channels: int, labels: int, **settings) -> None:
         super().__init__(channels, labels, **settings)
-        if self.adds_input:
-            raise ValueError(
-                f"a translator with a mask blends with its input; skips are {self.skips!r}, not 'mirrored'"
-            )
         size = self.last.kernel_size[0]
         cells = self.shuffle.upscale_factor**2
         self.mask = nn.Conv2d(self.last.in_channels, cells, size, padding=size // 2)
@@ -143,7 +138,8 @@ class MaskedTranslator(Translator):
 
     def forward(self, images: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         h = self.features(images, label)
-        return self.shuffle(self.last(h)).tanh(), self.shuffle(self.mask(h)).sigmoid()
+        colours, mask = self.shuffle(self.last(h)).tanh(), self.shuffle(self.mask(h)).sigmoid()
+        return images + colours if self.adds_input else colours, mask
 
 
 class TranslatorBlock(nn.Module):

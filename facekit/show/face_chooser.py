@@ -21,10 +21,11 @@ class FaceChooser(widgets.VBox):
     keeps the previous face.
 
     changed  called without arguments after `subject` has changed
+    name     shown beside it
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.source = widgets.ToggleButtons(options=SOURCES, description="face", style={"button_width": "110px"})
+    def __init__(self, changed: Callable[[], None], name: str = "face") -> None:
+        self.source = widgets.ToggleButtons(options=SOURCES, description=name, style={"button_width": "110px"})
         self.person = widgets.IntSlider(0, 0, PEOPLE["test"] - 1, description="person", continuous_update=False)
         self.shows = widgets.Dropdown(options=PROTOCOL_EMOTIONS, value="neutral", description="emotion")
         self.dataset = widgets.Dropdown(options=_datasets(), description="dataset")

@@ -9,6 +9,7 @@ baselines and the ground truth.
     measures    one row per edit
     summary     one row per generator, with confidence intervals over identities
     cost        size and speed
+    exchange    the benchmark as files, for generators of any framework
     run         evaluate one generator, and reuse what is unchanged
     table       baselines and the leaderboard
 """
@@ -20,6 +21,7 @@ from facekit.evaluation.benchmark.benchmarks import (
     photograph_benchmark,
     synthetic_benchmark,
 )
+from facekit.evaluation.benchmark.exchange import export_benchmark, open_edits
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import Editor, EditRequests
 from facekit.evaluation.benchmark.run import evaluate, read_rows
@@ -27,6 +29,7 @@ from facekit.evaluation.benchmark.table import (
     baselines_for,
     benchmark_for,
     by_view,
+    evaluate_edits,
     evaluate_weights,
     leaderboard,
     to_text,
@@ -43,8 +46,11 @@ __all__ = [
     "benchmark_for",
     "by_view",
     "evaluate",
+    "evaluate_edits",
     "evaluate_weights",
+    "export_benchmark",
     "leaderboard",
+    "open_edits",
     "pairs_benchmark",
     "photograph_benchmark",
     "read_rows",

@@ -80,6 +80,7 @@ def synthetic_benchmark(
     emotions: Sequence[str] = PROTOCOL_EMOTIONS,
     domain: str = "photo",
     target_domain: str | None = None,
+    first_person: int = 0,
 ) -> Benchmark:
     """The benchmark on drawn faces: held-out identities, with ground truth for every target.
 
@@ -89,16 +90,19 @@ def synthetic_benchmark(
     emotions        the emotions of inputs and targets, some of `PROTOCOL_EMOTIONS`
     domain          one of `DOMAINS`, that of the inputs
     target_domain   the domain of the targets; None: that of the inputs, which is then not passed to generators
+    first_person    number of the first identity within the split
 
     Raises `CannotEvaluate` if `emotions` lacks neutral, or has no other emotion of the protocol.
     """
     look = {"size": size, "channels": channels, "faces_per_person": _EMOTIONS}
-    dataset = SyntheticFaces(split, people=faces + _OTHER_IDENTITIES, domain=domain, **look)
+    people = {"people": faces + _OTHER_IDENTITIES, "first_person": first_person}
+    dataset = SyntheticFaces(split, domain=domain, **people, **look)
     indices = _emotion_indices(emotions)
     own, others = _one_face_each(dataset.labels, indices, faces)
     inputs = dataset.faces(own)
     goal = target_domain or domain
     suffix = "" if (domain, goal) == ("photo", "photo") else f"-{domain}-to-{goal}"
+    suffix += "-other-people" if first_person else ""
     config = _config(dataset, inputs) | {"renderer": RENDERER_VERSION}
     return Benchmark(
         name=_name(dataset, faces, indices) + suffix,

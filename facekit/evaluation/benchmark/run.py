@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from facekit.evaluation.benchmark.benchmarks import VERSION, Benchmark, CannotEvaluate
 from facekit.evaluation.benchmark.cost import BATCH, shipped_tensors, size_of, speed_of
+from facekit.evaluation.benchmark.exchange import FolderEdits
 from facekit.evaluation.benchmark.measures import edit_rows, self_rows, sweep_rows, training_columns
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import (
@@ -207,6 +208,8 @@ def _fingerprint(generator: Editor) -> dict[str, object]:
     if isinstance(generator, System):
         fingerprint["preset"] = dataclasses.asdict(generator.preset)
         fingerprint["requires"] = dict(generator.card.requires) if generator.card else {}
+    if isinstance(generator, FolderEdits):
+        fingerprint["edits"] = generator.fingerprint
     return fingerprint
 
 

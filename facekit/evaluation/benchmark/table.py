@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from facekit.evaluation.benchmark.benchmarks import (
     photograph_benchmark,
     synthetic_benchmark,
 )
+from facekit.evaluation.benchmark.exchange import open_edits
 from facekit.evaluation.benchmark.panel import Panel
 from facekit.evaluation.benchmark.requests import Editor
 from facekit.evaluation.benchmark.run import evaluate
@@ -116,17 +117,42 @@ def evaluate_weights(
     tables = {}
     for (size, channels, shown), methods in groups.items():
         benchmark = benchmark_for(data, faces, size, channels, shown)
-        methods |= {baseline.name: baseline for baseline in baselines_for(benchmark)}
-        rows = [
-            evaluate(
-                method, benchmark, panel, out, name=name, intensities=intensities, speed=speed, again=again, log=log
-            )
-            for name, method in methods.items()
-        ]
-        tables[benchmark.name] = leaderboard(rows)
-        with atomic_path(out / benchmark.name / "leaderboard.csv") as draft:
-            tables[benchmark.name].to_csv(draft, index=False)
+        settings = {"intensities": intensities, "speed": speed, "again": again, "log": log}
+        tables[benchmark.name] = _evaluated(methods, benchmark, panel, out, **settings)
     return tables
+
+
+def evaluate_edits(
+    folder: Path,
+    out: Path,
+    *,
+    panel: Panel,
+    name: str | None = None,
+    secret: str | None = None,
+    again: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, pd.DataFrame]:
+    """Evaluate edits in a folder (`facekit.evaluation.benchmark.exchange`), together with the baselines.
+
+    The arguments are those of `open_edits` and `evaluate`, and so are the errors. Returns and writes what
+    `evaluate_weights` does.
+    """
+    tables = {}
+    for edits, benchmark in open_edits(folder, name, secret):
+        tables[benchmark.name] = _evaluated({edits.name: edits}, benchmark, panel, out, again=again, log=log)
+    return tables
+
+
+def _evaluated(
+    methods: Mapping[str, Editor], benchmark: Benchmark, panel: Panel, out: Path, **settings
+) -> pd.DataFrame:
+    """The leaderboard of some methods and the baselines, which is also written. `settings` of `evaluate`."""
+    methods = dict(methods) | {baseline.name: baseline for baseline in baselines_for(benchmark)}
+    rows = [evaluate(method, benchmark, panel, out, name=name, **settings) for name, method in methods.items()]
+    table = leaderboard(rows)
+    with atomic_path(out / benchmark.name / "leaderboard.csv") as draft:
+        table.to_csv(draft, index=False)
+    return table
 
 
 def benchmark_for(

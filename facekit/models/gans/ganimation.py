@@ -13,9 +13,11 @@ divides it by the batch of 25: 160 times its mean.
   request that differs from the source by less than 0.1 in every unit fades the mask out, so that one that does not
   differ returns the face itself.
 * **Size of the mask.** The paper's loss pulls at the mask wherever it is, and mask and loss have two ends of rest: the
-  output is the input, or the whole face is redrawn. Here the mask starts at 0.3, and its mean is free from 0.02 to 0.5.
+  output is the input, or the whole face is redrawn. Here the mask starts at 0.3, and its mean is free from 0.02 to 0.1.
+* **Colours** are the input plus a change, which starts at 0 (`MaskedPreset`).
 * **Back-translation.** Cycle consistency compares with the input alone, and no face shows how an edit should look. So
-  the generator also recovers real faces from edits of them by a teacher: their exact action units are the target.
+  the generator also recovers real faces from edits of them by a teacher: their exact action units are the target. The
+  adversarial loss fades in once this has been learned. From the first step on, it keeps the generator from learning it.
 
 Units that always act together in training, such as 6 and 12, cannot be told apart. Train on faces with random and
 one-sided units: `--set data.free_units=0.5 --set data.one_sided=0.33`.
@@ -43,7 +45,7 @@ from facekit.models.gans.adversarial import AdversarialGenerator, CollapseWatch
 from facekit.models.gans.masked import MaskedPreset, MaskWatch
 from facekit.models.guided import Guided
 from facekit.models.label import action_unit_labels
-from facekit.models.limits import Count, Weight
+from facekit.models.limits import Count, Share, Weight
 from facekit.models.system import CannotTrain, Clock, Step, System, evaluating
 from facekit.models.teacher import edited_twice, teacher_edits
 
@@ -58,6 +60,7 @@ class GANimationPreset(MaskedPreset):
     jitter: Weight = 0.1  # largest random change of the target units, which are those of other faces
     discriminator_steps: Count = 1  # discriminator steps per generator step, each on its own share of the batch
     conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
+    adversarial_from: tuple[Share, Share] | None = None  # shares of the run between which the adversarial loss fades in
     units: Weight = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
     cycle: Weight = 10.0  # weight of cycle consistency (eq. 5)
     teacher: str | None = None  # name or path of another generator's weights, for back-translation
@@ -77,10 +80,10 @@ _PAPER = {
 }  # fmt: skip
 
 _OURS = {
-    "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
+    "augment": "flip", "r1": 0.3, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3, "ema": 0.998,
     "warmup": 100, "cycle": 3.0, "units": 20.0, "discriminator_width": 64, "discriminator_widest": 256,
-    "condition": "adaptive", "skips": "mirrored", "discriminator_high_frequencies": True, "mask_range": (0.02, 0.2),
-    "mask_size": 2.0,
+    "condition": "adaptive", "skips": "residual", "discriminator_high_frequencies": True, "mask_range": (0.02, 0.1),
+    "mask_size": 3.0, "adversarial_from": (0.3, 0.5),
 }  # fmt: skip
 
 
@@ -213,7 +216,7 @@ class GANimation(Guided, AdversarialGenerator):
         back = source if preset.estimator is None else source - target
         cycled, back_mask = self._translated(generated, back)
         terms = {
-            "adversarial": generator_loss(scores, preset.adversarial),
+            "adversarial": self._share_of_adversarial(clock) * generator_loss(scores, preset.adversarial),
             "units": preset.units * action_unit_loss(estimated, units),
             "cycle": preset.cycle * F.l1_loss(cycled, images),
             **preset.mask_terms(torch.cat([mask, back_mask])),
@@ -225,6 +228,12 @@ class GANimation(Guided, AdversarialGenerator):
             terms["squared"] = preset.squared * F.mse_loss(recovered, images)
             terms["features"] = preset.features * feature_matching(self.discriminator.maps(recovered), real_maps)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
+
+    def _share_of_adversarial(self, clock: Clock) -> float:
+        if self.preset.adversarial_from is None:
+            return 1.0
+        start, end = self.preset.adversarial_from
+        return min(max((clock.progress - start) / max(end - start, 1e-6), 0.0), 1.0)
 
     # ---------------------------------------------------------------------------------------------- in use
 

@@ -172,11 +172,12 @@ class LandmarkTransfer(Guided, Generator):
 
     # ---------------------------------------------------------------------------------------------- in use
 
+    def driving(self, faces: Faces) -> Expression:
+        """The expression of drivers, whose faces may have any size: their annotated landmarks, or estimated ones."""
+        return Expression(landmarks=self._estimated(faces) if faces.landmarks is None else faces.landmarks)
+
     @torch.no_grad()
-    def landmarks_of(self, faces: Faces) -> Tensor:
-        """Landmarks (N, 68, 2) of faces of any size: their annotation, or what the estimator finds."""
-        if faces.landmarks is not None:
-            return faces.landmarks
+    def _estimated(self, faces: Faces) -> Tensor:
         estimator = self.guidance_network("estimator").to(self.device)
         fitted = faces.fitted(estimator.preset.size, estimator.channels)
         return estimator.predict(fitted.images.to(self.device)).to(faces.images)
@@ -184,16 +185,25 @@ class LandmarkTransfer(Guided, Generator):
     def target(self, faces: Faces, expression: Expression, source: Expression | None = None) -> tuple[Tensor, Tensor]:
         """The landmarks of faces as they are and with the expression of a driver's landmarks, each (N, 68, 2).
 
-        The faces' own landmarks are those of `source`, if it has some, or what `landmarks_of` gives.
+        The faces' own landmarks are those of `source`, if it has some, or estimated.
         """
         given = source is not None and source.landmarks is not None
-        own = (source.landmarks if given else self.landmarks_of(faces)).to(self.device)
+        own = (source.landmarks if given else self._estimated(faces)).to(self.device)
         with torch.no_grad():
             return own, self.converter(own, expression.for_faces(len(faces)).landmarks.to(self.device))
 
     def _edit(self, faces: Faces, expression: Expression, source: Expression | None, seed: Seeds) -> Tensor:
         """`seed` is not used."""
         return self.renderer(faces.images, *self.target(faces, expression, source))
+
+    def inspect(self, faces: Faces, expression: Expression) -> dict[str, Tensor]:
+        """The drawn landmarks of an edit, by name, each (N, 1, H, W) in [0, 1]: the face's own and the wanted ones.
+        Raises what `edit` raises."""
+        expression.require(self.understands, self.name)
+        self._check(faces)
+        own, wanted = self.target(faces, expression)
+        drawn = {"own landmarks": own, "wanted landmarks": wanted}
+        return {name: draw_landmarks(each, faces.size).amax(1, keepdim=True).cpu() for name, each in drawn.items()}
 
 
 class Renderer(nn.Module):

@@ -76,7 +76,7 @@ _PAPER = {
 _OURS = {
     "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
     "warmup": 100, "neutral": 0.3, "discriminator_width": 64, "discriminator_widest": 256, "width": 48, "blocks": 2,
-    "skips": "mirrored",
+    "skips": "residual",
 }  # fmt: skip
 
 

@@ -23,7 +23,12 @@ Pumarola 2018, eq. 3; "range": how far the mean of the mask lies outside a range
 
 @dataclass(frozen=True)
 class MaskedPreset(TranslatorPreset):
-    """A generator that blends colours with its input by a mask of the change, 1 - A (Pumarola 2018)."""
+    """A generator that blends colours with its input by a mask of the change, 1 - A (Pumarola 2018).
+
+    With `skips="residual"`, the colours are the input plus what the network gives, which is 0 at the start. Colours
+    that start from nothing are wrong everywhere, so that the mask closes in the first steps; through a closed mask the
+    colours get hardly any gradient.
+    """
 
     mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = "range"
     mask_size: Weight = 1.0  # its weight
@@ -36,6 +41,8 @@ class MaskedPreset(TranslatorPreset):
         names = ("width", "halvings", "blocks", "block", "scales", "factor", "condition", "groups", "slope", "skips")
         network = MaskedTranslator(channels, labels, **{name: getattr(self, name) for name in names} | replaced)
         initialise_convolutions(network, self.initialisation)
+        if network.adds_input:
+            nn.init.zeros_(network.last.weight)
         network.start_at(self.mask_start)
         return network
 

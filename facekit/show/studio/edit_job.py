@@ -48,15 +48,21 @@ class EditJob:
         return RenderedEdit(self, after, sheet, to_png(sheet, fast=True), time.perf_counter() - started)
 
     def animation(self) -> Animation:
-        """The edit with the expression growing from neutral."""
+        """The edit with the expression growing from neutral, or towards a driver's from the face's own."""
+        return animate(self._edit(Expression.path(self._growing(), FRAMES)), fps=FRAMES, size=_SHOWN)
+
+    def _growing(self) -> list[Expression]:
+        """The first and the last expression of the animation."""
         expression = self.expression
+        if expression.landmarks is not None:
+            return [self.generator.driving(self.faces), expression]
         target = expression if expression.emotion is None else expression.intensity_to_weights()
         neutral = Expression(
             emotion=None if target.emotion is None else Expression.neutral().emotion,
             action_units=None if target.action_units is None else torch.zeros_like(target.action_units),
             domain=target.domain,
         )
-        return animate(self._edit(Expression.path([neutral, target], FRAMES)), fps=FRAMES, size=_SHOWN)
+        return [neutral, target]
 
     def maps(self) -> Image.Image | None:
         """The generator's internal maps, such as masks and attention; None if it has none."""

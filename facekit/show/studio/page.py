@@ -22,9 +22,10 @@ from facekit.workspace.folders import run_dir
 class Studio(widgets.VBox):
     """Choose a face and one or two generators, move sliders, and compare the edits.
 
-    Each side shows input, edit and difference, the generator's internal maps if it has any, the emotion that a judge
-    predicts, and the identity similarity of input and edit. Edits follow the sliders in a thread, for their latest
-    position only; the judges' predictions follow after the image.
+    A generator that is conditioned on landmarks takes the expression of a driver, a second face to choose, in place of
+    the sliders. Each side shows input, edit and difference, the generator's internal maps if it has any, the emotion
+    that a judge predicts, and the identity similarity of input and edit. Edits follow the sliders in a thread, for
+    their latest position only; the judges' predictions follow after the image.
 
     generator, second  names of weights or `GROUND_TRUTH`; for the second also `NO_GENERATOR`
     units              action units with a slider
@@ -40,10 +41,11 @@ class Studio(widgets.VBox):
         folder: Path | None = None,
     ) -> None:
         self.folder = folder
-        self.faces = FaceChooser(self.schedule)
+        self.faces, self.driver = FaceChooser(self.schedule), FaceChooser(self.schedule, "driver")
+        self.driver.shows.value = "happy"
         self.sliders = ExpressionSliders(self.schedule, (), units=units)
         self.readout = Readout()
-        parts, cards = (self.faces, self.sliders, self.readout), available_generators()
+        parts, cards = (self.faces, self.driver, self.sliders, self.readout), available_generators()
         self.sides = (
             Side(*parts, cards, first=(GROUND_TRUTH,), chosen=generator, changed=self._generator_changed),
             Side(*parts, cards, first=(NO_GENERATOR, GROUND_TRUTH), chosen=second, changed=self._generator_changed),
@@ -55,7 +57,7 @@ class Studio(widgets.VBox):
             "save": _button("save", "Write image, settings and animation to files.", self._save),
         }
         controls = widgets.VBox([self.sliders, widgets.HBox(list(self.buttons.values())), self.status])
-        super().__init__([self.faces, widgets.HBox([controls, widgets.VBox(self.sides)])])
+        super().__init__([self.faces, self.driver, widgets.HBox([controls, widgets.VBox(self.sides)])])
         self._enable_sliders()
         self.update()
 
@@ -67,6 +69,8 @@ class Studio(widgets.VBox):
         own = {
             "person": self.faces.person,
             "shows": self.faces.shows,
+            "driver": self.driver.person,
+            "driver_shows": self.driver.shows,
             "generator": self.sides[0].menu,
             "second": self.sides[1].menu,
         }
@@ -113,6 +117,7 @@ class Studio(widgets.VBox):
         understood = frozenset().union(*(side.understands for side in active))
         emotions = frozenset().union(*(side.emotions for side in active))
         self.sliders.enable(understood, " and ".join(side.menu.value for side in active), emotions)
+        self.driver.layout.display = "" if "landmarks" in understood else "none"
 
     def _save(self) -> None:
         paths = self.save()

@@ -11,6 +11,7 @@ from PIL import Image
 
 import facekit
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
+from facekit.faces.expression import Expression
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.show.animation import Animation
@@ -37,7 +38,8 @@ class Side(widgets.VBox):
     """One generator: the menu to choose it, its edit, and the judges' predictions.
 
     faces    whose subject is edited
-    sliders  that show the target expression
+    driver   whose subject shows the target expression, for generators that are conditioned on landmarks
+    sliders  that show the target expression, for all others
     readout  the judges
     cards    of all weights in the menu, by name
     first    further entries at the top of the menu: `NO_GENERATOR`, `GROUND_TRUTH`
@@ -48,6 +50,7 @@ class Side(widgets.VBox):
     def __init__(
         self,
         faces: FaceChooser,
+        driver: FaceChooser,
         sliders: ExpressionSliders,
         readout: Readout,
         cards: Mapping[str, WeightsCard],
@@ -56,7 +59,7 @@ class Side(widgets.VBox):
         chosen: str,
         changed: Callable[[Side], None],
     ) -> None:
-        self._faces, self._sliders, self._readout = faces, sliders, readout
+        self._faces, self._driver, self._sliders, self._readout = faces, driver, sliders, readout
         self._for_photographs = [name for name, card in cards.items() if not _trained_on_drawings(card)]
         self._make_widgets([*first, *cards], chosen)
         self.generator: Generator | None = None
@@ -124,8 +127,13 @@ class Side(widgets.VBox):
             generator, size, channels = subject.ground_truth(_RENDERER_SIZE, 3), _RENDERER_SIZE, 3
         else:
             size, channels = generator.preset.size, generator.channels
-        target = self._sliders.expression_for(self.understands)
+        target = self._target(size, channels)
         return EditJob(generator, subject, subject.at(size, channels), target)
+
+    def _target(self, size: int, channels: int) -> Expression:
+        if "landmarks" in self.understands:
+            return self.generator.driving(self._driver.subject.at(size, channels))
+        return self._sliders.expression_for(self.understands)
 
     def schedule(self) -> None:
         """Update in the background, because the face, the sliders or the generator have changed."""
@@ -154,6 +162,7 @@ class Side(widgets.VBox):
             "generator": self.menu.value,
             "sha256": card.sha256 if card else None,
             "subject": job.subject.name,
+            "driver": self._driver.subject.name if "landmarks" in self.understands else None,
             "expression": repr(job.expression),
             "sliders": {name: control.value for name, control in self._sliders.controls.items()},
         }

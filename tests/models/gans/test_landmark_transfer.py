@@ -9,6 +9,7 @@ from facekit.datasets import open_dataset
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.faces import Faces
+from facekit.layers.landmarks import draw_landmarks
 from facekit.models.gans.landmark_transfer import LandmarkTransfer
 from facekit.models.judges.landmarks import LandmarkNet
 from facekit.models.system import CannotTrain, Clock
@@ -60,12 +61,25 @@ def test_the_faces_own_landmarks_are_given_known_or_estimated(people):
     plain = Faces(people.images)
     estimated = system.guidance_network("estimator").predict(people.images)
     torch.testing.assert_close(system.target(plain, driver)[0], estimated)
-    torch.testing.assert_close(system.landmarks_of(people), people.landmarks)
+    torch.testing.assert_close(system.target(people, driver)[0], estimated)  # annotations are not used unasked
     own, wanted = system.target(plain, driver, Expression(landmarks=people.landmarks))
     torch.testing.assert_close(own, people.landmarks)
     torch.testing.assert_close(wanted, system.converter(own, people.landmarks[:1].expand(4, -1, -1)))
-    of_small = system.landmarks_of(Faces(people.images).resized(32))
-    assert of_small.shape == (4, 68, 2)
+
+
+def test_drivers_have_any_size_and_their_landmarks_are_annotated_or_estimated(people):
+    system = build()
+    assert system.driving(people.resized(64)).landmarks is people.landmarks
+    assert system.driving(Faces(people.images).resized(32).gray()).landmarks.shape == (4, 68, 2)
+
+
+def test_the_landmarks_of_an_edit_can_be_inspected(people):
+    system, driver = build(), Expression(landmarks=people.landmarks[:1])
+    maps = system.inspect(people[:2], driver)
+    own, wanted = system.target(people[:2], driver)
+    assert [m.shape for m in maps.values()] == [(2, 1, 48, 48)] * 2
+    torch.testing.assert_close(maps["own landmarks"], draw_landmarks(own, 48).amax(1, keepdim=True))
+    torch.testing.assert_close(maps["wanted landmarks"], draw_landmarks(wanted, 48).amax(1, keepdim=True))
 
 
 def test_it_takes_the_time_axis_of_a_moving_driver(people):
@@ -82,7 +96,8 @@ def test_converter_discriminator_and_renderer_learn_in_turn(triples):
     before = {name: value.clone() for name, value in system.state_dict().items()}
     for name, loss, _ in system.training_step(triples, Clock(0, 10)):
         parameters = [p for group in optimisers[name].param_groups for p in group["params"]]
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimisers[name].step()
         order.append(name)
