@@ -49,6 +49,11 @@ SHIPPED: dict[str, Recipe] = {
         seed=1,
     ),
     "landmarks-synthetic": Recipe("landmarks", overrides={"data.free_units": 0.5, "data.one_sided": 0.33}),  # E7
+    "landmarks-synthetic_estimator": Recipe(  # of other people and another seed, as that of action units
+        "landmarks",
+        overrides={"data.free_units": 0.5, "data.one_sided": 0.33, "data.first_person": 100_000},
+        seed=1,
+    ),
     "conditional_vae-synthetic": Recipe("conditional_vae", profile="gpu", overrides=_PEOPLE),  # G1
     "vae-synthetic": Recipe("vae", profile="gpu", overrides=_PEOPLE),
     "label_diffusion-synthetic": Recipe("label_diffusion", profile="gpu", overrides=_PEOPLE),  # G11

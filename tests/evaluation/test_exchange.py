@@ -63,8 +63,6 @@ def test_edits_are_returned_as_they_were_asked_for(folder):
     assert (edits.name, edits.size, opened.name) == ("mine", 32, benchmark.name)
     asked = (requests, own)
     red = [(run_edits(edits, opened, part)[:, 0, 0, 0] * 127.5 + 127.5).round().int().tolist() for part in asked]
-        (run_edits(edits, opened, part)[:, 0, 0, 0] * 127.5 + 127.5).round().int().tolist() for part in (requests, own)
-    ]
     assert red[0] == list(range(49))
     assert sorted(red[1])[1:] == list(range(49, 55))
     assert red[0][red[1].index(min(red[1])) * 7 + 6] == min(red[1])  # the neutral face, to neutral
