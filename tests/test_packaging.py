@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 # conda-forge calls these otherwise than the Python Package Index, or has a smaller part that is enough.
 CONDA_NAMES = {
     "torch": "pytorch",
+    "huggingface-hub": "huggingface_hub",
     "opencv-python-headless": "opencv",
     "matplotlib": "matplotlib-base",
     "seaborn": "seaborn-base",

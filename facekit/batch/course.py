@@ -12,6 +12,35 @@ from traitlets.config import Config
 
 from facekit.batch.notebooks import execute
 from facekit.workspace.files import write_text
+from facekit.workspace.folders import shipped
+
+_MAKEFILE = """# Each target is one call of facekit, which must be installed: pip install facekit
+run:
+\tpython -m facekit run $(ARGS)
+lab:
+\tpython -m facekit lab $(ARGS)
+app:
+\tpython -m facekit app $(ARGS)
+student:
+\tpython -m facekit student $(ARGS)
+.PHONY: run lab app student
+"""
+
+
+def write_course(folder: Path) -> list[Path]:
+    """Write the notebooks that come with facekit, and a Makefile, into a folder; returns their paths.
+
+    Every command works there. Raises `FileExistsError`, before anything is written, where one of the files exists.
+    """
+    sources = sorted((shipped() / "notebooks").glob("*.ipynb"))
+    targets = [folder / "notebooks" / path.name for path in sources]
+    if existing := [path for path in (*targets, folder / "Makefile") if path.exists()]:
+        raise FileExistsError(f"{existing[0]} exists: name a new folder, so that no work in it is lost")
+    for source, target in zip(sources, targets, strict=True):
+        write_text(target, source.read_text(encoding="utf-8"))
+    write_text(folder / "Makefile", _MAKEFILE)
+    return [*targets, folder / "Makefile"]
+
 
 STUDENT, INSTRUCTOR = "student", "instructor"
 """The two folders of copies."""

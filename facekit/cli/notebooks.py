@@ -33,6 +33,7 @@ def add_notebooks(commands) -> None:
     student.add_argument(
         "--try", dest="execute", action="store_true", help="also execute the students' copies, unsolved"
     )
+    add(commands, "course", course).add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     notebooks = group(commands, "notebooks", "for authors: execute notebooks in place, or record how long they take")
     add(notebooks, "seconds", notebooks_seconds)
     add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01 (default: all)")
@@ -113,6 +114,18 @@ def student_copies(arguments: argparse.Namespace) -> int:
             f"{path.name}: " + (f"unexpected result in {', '.join(cells)}" if cells else "runs as expected"), flush=True
         )
     return int(broken > 0)
+
+
+def course(arguments: argparse.Namespace) -> int:
+    """Write the notebooks and a Makefile into a folder, where facekit was installed without a checkout."""
+    from facekit.batch.course import write_course
+
+    try:
+        written = write_course(arguments.folder)
+    except FileExistsError as error:
+        raise UsageError(str(error)) from None
+    print(f"{len(written) - 1} notebooks in {arguments.folder}: open them there with `python -m facekit lab`")
+    return 0
 
 
 def notebooks_seconds(arguments: argparse.Namespace) -> int:

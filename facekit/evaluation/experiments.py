@@ -23,7 +23,7 @@ from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.training.run import train
 from facekit.workspace.files import atomic_path
-from facekit.workspace.folders import checkout
+from facekit.workspace.folders import shipped
 from facekit.workspace.hardware import fastest_device
 
 
@@ -175,7 +175,7 @@ def _benchmarks(data: str, faces: int | None, generator: Generator) -> Iterator[
 def recorded_runs(name: str) -> pd.DataFrame:
     """The runs of an experiment whose results ship with the project, in the format of `runs.csv`:
     `data/experiments/NAME.csv`. The contact sheet of the first seed is `NAME.png` beside it."""
-    return pd.read_csv(checkout() / "data" / "experiments" / f"{name}.csv")
+    return pd.read_csv(shipped() / "data" / "experiments" / f"{name}.csv")
 
 
 def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:

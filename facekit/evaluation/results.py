@@ -18,7 +18,7 @@ import pandas as pd
 
 from facekit.evaluation.experiments import COMPARED, over_seeds, recorded_runs
 from facekit.workspace.files import read_json, write_json, write_text
-from facekit.workspace.folders import checkout
+from facekit.workspace.folders import checkout, shipped
 from facekit.workspace.templates import rendered
 
 FORMS: dict[str, Callable[[float], str]] = {
@@ -49,7 +49,7 @@ class BadResults(ValueError):
 
 def results_home() -> Path:
     """The folder of the tables."""
-    return checkout() / "data" / "results"
+    return shipped() / "data" / "results"
 
 
 def read_table(name: str) -> dict[str, object]:

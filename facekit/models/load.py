@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from facekit.models.system import Generator, Preset, System, system_class
+from facekit.weights.hub import downloaded, read_folder
 from facekit.weights.store import WeightsCard, WeightsError, available_weights, find_weights, load_weights, read_card
 
 
@@ -35,6 +38,14 @@ def load_system(source: str | os.PathLike) -> System:
         ) from error
     system.card = card
     return system.eval().to(memory_format=torch.channels_last)  # convolutions are faster, and the results equal
+
+
+def from_pretrained(source: str | os.PathLike) -> System:
+    """A system from a folder that `System.save_pretrained` wrote, or from a repository of the Hugging Face Hub, which is
+    downloaded. Raises what `load_system` raises."""
+    folder = Path(source) if Path(source).is_dir() else downloaded(str(source))
+    with tempfile.TemporaryDirectory() as scratch:
+        return load_system(read_folder(folder, Path(scratch)))
 
 
 def available_generators() -> dict[str, WeightsCard]:

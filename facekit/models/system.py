@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
@@ -19,7 +22,8 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.limits import Count, Decay, OneOf, Positive, Rate, Whole, check_fields
-from facekit.weights.store import WeightsCard
+from facekit.weights.hub import MODEL, upload, write_folder
+from facekit.weights.store import WeightsCard, save_weights
 
 
 class CannotTrain(ValueError):
@@ -169,6 +173,28 @@ class System(nn.Module):
         that do not fit."""
         kept = {name: value for name, value in self.state_dict().items() if self._of_training_only(name)}
         self.load_state_dict(kept | dict(tensors))
+
+    def save_pretrained(self, folder: str | os.PathLike) -> Path:
+        """Write weights and card into a folder in the form of the Hugging Face Hub; returns the folder.
+        `facekit.models.load.from_pretrained` loads it. Raises `ValueError` for a system without a card."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return write_folder(self._saved(Path(scratch)), Path(folder))
+
+    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
+        """Upload weights and card to a repository of the Hugging Face Hub, which is created if necessary; returns its
+        address. It needs a login (`hf auth login`). The card states the terms of the data. Raises `ValueError` for a
+        system without a card."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return upload(self._saved(Path(scratch)), repository, private)
+
+    def _saved(self, folder: Path) -> Path:
+        if self.card is None:
+            raise ValueError(
+                f"this {self.name} has no card, so that nobody could load it again: train it by `facekit train`, and "
+                "load the weights that it writes"
+            )
+        save_weights(path := folder / MODEL, self.weights(), self.card)
+        return path
 
     def _of_training_only(self, name: str) -> bool:
         return name.partition(".")[0] in self.training_only

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import facekit
 from facekit.workspace.files import atomic_path, read_json, write_json
-from facekit.workspace.folders import checkout, data_home, runs_home
+from facekit.workspace.folders import checkout, data_home, runs_home, shipped
 
 _IN_A_RUN = "weights.safetensors"  # file name of the final weights in the folder of a run
 
@@ -164,11 +164,12 @@ def available_weights() -> dict[str, Path]:
 
 
 def weights_folders() -> list[Path]:
-    """The folders that are searched for weights: FACEKIT_WEIGHTS if set, `weights` in the data folder, and
-    `data/weights` in the checkout."""
+    """The folders that are searched for weights: FACEKIT_WEIGHTS if set, `weights` in the data folder, `data/weights` in
+    the checkout, and those that come with facekit."""
     own = os.environ.get("FACEKIT_WEIGHTS")
     folders = [Path(own).expanduser()] if own else []
-    return list(dict.fromkeys([*folders, data_home() / "weights", checkout() / "data" / "weights"]))
+    homes = (data_home() / "weights", checkout() / "data" / "weights", shipped() / "data" / "weights")
+    return list(dict.fromkeys([*folders, *homes]))
 
 
 def _sha256(content: bytes) -> str:

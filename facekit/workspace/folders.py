@@ -12,6 +12,13 @@ def checkout() -> Path:
     return root if (root / "pyproject.toml").exists() else Path.cwd()
 
 
+def shipped() -> Path:
+    """The folder with the `data` and the `notebooks` that come with facekit: the checkout, or, where facekit was
+    installed from a wheel, a folder of the package, which may be read-only."""
+    root = Path(__file__).parents[2]
+    return root if (root / "pyproject.toml").exists() else Path(__file__).parents[1] / "shipped"
+
+
 def data_home() -> Path:
     """The folder that holds each dataset in a subfolder of its name: `FACEKIT_DATA`, or `data` in the checkout."""
     home = os.environ.get("FACEKIT_DATA")
