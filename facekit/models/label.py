@@ -56,6 +56,13 @@ def has_label(faces: Faces, emotions: Sequence[str]) -> Tensor:
     return torch.isin(faces.emotion, torch.tensor(_columns(emotions), device=faces.emotion.device))
 
 
+def has_expression(faces: Faces, emotions: Sequence[str]) -> Tensor:
+    """Which faces are labelled with one of the emotions, or have action units in place of a label: (N,) bool."""
+    known = has_label(faces, emotions)
+    unlabelled = torch.ones_like(known) if faces.emotion is None else faces.emotion < 0
+    return known if faces.action_units is None else known | unlabelled
+
+
 def face_labels(faces: Faces, emotions: Sequence[str]) -> tuple[Tensor, Tensor]:
     """The labels of faces, (N, K), or of sequences, (N, T, K), as `label_weights` gives them, and `has_label`, (N,).
 

@@ -41,8 +41,8 @@ def load_system(source: str | os.PathLike) -> System:
 
 
 def from_pretrained(source: str | os.PathLike) -> System:
-    """A system from a folder that `System.save_pretrained` wrote, or from a repository of the Hugging Face Hub, which is
-    downloaded. Raises what `load_system` raises."""
+    """A system from a folder that `System.save_pretrained` wrote, or from a repository of the Hugging Face Hub, which
+    is downloaded. Raises what `load_system` raises."""
     folder = Path(source) if Path(source).is_dir() else downloaded(str(source))
     with tempfile.TemporaryDirectory() as scratch:
         return load_system(read_folder(folder, Path(scratch)))

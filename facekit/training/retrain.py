@@ -19,7 +19,7 @@ def retrain(name: str) -> Path:
     recipe = SHIPPED[name]
     shared = {"profile": recipe.profile, "data": recipe.data, "seed": recipe.seed}
     folder = runs_home() / "weights" / name
-    trained = train(recipe.system, **shared, out=folder, overrides=recipe.overrides)
+    trained = train(recipe.system, **shared, out=folder, overrides=recipe.overrides, start=recipe.start)
     if recipe.then is not None:
         again = {**recipe.overrides, **recipe.then}
         trained = train(recipe.system, **shared, out=folder / "then", overrides=again, start=trained)

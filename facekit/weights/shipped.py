@@ -17,6 +17,7 @@ class Recipe:
     profile: str = "laptop"
     overrides: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
+    start: str | None = None  # name of the weights that the run is initialised from
     then: Mapping[str, object] | None = None  # further overrides of a second run that is initialised from the first
 
 
@@ -88,6 +89,15 @@ SHIPPED: dict[str, Recipe] = {
         profile="gpu",
         overrides=_PEOPLE | {"profile.people": 3000},
         then={"adversarial": 0.5, "steps": 400, "learning_rate": 1e-3},
+    ),
+    "ganimation-synthetic": Recipe(  # G20; from random weights it would need several times as many steps
+        "ganimation",
+        profile="gpu",
+        overrides=_PEOPLE | {"profile.people": 6000, "data.free_units": 0.5, "data.one_sided": 0.33},
+        start="stargan-synthetic",
+    ),
+    "landmark_transfer-synthetic_transfers": Recipe(  # G16
+        "landmark_transfer", data="synthetic_transfers", profile="gpu", overrides=_PEOPLE
     ),
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }

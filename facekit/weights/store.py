@@ -164,8 +164,8 @@ def available_weights() -> dict[str, Path]:
 
 
 def weights_folders() -> list[Path]:
-    """The folders that are searched for weights: FACEKIT_WEIGHTS if set, `weights` in the data folder, `data/weights` in
-    the checkout, and those that come with facekit."""
+    """The folders that are searched for weights: FACEKIT_WEIGHTS if set, `weights` in the data folder, `data/weights`
+    in the checkout, and those that come with facekit."""
     own = os.environ.get("FACEKIT_WEIGHTS")
     folders = [Path(own).expanduser()] if own else []
     homes = (data_home() / "weights", checkout() / "data" / "weights", shipped() / "data" / "weights")

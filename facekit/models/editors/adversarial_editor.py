@@ -56,7 +56,7 @@ from facekit.models.averages import update_average
 from facekit.models.editors.denoising_editor import ActionUnitEditor, EditingDenoiser, EditorPreset
 from facekit.models.guided import Guided
 from facekit.models.judges.predictor import FacePredictor
-from facekit.models.label import has_label
+from facekit.models.label import has_expression
 from facekit.models.limits import Count, Decay, Positive, Rate, Share, Weight, Whole
 from facekit.models.optimisers import Muon
 from facekit.models.system import CannotTrain, Clock, Schedule, Step
@@ -182,7 +182,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             if not self.started_from:
                 self._start_from_teacher()
             update_average(self.average, self.denoiser, 0, 0.0)
-        faces = batch[has_label(batch, self.preset.emotions)]
+        faces = batch[has_expression(batch, self.preset.emotions)]
         images, label = faces.images, self.label(faces.expression).to(faces.images)
         other = torch.randperm(len(images))
         alone = clock.step < self.preset.discriminator_alone

@@ -17,7 +17,8 @@ divides it by the batch of 25: 160 times its mean.
 * **Colours** are the input plus a change, which starts at 0 (`MaskedPreset`).
 * **Back-translation.** Cycle consistency compares with the input alone, and no face shows how an edit should look. So
   the generator also recovers real faces from edits of them by a teacher: their exact action units are the target. The
-  adversarial loss fades in once this has been learned. From the first step on, it keeps the generator from learning it.
+  losses by the discriminator fade in once this has been learned. From the first step on, they keep the generator from
+  learning it.
 
 Units that always act together in training, such as 6 and 12, cannot be told apart. Train on faces with random and
 one-sided units: `--set data.free_units=0.5 --set data.one_sided=0.33`.
@@ -60,7 +61,7 @@ class GANimationPreset(MaskedPreset):
     jitter: Weight = 0.1  # largest random change of the target units, which are those of other faces
     discriminator_steps: Count = 1  # discriminator steps per generator step, each on its own share of the batch
     conditional: bool = True  # projection discriminator (Miyato & Koyama 2018)
-    adversarial_from: tuple[Share, Share] | None = None  # shares of the run between which the adversarial loss fades in
+    judged_from: tuple[Share, Share] = (0.0, 0.0)  # shares of the run between which the discriminator's losses fade in
     units: Weight = 160.0  # weight of the squared error of the discriminator's estimate (eq. 4)
     cycle: Weight = 10.0  # weight of cycle consistency (eq. 5)
     teacher: str | None = None  # name or path of another generator's weights, for back-translation
@@ -83,7 +84,7 @@ _OURS = {
     "augment": "flip", "r1": 0.3, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3, "ema": 0.998,
     "warmup": 100, "cycle": 3.0, "units": 20.0, "discriminator_width": 64, "discriminator_widest": 256,
     "condition": "adaptive", "skips": "residual", "discriminator_high_frequencies": True, "mask_range": (0.02, 0.1),
-    "mask_size": 3.0, "adversarial_from": (0.3, 0.5),
+    "mask_size": 3.0,
 }  # fmt: skip
 
 
@@ -100,7 +101,9 @@ class GANimation(Guided, AdversarialGenerator):
             **_OURS | {"warmup": 0, "width": 8, "blocks": 1, "discriminator_width": 8, "batch": 16, "steps": 40}
         ),
         "laptop": GANimationPreset(**_OURS | {"width": 48, "blocks": 2}, batch=64, steps=500),
-        "gpu": GANimationPreset(**_OURS, size=64, batch=32, steps=2400, teacher="adversarial_editor-synthetic"),
+        "gpu": GANimationPreset(
+            **_OURS, size=64, batch=32, steps=1400, teacher="adversarial_editor-synthetic", judged_from=(0.3, 0.5)
+        ),
         "paper": GANimationPreset(**_PAPER),
     }
 
@@ -215,9 +218,10 @@ class GANimation(Guided, AdversarialGenerator):
         scores, estimated = self.discriminator(edits, units if preset.conditional else None)
         back = source if preset.estimator is None else source - target
         cycled, back_mask = self._translated(generated, back)
+        judged = self._judged(clock)
         terms = {
-            "adversarial": self._share_of_adversarial(clock) * generator_loss(scores, preset.adversarial),
-            "units": preset.units * action_unit_loss(estimated, units),
+            "adversarial": judged * generator_loss(scores, preset.adversarial),
+            "units": judged * preset.units * action_unit_loss(estimated, units),
             "cycle": preset.cycle * F.l1_loss(cycled, images),
             **preset.mask_terms(torch.cat([mask, back_mask])),
         }
@@ -226,14 +230,14 @@ class GANimation(Guided, AdversarialGenerator):
                 real_maps = self.discriminator.maps(images)
             terms["absolute"] = preset.absolute * F.l1_loss(recovered, images)
             terms["squared"] = preset.squared * F.mse_loss(recovered, images)
-            terms["features"] = preset.features * feature_matching(self.discriminator.maps(recovered), real_maps)
+            maps = self.discriminator.maps(recovered)
+            terms["features"] = judged * preset.features * feature_matching(maps, real_maps)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 
-    def _share_of_adversarial(self, clock: Clock) -> float:
-        if self.preset.adversarial_from is None:
-            return 1.0
-        start, end = self.preset.adversarial_from
-        return min(max((clock.progress - start) / max(end - start, 1e-6), 0.0), 1.0)
+    def _judged(self, clock: Clock) -> float:
+        """The factor of the losses that the discriminator gives the generator, from 0 to 1."""
+        start, end = self.preset.judged_from
+        return 1.0 if clock.progress >= end else max(clock.progress - start, 0.0) / (end - start)
 
     # ---------------------------------------------------------------------------------------------- in use
 

@@ -156,6 +156,16 @@ def test_back_translation_compares_with_the_real_face(drawn, factor, least, most
     assert scalars_of(heavier, faces)["generator/squared"].item() == pytest.approx(2 * 3 * error, rel=0.3)
 
 
+def test_the_losses_of_the_discriminator_fade_in(drawn):
+    system = build(teacher="some", judged_from=(0.3, 0.5))
+    system._guidance["teacher"] = Teacher(system.preset, 0.5)
+    assert [system._judged(Clock(step, 10)) for step in (0, 3, 4, 5, 9)] == pytest.approx([0, 0, 0.5, 1, 1])
+    assert build()._judged(Clock(0, 10)) == 1
+    terms = scalars_of(system, drawn.faces(range(8)), step=0)
+    assert [terms[f"generator/{name}"].item() for name in ("adversarial", "units", "features")] == [0, 0, 0]
+    assert terms["generator/squared"].item() > 0
+
+
 def test_recovered_faces_are_judged_as_edits(drawn):
     system, seen = build(teacher="some"), []
     system._guidance["teacher"] = Teacher(system.preset, 1.0)
