@@ -47,6 +47,23 @@ def test_the_edit_follows_a_slider_and_the_judge_predicts_it(studio):
     assert predicted.argmax().item() == PROTOCOL_EMOTIONS.index("happy")
 
 
+def test_a_driver_takes_the_place_of_the_sliders(studio):
+    assert studio.driver.layout.display == "none"
+    studio.set(generator="landmark_transfer-synthetic_transfers", driver=3, driver_shows="surprise")
+    side = studio.sides[0]
+    assert studio.driver.layout.display == ""
+    assert all(slider.disabled for slider in studio.sliders.units.values())
+    first = side.edit.after
+    driver = studio.driver.subject.at(64, 3)
+    assert (side.edit.job.expression.landmarks == driver.landmarks).all()
+    studio.set(driver_shows="sad")
+    assert not (side.edit.after == first).all()
+    assert Image.open(io.BytesIO(side.maps.value)).width > 2 * 160  # its landmarks, and the wanted ones
+    side.play()
+    (path,) = studio.save()
+    assert json.loads(path.with_suffix(".json").read_text())["driver"] == "drawn person 3, sad"
+
+
 def test_two_generators_follow_the_same_sliders(studio):
     studio.set(second=GROUND_TRUTH, happy=1.0, person=2)
     ours, true = (side.edit for side in studio.sides)

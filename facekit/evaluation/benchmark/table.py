@@ -175,6 +175,11 @@ def _generator(name: str) -> Generator:
         raise CannotEvaluate(
             f"{name} holds weights of {type(system).__name__}, which does not edit faces: give weights of a generator"
         )
+    if system.understands.isdisjoint({"emotion", "action_units"}):
+        raise CannotEvaluate(
+            f"{name} is conditioned on {', '.join(sorted(system.understands))}, and this benchmark asks for emotions: "
+            "`python -m facekit evaluate-transfer` measures it"
+        )
     return system.to(fastest_device())
 
 

@@ -247,7 +247,7 @@ class GANimation(Guided, AdversarialGenerator):
 
     def inspect(self, faces: Faces, expression: Expression) -> dict[str, Tensor]:
         """What an edit consists of, by name: the mask of the change, 1 - A (N, 1, H, W) in [0, 1], and the colours C
-        (N, C, H, W) in [-1, 1]. Raises what `edit` raises."""
+        (N, C, H, W), which can exceed [-1, 1] (see `MaskedTranslator`). Raises what `edit` raises."""
         expression.require(self.understands, self.name)
         self._check(faces)
         images, target = faces.images.to(self.device), expression.for_faces(len(faces)).to(self.device)
@@ -255,4 +255,4 @@ class GANimation(Guided, AdversarialGenerator):
             condition = self.condition(images, action_unit_labels(target), None)
             colours, _ = self.generator(images, condition)
             _, mask = self._translated(images, condition)
-        return {"mask": mask.float().cpu(), "colours": colours.float().clamp(-1, 1).cpu()}
+        return {"mask": mask.float().cpu(), "colours": colours.float().cpu()}
