@@ -68,7 +68,7 @@ class UnitBenchmark:
 
     other_side  (N, C, H, W) the ground truth of the one-sided requests' units on the other side
     single      all units of the first person, in the order of `ACTION_UNITS`, then those of the second, and so on
-    neutral     (P, C, H, W) the ground truth of these P people without any expression
+    neutral     (N, C, H, W) the ground truth of all people without any expression
     """
 
     free: UnitRequests
@@ -107,7 +107,7 @@ def unit_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, split:
         one_sided=requests(every, asked),
         other_side=truth(every, other),
         single=requests(first.repeat_interleave(len(alone)), alone.repeat(len(first), 1)),
-        neutral=truth(first, torch.zeros(len(first), len(ACTION_UNIT_COLUMNS))),
+        neutral=truth(every, torch.zeros(faces, len(ACTION_UNIT_COLUMNS))),
     )
 
 
@@ -160,7 +160,7 @@ def evaluate_units(
             f"{generator.name} understands {', '.join(sorted(generator.understands))}, and cannot be asked for action "
             "units: name a generator that can, such as ganimation or diffusion_editor"
         )
-    free, sided = benchmark.free, benchmark.one_sided
+    free = benchmark.free
     edits = {name: _edits(generator, getattr(benchmark, name)) for name in ("free", "one_sided", "single")}
     squares = [(images - free.truth).square().mean() for images in (edits["free"], free.faces.images)]
     matrix = _cross_talk(edits["single"], benchmark)
@@ -168,7 +168,7 @@ def evaluate_units(
     return UnitScores(
         error=_error(judge, edits["free"], free.units),
         error_of_truth=_error(judge, free.truth, free.units),
-        one_sided=_one_sided(edits["one_sided"], sided, benchmark.other_side),
+        one_sided=_one_sided(edits["one_sided"], benchmark),
         relative_error=(squares[0] / squares[1]).item(),
         sharpness=sharpness(edits["free"], free.truth, free.faces.images),
         two_sample_auc=_two_sample_auc(edits["free"], free) if two_sample else float("nan"),
@@ -195,10 +195,13 @@ def _two_sample_auc(edits: Tensor, requests: UnitRequests) -> float:
     return verification_auc(*two_sample_scores(edits, requests.truth, person, person))
 
 
-def _one_sided(edits: Tensor, requests: UnitRequests, other_side: Tensor) -> float:
-    """The share of one-sided requests that moved the requested side, and not the other."""
-    inputs = requests.faces.images
-    requested, other = (_share_of(edits - inputs, truth - inputs) for truth in (requests.truth, other_side))
+def _one_sided(edits: Tensor, benchmark: UnitBenchmark) -> float:
+    """The share of one-sided requests whose edits show the unit on the requested side, and not on the other.
+
+    Changes are taken from the neutral face, since an edit also removes the expression that the input shows.
+    """
+    neutral, truths = benchmark.neutral, (benchmark.one_sided.truth, benchmark.other_side)
+    requested, other = (_share_of(edits - neutral, truth - neutral) for truth in truths)
     return ((requested >= _MOVED) & (other < _MOVED)).float().mean().item()
 
 
@@ -212,8 +215,8 @@ def _cross_talk(edits: Tensor, benchmark: UnitBenchmark) -> Tensor:
 
     Each edit, minus the neutral face, is regressed on the changes that the ground truth of every unit shows.
     """
-    people = len(benchmark.neutral)
-    neutral = benchmark.neutral.flatten(1)[:, None]
+    people = len(benchmark.single) // len(ACTION_UNITS)
+    neutral = benchmark.neutral[:people].flatten(1)[:, None]
     true, edited = (images.view(people, -1, neutral.shape[-1]) - neutral for images in (benchmark.single.truth, edits))
     products = true @ true.mT  # (P, U, U)
     energy = products.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]

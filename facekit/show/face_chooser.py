@@ -22,17 +22,18 @@ class FaceChooser(widgets.VBox):
 
     changed  called without arguments after `subject` has changed
     name     shown beside it
+    emotion  that the drawn person shows at first
     """
 
-    def __init__(self, changed: Callable[[], None], name: str = "face") -> None:
+    def __init__(self, changed: Callable[[], None], name: str = "face", emotion: str = "neutral") -> None:
         self.source = widgets.ToggleButtons(options=SOURCES, description=name, style={"button_width": "110px"})
         self.person = widgets.IntSlider(0, 0, PEOPLE["test"] - 1, description="person", continuous_update=False)
-        self.shows = widgets.Dropdown(options=PROTOCOL_EMOTIONS, value="neutral", description="emotion")
+        self.shows = widgets.Dropdown(options=PROTOCOL_EMOTIONS, value=emotion, description="emotion")
         self.dataset = widgets.Dropdown(options=_datasets(), description="dataset")
         self.index = widgets.BoundedIntText(0, 0, 10**6, description="index")
         self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="choose an image")
         self.note = widgets.HTML()
-        self.subject: Subject = drawn_person(self.person.value)
+        self.subject: Subject = drawn_person(self.person.value, emotion)
         self._changed = changed
         boxes = [
             widgets.HBox([self.person, self.shows]),

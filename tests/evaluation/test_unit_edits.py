@@ -58,7 +58,7 @@ def test_requests_have_their_ground_truth(benchmark):
     free, sided, single = all_of(benchmark)
     assert len(free) == len(sided) == len(benchmark.other_side) == 40
     assert len(single) == 32 * len(ACTION_UNITS)
-    assert len(benchmark.neutral) == 32
+    assert len(benchmark.neutral) == 40
     assert ((free.units > 0).sum(1) >= 1).all()
     assert (sided.units.sum(1) == 1).all()
     names = {ACTION_UNIT_COLUMNS[i] for i in sided.units.argmax(1).tolist()}
@@ -91,17 +91,17 @@ def test_an_edit_of_the_other_side_does_not_count(benchmark, other):
     sided = benchmark.one_sided
     wrong = benchmark.other_side
     if other == "both sides":
-        wrong = sided.truth + benchmark.other_side - sided.faces.images
+        wrong = sided.truth + benchmark.other_side - benchmark.neutral
     edited = dataclasses.replace(sided, truth=wrong)
     oracle = Oracle(benchmark.free, edited, benchmark.single)
     assert evaluate_units(oracle, benchmark, Reader(*all_of(benchmark))).one_sided == 0
 
 
 def test_cross_talk_is_the_share_of_other_units(benchmark):
-    single, people = benchmark.single, len(benchmark.neutral)
+    single, people = benchmark.single, 32
     truth = single.truth.unflatten(0, (people, -1))
     leaking = truth.clone()
-    leaking[:, 1] += 0.5 * (truth[:, 7] - benchmark.neutral)  # AU2 always comes with half of another unit
+    leaking[:, 1] += 0.5 * (truth[:, 7] - benchmark.neutral[:people])  # AU2 always comes with half of another unit
     edited = dataclasses.replace(single, truth=leaking.flatten(0, 1))
     judge = Reader(*all_of(benchmark))
     exact = evaluate_units(Oracle(*all_of(benchmark)), benchmark, judge).matrix

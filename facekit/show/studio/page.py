@@ -41,8 +41,7 @@ class Studio(widgets.VBox):
         folder: Path | None = None,
     ) -> None:
         self.folder = folder
-        self.faces, self.driver = FaceChooser(self.schedule), FaceChooser(self.schedule, "driver")
-        self.driver.shows.value = "happy"
+        self.faces, self.driver = FaceChooser(self.schedule), FaceChooser(self.schedule, "driver", "happy")
         self.sliders = ExpressionSliders(self.schedule, (), units=units)
         self.readout = Readout()
         parts, cards = (self.faces, self.driver, self.sliders, self.readout), available_generators()
