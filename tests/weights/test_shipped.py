@@ -118,6 +118,7 @@ EDITS = {
     "stargan-synthetic": (0.8, 0.85),
     "stargan-synthetic_both": (0.75, 1.05),
     "mma_gan-synthetic": (0.9, 0.55),
+    "ganimation-synthetic": (0.85, 0.6),
 }
 """The lowest accepted edit success rate and the highest accepted relative error. G12 has none, since its edits do not
 preserve identity."""
