@@ -160,7 +160,11 @@ def test_pin_names_a_package_that_another_python_needs(checkout, monkeypatch):
 @pytest.mark.parametrize("version", [*SUPPORTED, *UNSUPPORTED])
 def test_pip_stops_at_once_on_an_unsupported_python(monkeypatch, version):
     called = []
-    monkeypatch.setitem(sys.modules, "setuptools", types.SimpleNamespace(setup=lambda: called.append(version)))
+    setup = types.SimpleNamespace(setup=lambda **_: called.append(version))
+    commands = types.SimpleNamespace(build_py=object)
+    monkeypatch.setitem(sys.modules, "setuptools", setup)
+    monkeypatch.setitem(sys.modules, "setuptools.command", types.SimpleNamespace(build_py=commands))
+    monkeypatch.setitem(sys.modules, "setuptools.command.build_py", commands)
     monkeypatch.setattr(sys, "version_info", tuple(map(int, version.split("."))))
     if version in SUPPORTED:
         runpy.run_path(str(ROOT / "setup.py"))

@@ -43,6 +43,7 @@ _RIDGE = 0.01  # of the regression on the changes of all units, relative to thei
 _MASKED = 0.1  # value of a mask from which on a pixel counts as edited
 _SATURATED = 0.98  # mean attention A, 1 minus the mask, above which an edit is a copy
 _BATCH = 128
+_LEAST_PEOPLE = 4  # in the two-sample test
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class UnitScores:
                       and less than half of that of the other side
     relative_error    squared error to the ground truth by that of the unedited input, of free requests
     sharpness         Laplacian energy of the changed region by that of the ground truth, of free requests
-    two_sample_auc    AUC of a network that was trained to tell free edits from their ground truth
+    two_sample_auc    AUC of a network that was trained to tell free edits from their ground truth; NaN for fewer than
+                      four people
     cross_talk        off-diagonal share of the matrix
     matrix            (U, U) mean share of each unit's true change (columns) in the edits to single units (rows), as in
                       `ACTION_UNITS`, by linear regression; nearly the identity for the ground truth
@@ -192,6 +194,8 @@ def _error(judge: ActionUnitJudge, images: Tensor, units: Tensor) -> float:
 
 def _two_sample_auc(edits: Tensor, requests: UnitRequests) -> float:
     person = requests.faces.person
+    if len(person) < _LEAST_PEOPLE:
+        return float("nan")
     return verification_auc(*two_sample_scores(edits, requests.truth, person, person))
 
 

@@ -94,7 +94,7 @@ class LocalGlobalTranslator(nn.Module):
             change = masks[name] * (colours - crop) * getattr(self, f"window_{name}")
             pasted = pasted + self._placed(change, name)
         colours, mask = self.whole(pasted, label)
-        return Stages(pasted, torch.lerp(pasted, colours, mask), colours, mask, masks)
+        return Stages(pasted, pasted + mask * (colours - pasted), colours, mask, masks)
 
     def placed(self, masks: Mapping[str, Tensor]) -> Tensor:
         """The masks of all regions in one image (N, 1, size, size), with their soft edges."""

@@ -190,8 +190,8 @@ class System(nn.Module):
     def _saved(self, folder: Path) -> Path:
         if self.card is None:
             raise ValueError(
-                f"this {self.name} has no card, so that nobody could load it again: train it by `facekit train`, and "
-                "load the weights that it writes"
+                f"this {self.name} has no card, without which it cannot be loaded again: train it by `facekit train`, "
+                "and load the weights that it writes"
             )
         save_weights(path := folder / MODEL, self.weights(), self.card)
         return path

@@ -31,7 +31,7 @@ def edited_twice(edit: Callable[[Tensor, Tensor], Tensor], images: Tensor, label
     """Inputs of back-translation, from which a system recovers the faces: edits of edits of them, (N, C, H, W).
 
     One edit leaves traces of the present expression, from which a system would learn to change too little. The edits
-    are degraded by camera noise and blur, since they must not carry the face in details that nobody sees.
+    are degraded by camera noise and blur, since they must not carry the face in invisible details.
 
     edit    from faces (N, C, H, W) and labels to edits
     images  faces (N, C, H, W)

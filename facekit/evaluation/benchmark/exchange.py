@@ -10,8 +10,8 @@ An exported folder holds, for each size in pixels:
     manifest.json        version, split, sizes, and the SHA-256 of every input and every table of requests
 
 There are no answers in it. The public split has the people on whom all results here are measured: anybody can draw
-their ground truth. For a held-out split, whoever organises a comparison chooses a secret, a word that decides which
-people are drawn, and keeps it. `open_edits` needs it to draw the ground truth.
+their ground truth. For a held-out split, the organisers of a comparison choose a secret, a word that decides which
+people are drawn, and keep it. `open_edits` needs it to draw the ground truth.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ sets of landmarks, drawn as lines. A patch discriminator with spectral normalisa
 P4 gives neither sizes nor loss weights. Fan 2023 trains on two images of the same person with different expressions;
 here these are a drawn face and its ground truth (`SyntheticTransfers`). Half of the renderer's inputs are the
 converter's landmarks instead of the true ones, since it receives those in use. The converter's inputs are disturbed by
-noise, since an estimator's errors are in them when nobody gives the landmarks of the face.
+noise, since an estimator's errors are in them where the landmarks of the face are not given.
 
 Landmarks say nothing of wrinkles, cheeks and gaze. The renderer infers from the shape of lips and lids what goes with
 it, as far as it does.
