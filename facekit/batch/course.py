@@ -14,6 +14,9 @@ from facekit.batch.notebooks import execute
 from facekit.workspace.files import write_text
 from facekit.workspace.folders import shipped
 
+STUDENT, INSTRUCTOR = "student", "instructor"
+"""The two folders of copies."""
+
 _MAKEFILE = """# Each target is one call of facekit, which must be installed: pip install facekit
 run:
 \tpython -m facekit run $(ARGS)
@@ -41,9 +44,6 @@ def write_course(folder: Path) -> list[Path]:
     write_text(folder / "Makefile", _MAKEFILE)
     return [*targets, folder / "Makefile"]
 
-
-STUDENT, INSTRUCTOR = "student", "instructor"
-"""The two folders of copies."""
 
 _WITHOUT_SOLUTIONS = Config(
     {

@@ -43,10 +43,7 @@ def region_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, spli
     dataset = SyntheticFaces(split, people=faces, faces_per_person=1, size=size, channels=channels)
     rows = torch.arange(faces).repeat_interleave(len(PROTOCOL_EMOTIONS))
     target = Expression.of(list(PROTOCOL_EMOTIONS) * faces)
-    parts = torch.arange(len(rows)).split(_BATCH)
-    inputs = torch.cat([dataset.faces(rows[part]).images for part in parts])
-    truth = torch.cat([dataset.counterfactual(rows[part], target[part]).images for part in parts])
-    return RegionBenchmark(Faces(inputs), target, truth)
+    return RegionBenchmark(Faces(dataset.faces(rows).images), target, dataset.counterfactual(rows, target).images)
 
 
 @dataclass(frozen=True)

@@ -68,19 +68,14 @@ def transfer_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, sp
     dataset = SyntheticFaces(split, people=faces, faces_per_person=1, free_units=0.5, one_sided=0.33, **look)
     others = SyntheticFaces(split, people=_OTHERS, first_person=faces, faces_per_person=2, **look)
     every = torch.arange(faces)
-    inputs = Faces.cat([dataset.faces(part) for part in every.split(_BATCH)])
+    inputs = dataset.faces(every)
     wanted = Expression(action_units=inputs.action_units.roll(-1, 0))
-
-    def with_wanted(rows: Tensor) -> Faces:
-        parts = every.split(_BATCH)
-        return Faces.cat([dataset.counterfactual(rows[part], wanted[part]) for part in parts])
-
     return TransferBenchmark(
         faces=inputs,
         driver=inputs.landmarks.roll(-1, 0),
-        second=with_wanted(every.roll(-2)).landmarks,
-        truth=with_wanted(every),
-        others=Faces.cat([others.faces(part) for part in torch.arange(len(others)).split(_BATCH)]),
+        second=dataset.counterfactual(every.roll(-2), wanted).landmarks,
+        truth=dataset.counterfactual(every, wanted),
+        others=others.faces(range(len(others))),
     )
 
 

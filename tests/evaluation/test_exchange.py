@@ -60,7 +60,7 @@ def test_edits_are_returned_as_they_were_asked_for(folder):
         colour = (i, 255 - i, 7)
         Image.new("RGB", (32, 32), colour).save(folder / "32" / row["edit"])
     ((edits, opened),) = open_edits(folder, "mine")
-    assert (edits.name, edits.size, opened.name) == ("mine", 32, benchmark.name)
+    assert (edits.name, opened.faces.size, opened.name) == ("mine", 32, benchmark.name)
     asked = (requests, own)
     red = [(run_edits(edits, opened, part)[:, 0, 0, 0] * 127.5 + 127.5).round().int().tolist() for part in asked]
     assert red[0] == list(range(49))

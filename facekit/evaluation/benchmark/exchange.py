@@ -90,16 +90,12 @@ def export_benchmark(
 
 
 class FolderEdits:
-    """Edits in a folder, with the interface of a generator.
-
-    name    of its row in the leaderboard
-    size    of the images in pixels
-    """
+    """Edits in a folder, with the interface of a generator. `name` is that of its row in the leaderboard."""
 
     understands = frozenset({"emotion", "intensity"})
 
-    def __init__(self, name: str, size: int, images: dict[tuple[int, int, int], Tensor]) -> None:
-        self.name, self.size, self._images = name, size, images
+    def __init__(self, name: str, images: dict[tuple[int, int, int], Tensor]) -> None:
+        self.name, self._images = name, images
 
     def edit(
         self, faces: Faces, expression: Expression, *, source: Expression | None = None, seed: Seeds = 0
@@ -145,7 +141,7 @@ def open_edits(
             raise CannotEvaluate(
                 f"{cause} faces of {place} are not those that this version of facekit draws: export the benchmark again"
             )
-        yield FolderEdits(name or folder.resolve().name, size, _images(place, benchmark)), benchmark
+        yield FolderEdits(name or folder.resolve().name, _images(place, benchmark)), benchmark
 
 
 def _benchmark(faces: int, size: int, secret: str | None) -> Benchmark:
