@@ -8,9 +8,8 @@ asked for three kinds of action units, each with its ground truth:
 * **single**: each unit alone, on both sides, for the first people.
 
 Free requests are measured by a judge of action units, whose errors on the ground truth are reported beside those on
-the edits. A judge reads one unit into another (two fifths of the changes that it finds in the ground truth of single
-units are in units that have not changed), so the other two kinds are compared with images: how much of the change
-that the ground truth of each unit shows is in the edit?
+the edits. A judge reads one unit into another, in the ground truth too, so the other two kinds are compared with
+images: how much of the change that the ground truth of each unit shows is in the edit?
 """
 
 from __future__ import annotations
@@ -89,11 +88,10 @@ def unit_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, split:
     every = torch.arange(faces)
 
     def truth(rows: Tensor, units: Tensor) -> Tensor:
-        parts, expression = torch.arange(len(rows)).split(_BATCH), Expression(action_units=units)
-        return torch.cat([dataset.counterfactual(rows[p], expression[p]).images for p in parts])
+        return dataset.counterfactual(rows, Expression(action_units=units)).images
 
     def requests(rows: Tensor, units: Tensor) -> UnitRequests:
-        inputs = Faces.cat([dataset.faces(part) for part in rows.split(_BATCH)])
+        inputs = dataset.faces(rows)
         return UnitRequests(Faces(inputs.images, person=inputs.person), units, truth(rows, units))
 
     sided = torch.tensor([action_unit_columns(unit.number) for unit in ACTION_UNITS if unit.sided])
@@ -125,8 +123,9 @@ class UnitScores:
     two_sample_auc    AUC of a network that was trained to tell free edits from their ground truth; NaN for fewer than
                       four people
     cross_talk        off-diagonal share of the matrix
+    cross_talk_of_truth  the same of the ground truth: units that look alike share their changes in the regression
     matrix            (U, U) mean share of each unit's true change (columns) in the edits to single units (rows), as in
-                      `ACTION_UNITS`, by linear regression; nearly the identity for the ground truth
+                      `ACTION_UNITS`, by linear regression
     overlap           intersection over union of the mask and the truly changed region, of free requests; NaN for a
                       generator without a mask
     saturated         share of edits whose mask covers less than 2 % of the face on average; NaN likewise
@@ -139,6 +138,7 @@ class UnitScores:
     sharpness: float
     two_sample_auc: float
     cross_talk: float
+    cross_talk_of_truth: float
     matrix: Tensor
     overlap: float
     saturated: float
@@ -175,6 +175,7 @@ def evaluate_units(
         sharpness=sharpness(edits["free"], free.truth, free.faces.images),
         two_sample_auc=_two_sample_auc(edits["free"], free) if two_sample else float("nan"),
         cross_talk=_off_diagonal(matrix),
+        cross_talk_of_truth=_off_diagonal(_cross_talk(benchmark.single.truth, benchmark)),
         matrix=matrix,
         overlap=overlap,
         saturated=saturated,

@@ -73,6 +73,7 @@ def test_the_ground_truth_has_the_best_scores(benchmark):
     assert (scores.error, scores.error_of_truth, scores.relative_error) == (0, 0, 0)
     assert (scores.one_sided, scores.sharpness, scores.saturated, scores.overlap) == (1, 1, 0, 1)
     assert scores.two_sample_auc == pytest.approx(0.5, abs=0.01)
+    assert scores.cross_talk == pytest.approx(scores.cross_talk_of_truth)
     assert scores.cross_talk < 0.15
     assert (scores.matrix.diagonal() > 0.45).all()  # units that look alike share their changes
     assert scores.matrix.diagonal().mean() > 0.85
