@@ -70,14 +70,16 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--sizes", type=numbers, default=[64, 128], help="in pixels (default 64,128)")
     parser.add_argument("--secret", help="a word that decides which people are in a held-out split")
-    _add_special_benchmark(add(commands, "evaluate-units", evaluate_units), "that edit action units")
-    _add_special_benchmark(add(commands, "evaluate-regions", evaluate_regions), "that edit emotions")
-    _add_special_benchmark(add(commands, "evaluate-transfer", evaluate_transfer), "of landmark transfer")
+    _add_special_benchmark(add(commands, "evaluate-units", evaluate_units), "generators that edit action units")
+    _add_special_benchmark(add(commands, "evaluate-regions", evaluate_regions), "generators that edit emotions")
+    _add_special_benchmark(add(commands, "evaluate-transfer", evaluate_transfer), "generators of landmark transfer")
+    _add_special_benchmark(add(commands, "evaluate-motion", evaluate_motion), "models of motion")
+    _add_special_benchmark(add(commands, "evaluate-video", evaluate_video), "generators")
 
 
 def _add_special_benchmark(parser: argparse.ArgumentParser, which: str) -> None:
     """The options of a benchmark of drawn people that measures something else than emotions."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"weights of generators {which}")
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"weights of {which}")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="the table to write (default in runs/evaluation)")
 
@@ -246,6 +248,38 @@ def evaluate_transfer(arguments: argparse.Namespace) -> int:
     scores = scores_of(systems, transfer_benchmark(arguments.faces, *shape), *judges)
     rows = {name: vars(row) for name, row in scores.items()}
     return _written(rows, arguments.out or runs_home() / "evaluation" / "transfer.csv")
+
+
+def evaluate_motion(arguments: argparse.Namespace) -> int:
+    """Evaluate models of motion: do their landmark sequences show the emotion, resemble real ones, and vary?"""
+    from facekit.evaluation.motion import evaluate_motion as scores_of
+    from facekit.evaluation.motion import motion_benchmark
+    from facekit.models.load import load_system
+    from facekit.models.video.motion import MotionModel
+
+    models = {name: load_system(name) for name in arguments.names}
+    for name, model in models.items():
+        if not isinstance(model, MotionModel):
+            raise UsageError(f"{name} is no model of motion: name one, such as motion_gan-synthetic_motions")
+    lengths = {model.preset.frames for model in models.values()}
+    if len(lengths) > 1:
+        raise UsageError(f"the models make sequences of {len(lengths)} lengths; evaluate those of each length apart")
+    benchmark = motion_benchmark(arguments.faces, lengths.pop())
+    scores = scores_of(models, benchmark, load_system("motion_classifier-synthetic_motions"))
+    rows = {name: vars(row) for name, row in scores.items()}
+    return _written(rows, arguments.out or runs_home() / "evaluation" / "motion.csv")
+
+
+def evaluate_video(arguments: argparse.Namespace) -> int:
+    """Evaluate videos of generators, frame by frame and in time, with the ground truth of every frame."""
+    from facekit.evaluation.video import evaluate_videos, video_benchmark, video_judges
+    from facekit.models.load import load_system
+
+    systems, shape = _of_one_shape(arguments.names)
+    motion = load_system("motion_gan-synthetic_motions")
+    scores = evaluate_videos(systems, video_benchmark(arguments.faces, *shape), video_judges(), motion, log=print_line)
+    rows = {name: vars(row) for name, row in scores.items()}
+    return _written(rows, arguments.out or runs_home() / "evaluation" / "video.csv")
 
 
 def _of_one_shape(names: list[str]) -> tuple[dict, tuple[int, int]]:

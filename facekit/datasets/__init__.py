@@ -2,7 +2,7 @@
 
 Datasets, one file each:
 
-    synthetic   `SyntheticFaces`, the embedded dataset, `SyntheticPairs` and `SyntheticTransfers` (a package of its own)
+    synthetic   `SyntheticFaces`, the embedded dataset, and its pairs, transfers and motions (a package of its own)
     fer2013     FER-2013: greyscale faces from a web search, noisy labels of seven emotions
     ckplus      CK+: sequences from neutral to the peak, coded in FACS
     ferg        FERG-DB: six cartoon characters with seven expressions
@@ -13,6 +13,8 @@ Datasets, one file each:
     kdef        KDEF: 70 people, seven expressions, five angles
     expw        ExpW: faces in photographs from the web, with their boxes
     sfew        SFEW and AFEW: faces from films
+    oulu_casia  Oulu-CASIA: clips from neutral to the peak, in three kinds of light
+    mug         MUG: clips from neutral to the peak and back
     emotionet   EmotioNet: faces from the web with action units; `openface` reads those that OpenFace estimates
     celeba      CelebA: celebrities with identities and attributes, without emotions
     lfw         LFW: people in the news, without emotions, and the pairs by which recognisers are compared
@@ -25,6 +27,7 @@ What they have in common:
     base        `FaceDataset`, `open_dataset`, `loader`
     stored      base class of datasets whose images are stored as one array
     records     image files with annotations: splits by person, reading into a table; base class of such datasets
+    clips       base class of datasets of clips, folders of frames from neutral to the peak
     tables      text tables in any common encoding and with any common separator
     packed      images packed in parquet or tar files
     pixel_table tables whose rows hold an emotion and the pixels of an image

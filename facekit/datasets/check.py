@@ -17,7 +17,7 @@ from facekit.datasets.stored import StoredFaces
 from facekit.faces.emotions import EMOTIONS
 from facekit.workspace.folders import data_home
 
-_RENDERED = ("synthetic", "synthetic_pairs", "synthetic_transfers")  # without files
+_RENDERED = ("synthetic", "synthetic_pairs", "synthetic_transfers", "synthetic_motions")  # without files
 _COMPOSED = ("joint",)  # made of other datasets, which are checked themselves
 _MAX_PROBLEMS = 10  # of one dataset in the printed text
 

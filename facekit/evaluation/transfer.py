@@ -23,8 +23,7 @@ from facekit.evaluation.metrics.identity import acceptance_threshold, cosine, pa
 from facekit.evaluation.metrics.sharpness import sharpness
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
-from facekit.faces.landmarks import normalised_offsets
-from facekit.layers.landmarks import EyeFrame
+from facekit.faces.landmarks import EyeFrame, normalised_offsets
 from facekit.models.gans.landmark_transfer import LandmarkTransfer
 from facekit.models.system import Generator
 

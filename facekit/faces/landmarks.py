@@ -1,9 +1,11 @@
-"""The 68 facial landmarks in the iBUG order: names of their groups, and mirroring.
+"""The 68 facial landmarks in the iBUG order: names of their groups, mirroring, views, and the frame of the eyes.
 
 Source  Sagonas et al., *300 faces in-the-wild challenge: database and results*, Image and Vision Computing 47, 2016.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,3 +72,35 @@ def normalised_offsets(detected: Tensor, true: Tensor) -> Tensor:
     left, right = eye_centres(true)
     between = (left - right).norm(dim=-1)
     return (detected - true) / between[:, None, None]
+
+
+class EyeFrame(NamedTuple):
+    """The coordinate systems of N faces, given by their eyes: origin between them, the right one at (1/2, 0).
+
+    middle  (N, 1, 2) the origin
+    across  (N, 1, 2) from the left to the right eye of the image: the unit of length and the direction of x
+    """
+
+    middle: Tensor
+    across: Tensor
+
+    @classmethod
+    def of(cls, landmarks: Tensor) -> EyeFrame:
+        """The frames of landmarks (N, 68, 2)."""
+        left, right = eye_centres(landmarks)
+        return cls(((left + right) / 2)[:, None], (right - left)[:, None])
+
+    def to_frame(self, points: Tensor) -> Tensor:
+        """Points (N, K, 2) of the image in this coordinate system."""
+        points = points - self.middle
+        axes = torch.stack([self.across, _turned(self.across)], -1)  # (N, 1, 2, 2)
+        return (points[..., None] * axes).sum(-2) / self.across.square().sum(-1, keepdim=True)
+
+    def to_image(self, points: Tensor) -> Tensor:
+        """The inverse of `to_frame`."""
+        return points[..., :1] * self.across + points[..., 1:] * _turned(self.across) + self.middle
+
+
+def _turned(vectors: Tensor) -> Tensor:
+    """Vectors (..., 2) turned by 90 degrees, from right to down."""
+    return torch.stack([-vectors[..., 1], vectors[..., 0]], -1)

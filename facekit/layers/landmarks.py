@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from facekit.faces.landmarks import eye_centres
+from facekit.faces.landmarks import EyeFrame
 from facekit.layers.initialise import initialise
 
 _POINTS = 68
@@ -53,38 +52,6 @@ def _nearest(landmarks: Tensor, lines: Sequence[Sequence[int]], pixels: Tensor) 
     from_start = pixels.square().sum(-1) - 2 * start @ pixels.T + start.square().sum(-1, keepdim=True)
     squared = from_start - 2 * share * across + share.square() * length
     return squared.amin(1).clamp(min=0).sqrt()
-
-
-class EyeFrame(NamedTuple):
-    """The coordinate systems of N faces, given by their eyes: origin between them, the right one at (1/2, 0).
-
-    middle  (N, 1, 2) the origin
-    across  (N, 1, 2) from the left to the right eye of the image: the unit of length and the direction of x
-    """
-
-    middle: Tensor
-    across: Tensor
-
-    @classmethod
-    def of(cls, landmarks: Tensor) -> EyeFrame:
-        """The frames of landmarks (N, 68, 2)."""
-        left, right = eye_centres(landmarks)
-        return cls(((left + right) / 2)[:, None], (right - left)[:, None])
-
-    def to_frame(self, points: Tensor) -> Tensor:
-        """Points (N, K, 2) of the image in this coordinate system."""
-        points = points - self.middle
-        axes = torch.stack([self.across, _turned(self.across)], -1)  # (N, 1, 2, 2)
-        return (points[..., None] * axes).sum(-2) / self.across.square().sum(-1, keepdim=True)
-
-    def to_image(self, points: Tensor) -> Tensor:
-        """The inverse of `to_frame`."""
-        return points[..., :1] * self.across + points[..., 1:] * _turned(self.across) + self.middle
-
-
-def _turned(vectors: Tensor) -> Tensor:
-    """Vectors (..., 2) turned by 90 degrees, from right to down."""
-    return torch.stack([-vectors[..., 1], vectors[..., 0]], -1)
 
 
 class LandmarkConverter(nn.Module):

@@ -50,11 +50,11 @@ _GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor) -> Tensor:
     """Squared difference of 1 and the critic's gradient norm between real and generated images (Gulrajani 2017, eq. 3).
 
-    The gradient is taken at one random point on the line from each real image to a generated one, both (N, C, H, W).
-    It is the gradient of the sum of an image's scores, as in StarGAN's code. The penalty is differentiated again with
-    respect to the critic's weights, so `critic` must compute in single precision.
+    The gradient is taken at one random point on the line from each real image to a generated one, both (N, C, H, W) or,
+    for other data than images, (N, ...). It is the gradient of the sum of an image's scores, as in StarGAN's code. The
+    penalty is differentiated again with respect to the critic's weights, so `critic` must compute in single precision.
     """
-    weight_of_real = torch.rand(len(real), 1, 1, 1, device=real.device)
+    weight_of_real = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     norms = _input_gradients(critic, torch.lerp(generated.detach(), real, weight_of_real)).flatten(1).norm(dim=1)
     return (norms - 1).square().mean()
 

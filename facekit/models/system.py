@@ -323,6 +323,10 @@ SYSTEMS: dict[str, str] = {
     "landmark_transfer": "facekit.models.gans.landmark_transfer:LandmarkTransfer",  # G16
     "lgp_gan": "facekit.models.gans.lgp_gan:LGPGAN",  # G17
     "ganimation": "facekit.models.gans.ganimation:GANimation",  # G20
+    "motion_gan": "facekit.models.video.motion_gan:MotionGAN",  # G18
+    "motion_flow": "facekit.models.video.motion_flow:MotionFlow",  # its rival
+    "motion_classifier": "facekit.models.judges.motion:MotionClassifier",  # E7
+    "texture_gan": "facekit.models.video.texture_gan:TextureGAN",  # G19
     "paired_oracle": "facekit.models.editors.paired_oracle:PairedOracle",  # supervised by ground truth: an upper bound
 }
 

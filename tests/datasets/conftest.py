@@ -51,10 +51,10 @@ def rendered() -> Faces:
 @pytest.fixture(scope="session")
 def moving() -> Faces:
     """Sequences of five frames from neutral to the peak: six people, two emotions each."""
-    dataset = SyntheticFaces("train", people=6, faces_per_person=2, size=96, channels=1, emotions=EMOTIONS, frames=9)
-    whole = dataset.faces(range(len(dataset)))
-    cut = {name: getattr(whole, name)[:, :5] for name in ("images", "landmarks", "action_units", "intensity")}
-    return Faces(**cut, emotion=whole.emotion, person=whole.person)
+    dataset = SyntheticFaces(
+        "train", people=6, faces_per_person=2, size=96, channels=1, emotions=EMOTIONS, frames=5, until="apex"
+    )
+    return dataset.faces(range(len(dataset)))
 
 
 @pytest.fixture

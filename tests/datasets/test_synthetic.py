@@ -173,20 +173,6 @@ def test_intensity_lies_in_its_range():
     assert (faces.action_units.amax(1) <= 0.5 * 1.25).all()
 
 
-def test_sequences_rise_and_fall():
-    data = SyntheticFaces("test", people=2, faces_per_person=7, size=32, frames=5)
-    faces = data.faces(range(14))
-    assert faces.images.shape == (14, 5, 3, 32, 32)
-    assert faces.intensity.shape == (14, 5)
-    moving = faces.emotion != EMOTIONS.index("neutral")
-    level = faces.intensity[moving]
-    assert (level[:, 0] == 0).all()
-    assert (level[:, -1] == 0).all()
-    assert (level.argmax(1) == 2).all()
-    assert torch.equal(faces.images[:, 0], faces.images[:, -1])
-    assert (faces.action_units[moving][:, 2].amax(1) > 0.3).all()
-
-
 def test_one_sided_faces_have_one_weak_side():
     data = SyntheticFaces("test", people=16, size=32, one_sided=0.5, emotions=("happy",))
     faces = data.faces(range(len(data)))

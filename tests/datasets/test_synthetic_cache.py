@@ -28,8 +28,10 @@ def folders(home):
 
 
 def check_same(a, b):
-    for name in ("images", "action_units", "landmarks", "emotion", "intensity", "person"):
+    for name in ("images", "action_units", "emotion", "intensity", "person"):
         assert torch.equal(getattr(a, name), getattr(b, name)), name
+    # The last digit of a power depends on how many faces are rendered at once
+    torch.testing.assert_close(a.landmarks, b.landmarks, atol=1e-6, rtol=0)
     assert (a.mask - b.mask).abs().max() < 0.003
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from facekit.datasets.synthetic import SyntheticFaces
-from facekit.layers.landmarks import DRAWN_MAPS, EyeFrame, LandmarkConverter, draw_landmarks
+from facekit.faces.landmarks import EyeFrame
+from facekit.layers.landmarks import DRAWN_MAPS, LandmarkConverter, draw_landmarks
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,13 @@ options    its options, with defaults and checks
 labels     balanced or imbalanced emotions, label noise
 units      action units of each face: prototypes with variation, or random units
 pairs      `SyntheticPairs` and `SyntheticTransfers`: each face with a counterfactual
+motions    `SyntheticMotions`: sequences from neutral to the apex
 split      rendering of a whole split into files
 
 render     the renderer: identities, action units and views to images
 identity   `Identity`: appearance of a person
 view       `View`: pose, illumination, background and camera; the projection
+motion     timing, head movement and blinks of sequences
 muscles    action units to displacements of the parts of the face
 shape      the curves of a face with these displacements
 curves     curve functions of brows, lids, lips and jaw

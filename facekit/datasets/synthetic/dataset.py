@@ -15,13 +15,14 @@ from facekit.datasets.cache import cached_arrays
 from facekit.datasets.synthetic.draws import chance, uniform
 from facekit.datasets.synthetic.identity import Identity
 from facekit.datasets.synthetic.labels import balanced_emotions, imbalanced_emotions, noisy_labels
+from facekit.datasets.synthetic.motion import MOTION_VERSION, Motion, Timing
 from facekit.datasets.synthetic.options import MAX_FACES, resolved_options
 from facekit.datasets.synthetic.render import RENDERER_VERSION, render
 from facekit.datasets.synthetic.split import write_split
 from facekit.datasets.synthetic.units import emotional_units, free_units
 from facekit.datasets.synthetic.view import View
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
-from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS
+from facekit.faces.emotions import NEUTRAL, PROTOCOL_EMOTIONS, emotion_index
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
 
@@ -42,7 +43,9 @@ class SyntheticFaces(FaceDataset):
                       is a cartoon
     emotions          emotions that occur
     intensity         range of the intensity of the expressions
-    frames            None for still images, or the length of sequences from neutral to the peak and back
+    frames            None for still images, or the number of frames of sequences, each of which begins neutral
+    fps               frame rate of sequences; None: equally spaced frames of the whole take
+    until             where sequences without a frame rate end: "end", back at neutral, or "apex", as in CK+
     one_sided         share of faces with one weak half, as in facial palsy
     free_units        share of faces with a few random action units instead of an emotion. Their label and true emotion
                       are -1, their intensity is 1, and `BalancedSampler` leaves them out
@@ -54,10 +57,12 @@ class SyntheticFaces(FaceDataset):
                       cache
     device            the device on which faces are rendered and returned
 
-    The face at an index depends on the options and the index alone. Attributes (`dataset.attributes`, and those of each
-    `Faces`) are skin_tone, hair_style, age, glasses, beard, strong, freckles, character (int64, names in
-    `facekit.datasets.synthetic`), one_sided (0 no, 1 left side weak, 2 right side weak) and true_emotion. Raises
-    `ValueError` for invalid options.
+    The face at an index depends on the options and the index alone. A sequence shows the face of the still image at its
+    index: its action units move to those of the still (`facekit.datasets.synthetic.motion`), and the first frame has
+    the view of the still. `seconds` (N,) are the durations from the first to the last frame. Attributes
+    (`dataset.attributes`, and those of each `Faces`) are skin_tone, hair_style, age, glasses, beard, strong, freckles,
+    character (int64, names in `facekit.datasets.synthetic`), one_sided (0 no, 1 left side weak, 2 right side weak) and
+    true_emotion. Raises `ValueError` for invalid options.
     """
 
     name = "synthetic"
@@ -75,6 +80,8 @@ class SyntheticFaces(FaceDataset):
         emotions: Sequence[str] = PROTOCOL_EMOTIONS,
         intensity: tuple[float, float] = (0.4, 1.0),
         frames: int | None = None,
+        fps: float | None = None,
+        until: str = "end",
         one_sided: float = 0.0,
         free_units: float = 0.0,
         imitate: str | None = None,
@@ -85,11 +92,11 @@ class SyntheticFaces(FaceDataset):
         self.options = resolved_options(
             split=split, people=people, first_person=first_person, faces_per_person=faces_per_person, size=size,
             channels=channels, domain=domain, emotions=emotions, intensity=intensity, frames=frames,
-            one_sided=one_sided, free_units=free_units, imitate=imitate, label_noise=label_noise,
+            fps=fps, until=until, one_sided=one_sided, free_units=free_units, imitate=imitate, label_noise=label_noise,
         )  # fmt: skip
         self.split = split
         self.size, self.channels = self.options["size"], self.options["channels"]
-        self.frames = frames
+        self.frames, self._fps, self._until = frames, fps, until
         self.device = torch.device(device)
         self._annotate(self.options["people"], faces_per_person)
         self._pixels = None  # while the cache is written
@@ -167,17 +174,44 @@ class SyntheticFaces(FaceDataset):
     def _units(self, index: Tensor) -> Tensor:
         """Action units (N, A), or (N, T, A), of the faces."""
         peak = self._weakened(index, self._peak_units(index)) if self._pixels is None else self._peaks[index]
-        level = self._levels(index)
-        return peak * level[:, None] if level.ndim == 1 else peak[:, None] * level[..., None]
+        if self.frames is None:
+            return peak * self._levels(index)[:, None]
+        return self._motion(index, self._true[index]).of_units(peak * self._intensity[index, None])
 
     def _levels(self, index: Tensor) -> Tensor:
-        """Intensity (N,), or (N, T) for sequences, which rises from and returns to 0 smoothly; 1 for neutral."""
+        """Intensity (N,), or (N, T) for sequences, which begins at 0; 1 for neutral."""
         peak = torch.where(self._true[index] == NEUTRAL, 1.0, self._intensity[index])
         if self.frames is None:
             return peak
-        phase = torch.arange(self.frames) * (torch.pi / (self.frames - 1))
-        rising = peak[:, None] * phase.sin().square().round(decimals=6)
-        return torch.where(self._true[index, None] == NEUTRAL, 1.0, rising)
+        level = self._motion(index, self._true[index]).level
+        return torch.where(self._true[index, None] == NEUTRAL, 1.0, peak[:, None] * level)
+
+    def _motion(self, index: Tensor, emotion: Tensor) -> Motion:
+        """The motion of sequences (N,), as it is if they show these emotions (N,)."""
+        return Motion.draw(self._face[index], emotion, self._intensity[index], self.frames, self._fps, self._until)
+
+    @cached_property
+    def seconds(self) -> Tensor:
+        """Seconds (len,) from the first to the last frame of each sequence. Raises `ValueError` for stills."""
+        self._require_sequences("duration")
+        return Timing.draw(self._face, self._true).times(self.frames, self._fps, self._until)[:, -1].float()
+
+    def motion(self, indices: Sequence[int] | Tensor, emotion: str | None = None) -> Expression:
+        """The motion of sequences, for `counterfactual`: their action units by frame (N, T, A).
+
+        With an emotion, that of the same people and takes if they showed this emotion. Raises `ValueError` for stills.
+        """
+        self._require_sequences("motion")
+        index = self._index(indices)
+        if emotion is None:
+            return Expression(action_units=self._units(index))
+        shown = torch.full_like(index, emotion_index(emotion))
+        peak = self._weakened(index, emotional_units(self._face[index], shown)) * self._intensity[index, None]
+        return Expression(action_units=self._motion(index, shown).of_units(peak))
+
+    def _require_sequences(self, what: str) -> None:
+        if self.frames is None:
+            raise ValueError(f"still images have no {what}: open the dataset with frames=..., such as frames=32")
 
     def _counterfactual_units(self, index: Tensor, target: Expression) -> Tensor:
         """Action units (N, A), or (N, T, A), of the faces with a target expression."""
@@ -210,14 +244,22 @@ class SyntheticFaces(FaceDataset):
 
         Understands emotion, intensity, action units and domain. The emotion of the face itself keeps its individual
         variation, so that the face's own expression returns the face itself; other emotions are rendered with their
-        prototypes, as in `Expression.to_action_units`. Action units are rendered as given. For an expression with a
-        time axis, the result is a sequence. A face with free action units has no emotion of its own.
+        prototypes, as in `Expression.to_action_units`. Action units are rendered as given. A face with free action
+        units has no emotion of its own.
 
-        Raises `UnsupportedExpression` for landmarks, and `ValueError` for a number of rows that does not match.
+        For an expression with a time axis, the result is a sequence. From a dataset of sequences it has their path of
+        the head; `motion` returns other people's motions, or those of other emotions.
+
+        Raises `UnsupportedExpression` for landmarks, and `ValueError` for a number of rows, or of frames of sequences,
+        that does not match.
         """
         expression.require(_UNDERSTANDS, "SyntheticFaces.counterfactual")
         index = self._index(indices)
         target = expression.for_faces(len(index)).to("cpu")
+        if self.frames is not None and target.frames not in (None, self.frames):
+            raise ValueError(
+                f"the expression has {target.frames} frames, and the sequences of this dataset {self.frames}"
+            )
         domain = self._domain[index] if target.domain is None else target.domain
         rendered = self._render(index, self._counterfactual_units(index, target), domain)
         emotion, intensity = _label_and_intensity(target)
@@ -228,7 +270,10 @@ class SyntheticFaces(FaceDataset):
         return self._render(index, self._units(index), self._domain[index])
 
     def _render(self, index: Tensor, units: Tensor, domain: Tensor) -> Faces:
-        identity, view = self._identity(index).to(self.device), self._view(index).to(self.device)
+        identity, view = self._identity(index).to(self.device), self._view(index)
+        if self.frames is not None and units.ndim == 3:
+            view = self._motion(index, self._true[index]).of_view(view)
+        view = view.to(self.device)
         return render(identity, units.to(self.device), view, self.size, self.channels, domain.to(self.device))
 
     def _record(self, index: Tensor, rendered: Faces, changed: dict | None = None) -> Faces:
@@ -266,6 +311,8 @@ class SyntheticFaces(FaceDataset):
         if not cache:
             return None
         key = {**self.options, "renderer": RENDERER_VERSION}
+        if self.frames is not None:
+            key["motion"] = MOTION_VERSION
         home = None if cache is True else Path(cache)
         return cached_arrays(f"synthetic-{self.split}", key, partial(write_split, self), home)
 

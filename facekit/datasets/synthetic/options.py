@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from facekit.datasets.base import SPLITS
+from facekit.datasets.synthetic.motion import UNTIL
 from facekit.datasets.synthetic.render import check_size
 from facekit.faces.emotions import EMOTIONS, emotion_index
 from facekit.faces.parts import DOMAINS
@@ -28,6 +29,8 @@ def resolved_options(
     emotions: Sequence[str],
     intensity: tuple[float, float],
     frames: int | None,
+    fps: float | None,
+    until: str,
     one_sided: float,
     free_units: float,
     imitate: str | None,
@@ -50,8 +53,13 @@ def resolved_options(
         "imitate": imitate,
         "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
     }
-    if first_person:  # left out at 0, so that caches and runs from before this option remain valid
+    # Left out at their defaults, so that caches and runs from before these options remain valid
+    if first_person:
         options["first_person"] = first_person
+    if fps is not None:
+        options["fps"] = fps
+    if until != UNTIL[0]:
+        options["until"] = until
     _check(options)
     return options
 
@@ -59,7 +67,8 @@ def resolved_options(
 def _check(options: Mapping) -> None:
     _check_identities(*(options[name] for name in ("split", "people", "faces_per_person", "domain")))
     _check_first_person(options.get("first_person", 0), options["people"])
-    _check_expressions(*(options[name] for name in ("emotions", "intensity", "frames")))
+    _check_expressions(*(options[name] for name in ("emotions", "intensity")))
+    _check_sequences(options["frames"], options.get("fps"), options.get("until", UNTIL[0]))
     check_size(options["size"], options["channels"])
     for name in ("one_sided", "free_units", "label_noise"):
         if not 0 <= options[name] <= 1:
@@ -88,10 +97,21 @@ def _check_first_person(first_person: int, people: int) -> None:
         )
 
 
-def _check_expressions(emotions: Sequence[str], intensity: Sequence[float], frames: int | None) -> None:
+def _check_expressions(emotions: Sequence[str], intensity: Sequence[float]) -> None:
     if not emotions or len(set(emotions)) < len(emotions):
         raise ValueError(f"emotions are {emotions}; name at least one emotion, and each once")
     if not 0 <= intensity[0] <= intensity[1] <= 1:
         raise ValueError(f"intensity is {tuple(intensity)}; need a range within 0 to 1")
+
+
+def _check_sequences(frames: int | None, fps: float | None, until: str) -> None:
+    if frames is None and (fps is not None or until != UNTIL[0]):
+        raise ValueError("fps and until describe sequences: give frames too, such as frames=32")
     if frames is not None and frames < 3:
-        raise ValueError(f"frames is {frames}; a sequence from neutral to the peak and back has at least 3")
+        raise ValueError(f"frames is {frames}; a sequence has at least 3")
+    if fps is not None and not 1 <= fps <= 240:
+        raise ValueError(f"fps is {fps}; need 1 to 240 frames a second")
+    if until not in UNTIL:
+        raise ValueError(f"until is {until!r}; sequences end at {' or '.join(map(repr, UNTIL))}")
+    if fps is not None and until != UNTIL[0]:
+        raise ValueError("with a frame rate, sequences end after their frames: omit until")

@@ -67,7 +67,7 @@ def render(
 
     identity      N identities
     action_units  (N, A) intensities in [0, 1], columns as `ACTION_UNIT_COLUMNS`; or (N, T, A) for sequences
-    view          N views
+    view          N views; for sequences, also one for each frame, N * T
     size          height and width in pixels, at least 16
     channels      3 for RGB, or 1 for its luma
     domain        `"photo"` or `"cartoon"` for all faces, or an index into `DOMAINS` for each, (N,)
@@ -86,7 +86,7 @@ def render(
         scene = _Scene(
             identity.repeat_interleave(frames),
             action_units.flatten(0, 1),
-            view.repeat_interleave(frames),
+            view if len(view) > len(identity) else view.repeat_interleave(frames),
             domain.repeat_interleave(frames),
         )
     images, masks, points = _render_in_chunks(scene, size, channels, muscles)
@@ -130,7 +130,8 @@ def _check(identity: Identity, action_units: Tensor, view: View, size: int, chan
         raise ValueError(
             f"action_units have shape {tuple(action_units.shape)}; need (N, {len(ACTION_UNIT_COLUMNS)}), or (N, T, ...)"
         )
-    if not len(identity) == len(view) == len(action_units):
+    frames = action_units.shape[1] if action_units.ndim == 3 else 1
+    if len(identity) != len(action_units) or len(view) not in (len(identity), len(identity) * frames):
         raise ValueError(
             f"there are {len(identity)} identities, {len(action_units)} expressions and {len(view)} views; "
             "give equal numbers"

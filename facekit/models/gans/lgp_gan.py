@@ -74,9 +74,9 @@ _PAPER = {
 }  # fmt: skip
 
 _OURS = {
-    "augment": "flip", "r1": 0.01, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3,
+    "augment": "flip", "r1": 0.3, "optimiser": "muon", "learning_rate": 4e-3, "discriminator_rate": 6e-3, "ema": 0.998,
     "warmup": 100, "neutral": 0.3, "discriminator_width": 64, "discriminator_widest": 256, "width": 48, "blocks": 2,
-    "skips": "residual",
+    "skips": "residual", "discriminator_high_frequencies": True,
 }  # fmt: skip
 
 
@@ -95,7 +95,7 @@ class LGPGAN(Guided, AdversarialGenerator):
             | {"discriminator_width": 8, "batch": 16, "steps": 40}
         ),
         "laptop": LGPGANPreset(**_OURS, local_layers=2, batch=64, steps=500),
-        "gpu": LGPGANPreset(**_OURS, size=64, batch=32, steps=2400, teacher="adversarial_editor-synthetic"),
+        "gpu": LGPGANPreset(**_OURS, size=64, batch=32, steps=1500, teacher="adversarial_editor-synthetic"),
         "paper": LGPGANPreset(**_PAPER),
     }
 

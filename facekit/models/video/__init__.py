@@ -1,0 +1,1 @@
+"""Systems of motion and video: landmark sequences, and frames from landmarks."""
