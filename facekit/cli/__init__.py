@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import facekit
+from facekit.cli.animate import add_animate
 from facekit.cli.arguments import add
 from facekit.cli.data import add_data
 from facekit.cli.documents import add_documents
@@ -20,11 +21,15 @@ USER_ERRORS = (
     "facekit.batch.schedule:ClusterMissing",
     "facekit.batch.notebooks:UnknownNotebook",
     "facekit.datasets.base:DatasetMissing",
+    "facekit.datasets.pictures:BadPicture",
     "facekit.datasets.sources:UnusableData",
     "facekit.evaluation.benchmark.benchmarks:CannotEvaluate",
     "facekit.evaluation.results:BadResults",
     "facekit.faces.expression:UnsupportedExpression",
     "facekit.models.system:CannotTrain",
+    "facekit.models.video.driving:CannotDrive",
+    "facekit.models.video.tracking:NoFaceInVideo",
+    "facekit.show.films:TooLong",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
     "facekit.weights.store:WeightsError",
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_training(commands)
     add_data(commands)
     add_documents(commands)
+    add_animate(commands)
     add(commands, "version", version)
     add(commands, "lint", lint)
     add(commands, "test", all_tests, forwards=True)

@@ -82,7 +82,7 @@ def read_clip(root: Path, folder: Path, person: str, emotion: str, to_peak: floa
 
     Raises `ValueError` for a folder with fewer than two frames or an unknown emotion.
     """
-    files = list_pictures(folder)
+    files = list(list_pictures(folder))
     if len(files) < 2:
         raise ValueError(f"a clip has at least two pictures, and this one has {len(files)}")
     last = max(2, round(len(files) * to_peak))

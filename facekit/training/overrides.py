@@ -25,12 +25,23 @@ def overridden(values: T, changes: Mapping[str, object]) -> T:
 
 def checked(kind: Callable, changes: Mapping[str, object]) -> dict[str, object]:
     """Keyword arguments of a class, converted to their declared types; raises `ValueError` as `overridden` does."""
-    hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
-    known = [name for name in inspect.signature(kind).parameters if name in hints]
+    known = parameters(kind)
     for name in changes:
         if name not in known:
             raise ValueError(f"{kind.__name__} has no {name!r}; it has {', '.join(known)}")
-    return {name: _converted(value, hints[name], name) for name, value in changes.items()}
+    return {name: _converted(value, known[name].annotation, name) for name, value in changes.items()}
+
+
+def parameters(kind: Callable) -> dict[str, inspect.Parameter]:
+    """The parameters of a class by name, with their types; where it passes `**options` on, also those of its base."""
+    own = kind if dataclasses.is_dataclass(kind) else kind.__init__
+    hints, found = typing.get_type_hints(own), {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found = parameters(kind.__mro__[1]) | found
+        elif name in hints:
+            found[name] = parameter.replace(annotation=hints[name])
+    return found
 
 
 def _converted(value: object, hint: object, name: str) -> object:

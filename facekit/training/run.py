@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 import os
 import time
@@ -21,7 +20,7 @@ from facekit.models.load import initialise_from
 from facekit.models.system import Preset, System, system_class
 from facekit.training.loop import fit
 from facekit.training.order import derived_seed
-from facekit.training.overrides import checked, overridden
+from facekit.training.overrides import checked, overridden, parameters
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.watch import check_outputs
 from facekit.weights.store import WeightsCard, WeightsError, find_weights, load_weights, read_card, save_weights
@@ -167,7 +166,7 @@ def _opened(plan: _Plan, split: str) -> FaceDataset:
 
 def _expected_channels(plan: _Plan) -> int:
     """The channels of the dataset's images, before it is opened: the option, or the default of its class."""
-    declared = inspect.signature(dataset_class(plan.data)).parameters.get("channels")
+    declared = parameters(dataset_class(plan.data)).get("channels")
     return plan.options["train"].get("channels") or (declared and declared.default) or 3
 
 

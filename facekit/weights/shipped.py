@@ -21,6 +21,9 @@ class Recipe:
     then: Mapping[str, object] | None = None  # further overrides of a second run that is initialised from the first
 
 
+# Sequences from neutral to the apex of other people than those of the judge of motions.
+_MOTIONS = {"profile.people": 1500, "profile.faces_per_person": 6, "profile.workers": 0}
+
 # Training data of the generators: 4,000 identities with 8 faces each, which two cores render in a minute or two.
 _PEOPLE = {"profile.people": 4000, "profile.faces_per_person": 8, "profile.workers": 0}
 
@@ -98,6 +101,29 @@ SHIPPED: dict[str, Recipe] = {
     ),
     "landmark_transfer-synthetic_transfers": Recipe(  # G16
         "landmark_transfer", data="synthetic_transfers", profile="gpu", overrides=_PEOPLE
+    ),
+    "lgp_gan-synthetic": Recipe("lgp_gan", profile="gpu"),  # G17
+    "motion_classifier-synthetic_motions": Recipe(  # E7; it only judges
+        "motion_classifier",
+        data="synthetic_motions",
+        overrides={"profile.people": 600, "profile.faces_per_person": 6, "data.first_person": 100_000},
+        seed=1,
+    ),
+    "motion_gan-synthetic_motions": Recipe(  # G18
+        "motion_gan", data="synthetic_motions", profile="gpu", overrides=_MOTIONS
+    ),
+    "motion_flow-synthetic_motions": Recipe(  # its rival
+        "motion_flow", data="synthetic_motions", profile="gpu", overrides=_MOTIONS
+    ),
+    "identity-synthetic_guide": Recipe(  # of the identity loss of G19; it does not judge
+        "identity", overrides={"steps": 1000, "widths": (32, 64, 96), "embedding": 64}, seed=1
+    ),
+    "texture_gan-synthetic_motions": Recipe(  # G19
+        "texture_gan",
+        data="synthetic_motions",
+        profile="gpu",
+        overrides=_MOTIONS | {"data.frames": 6, "data.until": "end"},
+        start="landmark_transfer-synthetic_transfers",
     ),
     "mma_gan-synthetic": Recipe("mma_gan", profile="gpu", overrides=_PEOPLE),  # G9, with G15 as its teacher
 }
