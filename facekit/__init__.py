@@ -9,7 +9,8 @@ The rooms, each of which imports only from those above it:
     diffusion   noise schedules, samplers, guidance
     weights     safetensors with a card, and what ships
     datasets    SyntheticFaces and the real datasets
-    models      the contract, then a room for each family: judges, autoencoders, gans, diffusion, editors
+    models      the contract, then a room for each family: judges, autoencoders, gans, diffusion,
+                editors, video
     training    profiles, the training loop, checkpoints
     evaluation  metrics, the benchmark, experiments, the data and model cards
     show        figures, animations, sliders, the studio

@@ -183,7 +183,8 @@ class SyntheticFaces(FaceDataset):
         peak = torch.where(self._true[index] == NEUTRAL, 1.0, self._intensity[index])
         if self.frames is None:
             return peak
-        level = self._motion(index, self._true[index]).level
+        timing = Timing.draw(self._face[index], self._true[index])
+        level = timing.level(timing.times(self.frames, self._fps, self._until))
         return torch.where(self._true[index, None] == NEUTRAL, 1.0, peak[:, None] * level)
 
     def _motion(self, index: Tensor, emotion: Tensor) -> Motion:
@@ -320,7 +321,7 @@ class SyntheticFaces(FaceDataset):
         stored = {name: torch.from_numpy(array[index.numpy()]) for name, array in self._pixels.items()}
         rendered = Faces(
             from_uint8(stored["images"]),
-            action_units=self._units(index),
+            action_units=stored["action_units"] if "action_units" in stored else self._units(index),
             landmarks=stored["landmarks"],
             mask=stored["mask"].float() / 255,
         )

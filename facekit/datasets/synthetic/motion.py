@@ -92,18 +92,20 @@ class Timing(Rows):
         last = self.apex if until == "apex" else self.end
         return torch.linspace(0, 1, frames, dtype=torch.float64) * last[:, None]
 
+    def level(self, times: Tensor) -> Tensor:
+        """The level (N, T) of the expression as a whole at times (N, T), from 0 to 1."""
+        return (_rise(times, self.start, self.apex) * (1 - _rise(times, self.release, self.end))).float()
+
 
 @dataclass(frozen=True, eq=False)
 class Motion(Rows):
     """The motion of N takes in T frames.
 
-    level   (N, T) the expression as a whole, from 0 to 1
     units   (N, T, A) the level of each action unit, which exceeds 1 where it overshoots
     blink   (N, T) closure of the eyes by a blink
     turn    (N, T, 3) change of yaw, pitch and roll from the still view, in radians
     """
 
-    level: Tensor
     units: Tensor
     blink: Tensor
     turn: Tensor
@@ -115,8 +117,7 @@ class Motion(Rows):
         """The motion of faces by number (N,), with emotions (N,), -1 for none, and intensities (N,) of the apex."""
         timing = Timing.draw(face, emotion)
         times = timing.times(frames, fps, until)
-        level = _rise(times, timing.start, timing.apex) * (1 - _rise(times, timing.release, timing.end))
-        parts = (level, _unit_levels(timing, times), _blink(timing, times), _turn(timing, times, emotion, intensity))
+        parts = (_unit_levels(timing, times), _blink(timing, times), _turn(timing, times, emotion, intensity))
         return cls(*(part.float() for part in parts))
 
     def of_units(self, peak: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class Motion(Rows):
 
     def of_view(self, view: View) -> View:
         """The views (N * T) of all frames, from those of stills (N). The head turns about the neck, below the face."""
-        frames = self.level.shape[1]
+        frames = self.turn.shape[1]
         each, (yaw, pitch, roll) = view.repeat_interleave(frames), self.turn.flatten(0, 1).unbind(-1)
         reach = 2 * each.scale  # an interocular distance, in units of the image's coordinates
         return each.replace(

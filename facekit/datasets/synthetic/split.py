@@ -33,7 +33,8 @@ class RenderedDataset(Protocol):
 
 
 def write_split(dataset: RenderedDataset, folder: Path) -> None:
-    """Render all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder.
+    """Render all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder; of sequences, the
+    action units too.
 
     Raises `RuntimeError` with the error output of a process that fails.
     """
@@ -41,8 +42,8 @@ def write_split(dataset: RenderedDataset, folder: Path) -> None:
     for name, value in first.items():
         shape = (len(dataset), *value.shape[1:])
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape).flush()
-    on_cpu = dataset.device.type == "cpu"
-    processes = max(1, min(os.cpu_count() or 1, len(dataset) // _FACES_PER_PROCESS)) if on_cpu else 1
+    on_cpu, images = dataset.device.type == "cpu", len(dataset) * (dataset.options["frames"] or 1)
+    processes = max(1, min(os.cpu_count() or 1, images // _FACES_PER_PROCESS)) if on_cpu else 1
     if processes == 1:
         _write(dataset, folder, range(0, len(dataset), _ROWS))
     else:
@@ -94,6 +95,8 @@ def _columns(rendered: Faces) -> dict[str, np.ndarray]:
         "mask": (rendered.mask * 255).round().to(torch.uint8),
         "landmarks": rendered.landmarks,
     }
+    if rendered.frames is not None:  # those of stills take less time to compute than to read
+        columns["action_units"] = rendered.action_units
     return {name: value.cpu().numpy() for name, value in columns.items()}
 
 
