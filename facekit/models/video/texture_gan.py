@@ -36,7 +36,7 @@ class TextureGANPreset(LandmarkRendererPreset):
     motion: str | None = "motion_gan-synthetic_motions"  # weights that generate landmarks in training
     identity: str | None = "identity-synthetic_guide"  # weights of the identity loss
     batch: Count = 32  # sequences, of each of which one frame is rendered
-    steps: Count = 1000
+    steps: Count = 600
     generated: Whole = 8  # of these, rendered again with generated landmarks
     same_person: Weight = 1.0  # weight of the identity loss
     imagined: Weight = 0.5  # weight of the adversarial loss of faces with generated landmarks

@@ -10,12 +10,14 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from facekit.models.load import available_generators
+from facekit.models.system import system_class
 from facekit.show.face_chooser import FaceChooser
 from facekit.show.images import stacked, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
 from facekit.show.studio.readout import Readout
 from facekit.show.studio.side import GROUND_TRUTH, NO_GENERATOR, Side
 from facekit.show.style import compact
+from facekit.weights.store import WeightsCard
 from facekit.workspace.folders import run_dir
 
 
@@ -44,7 +46,7 @@ class Studio(widgets.VBox):
         self.faces, self.driver = FaceChooser(self.schedule), FaceChooser(self.schedule, "driver", "happy")
         self.sliders = ExpressionSliders(self.schedule, (), units=units)
         self.readout = Readout()
-        parts, cards = (self.faces, self.driver, self.sliders, self.readout), available_generators()
+        parts, cards = (self.faces, self.driver, self.sliders, self.readout), _editing_stills()
         self.sides = (
             Side(*parts, cards, first=(GROUND_TRUTH,), chosen=generator, changed=self._generator_changed),
             Side(*parts, cards, first=(NO_GENERATOR, GROUND_TRUTH), chosen=second, changed=self._generator_changed),
@@ -134,3 +136,11 @@ def _button(label: str, tooltip: str, act: Callable[[], object]) -> widgets.Butt
     button = widgets.Button(description=label, tooltip=tooltip)
     button.on_click(lambda _: act())
     return button
+
+
+def _editing_stills() -> dict[str, WeightsCard]:
+    """Cards of the generators that the studio can ask: those of landmarks only if they take those of a driver."""
+    cards = available_generators()
+    kinds = {name: system_class(card.system) for name, card in cards.items()}
+    asked = [name for name, kind in kinds.items() if "landmarks" not in kind.understands or hasattr(kind, "driving")]
+    return {name: cards[name] for name in asked}

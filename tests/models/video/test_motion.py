@@ -20,6 +20,10 @@ from facekit.training import fit
 KINDS = (MotionGAN, MotionFlow)
 
 
+def smoke(kind, **fields):
+    return dataclasses.replace(kind.presets["smoke"], **{"frames": 8} | fields)
+
+
 @pytest.fixture(scope="module")
 def data():
     return open_dataset("synthetic_motions", "train", people=20, frames=8, size=16)
@@ -34,7 +38,7 @@ def sequences(data):
 def model(request, sequences):
     """With mean and components, but hardly trained."""
     torch.manual_seed(0)
-    system = request.param(request.param.presets["smoke"])
+    system = request.param(smoke(request.param))
     next(system.training_step(sequences, Clock(0, 10)))
     for parameter in system.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
@@ -53,7 +57,13 @@ def test_the_first_batch_gives_mean_components_and_lengths(model, sequences):
     assert (model.components @ model.mean).abs().max() < 1e-4  # tangent
     known = model.coordinates(points.float())
     torch.testing.assert_close(known.var(0), torch.ones(8), atol=0.05, rtol=0)
+    motions = model._motions(
+        to_curves(sequences.landmarks),
+        (sequences.emotion[:, None] == torch.tensor([0, 1, 2, 3, 4, 5])).long().argmax(1),
+    )
     happy = sequences.emotion == 3
+    assert motions.coordinates[happy].mean(0).abs().max() < 1e-3
+    torch.testing.assert_close(motions.coordinates[happy].std(0), torch.ones(8), atol=0.01, rtol=0)
     expected = length[happy].float().quantile(0.9)
     torch.testing.assert_close(model.lengths[MOVING_EMOTIONS.index("happy")], expected)
 
@@ -119,7 +129,7 @@ def test_what_it_cannot_do_is_named(model):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_refuses_what_it_cannot_learn_from(kind, sequences):
-    system = kind(kind.presets["smoke"])
+    system = kind(smoke(kind))
 
     def step(faces):
         return list(system.training_step(faces, Clock(0, 10)))
@@ -129,16 +139,18 @@ def test_training_refuses_what_it_cannot_learn_from(kind, sequences):
         step(stills)
     with pytest.raises(CannotTrain, match="name an estimator"):
         step(dataclasses.replace(sequences, landmarks=None))
-    with pytest.raises(CannotTrain, match="none of angry"):
+    with pytest.raises(CannotTrain, match="fewer than two of angry"):
         step(sequences[sequences.emotion == 3])
     with pytest.raises(CannotTrain, match="a label that move"):
         step(dataclasses.replace(sequences, emotion=torch.full_like(sequences.emotion, -1)))
-    with pytest.raises(CannotTrain, match="6 for 8 components"):
-        step(sequences[[int((sequences.emotion == e).nonzero()[0]) for e in range(6)]])
+    two_of_each = [int(row) for e in range(6) for row in (sequences.emotion == e).nonzero()[:2]]
+    wide = kind(smoke(kind, components=13))
+    with pytest.raises(CannotTrain, match="12 for 13 components"):
+        list(wide.training_step(sequences[two_of_each], Clock(0, 10)))
 
 
 def test_landmarks_are_estimated_where_there_are_none(sequences):
-    system = MotionGAN(dataclasses.replace(MotionGAN.presets["smoke"], estimator="landmarks-of-a-test"))
+    system = MotionGAN(smoke(MotionGAN, estimator="landmarks-of-a-test"))
     system._guidance["estimator"] = LandmarkNet(LandmarkNet.presets["smoke"]).eval()
     plain = dataclasses.replace(sequences, landmarks=None)
     expected = system._guidance["estimator"].predict(sequences.images[:2].flatten(0, 1)).unflatten(0, (2, 8))
@@ -146,7 +158,7 @@ def test_landmarks_are_estimated_where_there_are_none(sequences):
 
 
 def test_still_sequences_are_left_out(sequences):
-    system = MotionGAN(MotionGAN.presets["smoke"])
+    system = MotionGAN(smoke(MotionGAN))
     frozen = dataclasses.replace(sequences, landmarks=sequences.landmarks.clone())
     frozen.landmarks[0] = frozen.landmarks[0, :1]
     curves, labels = system._moving(frozen)
@@ -154,9 +166,7 @@ def test_still_sequences_are_left_out(sequences):
 
 
 def test_the_flow_learns_what_it_is_conditioned_on(data):
-    preset = dataclasses.replace(
-        MotionFlow.presets["smoke"], steps=60, width=64, blocks=2, batch=120, learning_rate=3e-3
-    )
+    preset = smoke(MotionFlow, steps=60, width=64, blocks=2, batch=120, learning_rate=3e-3)
     torch.manual_seed(0)
     flow = MotionFlow(preset)
     records = list(fit(flow, data, profile="smoke"))
@@ -171,17 +181,16 @@ def test_the_flow_learns_what_it_is_conditioned_on(data):
 
 
 def test_the_critic_takes_its_steps_before_the_generator(sequences):
-    system = MotionGAN(MotionGAN.presets["smoke"])
+    system = MotionGAN(smoke(MotionGAN))
     order = [name for name, _, _ in system.training_step(sequences, Clock(0, 10))]
     assert order == (["critic"] * 5 + ["generator"]) * MotionGAN.rounds
 
 
 def test_the_paper_adds_the_absolute_distance(sequences):
-    plain = dataclasses.replace(MotionGAN.presets["smoke"], absolute=0.0)
     losses = []
     for weight in (0.0, 1.0):
         torch.manual_seed(0)
-        system = MotionGAN(dataclasses.replace(plain, absolute=weight))
+        system = MotionGAN(smoke(MotionGAN, absolute=weight))
         torch.manual_seed(1)
         steps = [loss for name, loss, _ in system.training_step(sequences, Clock(0, 10)) if name == "generator"]
         losses.append(steps[0].item())

@@ -23,7 +23,7 @@ def sequences():
 
 @pytest.fixture(scope="module")
 def motion(sequences):
-    system = MotionGAN(MotionGAN.presets["smoke"])
+    system = MotionGAN(dataclasses.replace(MotionGAN.presets["smoke"], frames=8))
     next(system.training_step(sequences, Clock(0, 10)))
     return system.eval()
 
