@@ -28,7 +28,7 @@ from facekit.faces.landmarks import normalised_offsets
 from facekit.models.system import Generator
 from facekit.models.video.motion import MotionModel
 
-FRAMES = 16  # of each video, from neutral to the apex and back
+FRAMES = 16
 FEATURES = "emotion_resnet-synthetic"
 """The network in whose features the Fréchet distance of videos is measured."""
 
@@ -48,14 +48,17 @@ class VideoBenchmark(NamedTuple):
         return Faces(self.truth.images[:, 0])
 
 
-def video_benchmark(faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test") -> VideoBenchmark:
+def video_benchmark(
+    faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test", frames: int = FRAMES
+) -> VideoBenchmark:
     """The benchmark on one video each of held-out drawn people; the emotions alternate.
 
     size, channels  of the images, as the generators take them
     split           "test", or "valid" while hyperparameters are still being chosen
+    frames          of each video, from neutral to the apex and back
     """
     dataset = SyntheticMotions(
-        split, people=faces, faces_per_person=1, frames=FRAMES, until="end", size=size, channels=channels
+        split, people=faces, faces_per_person=1, frames=frames, until="end", size=size, channels=channels
     )
     videos = [dataset.faces(rows) for rows in torch.arange(faces).split(32)]
     truth = Faces.cat(videos)

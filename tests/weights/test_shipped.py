@@ -9,6 +9,8 @@ from facekit.datasets import open_dataset
 from facekit.evaluation.benchmark import Panel, evaluate, synthetic_benchmark
 from facekit.evaluation.metrics.reference import psnr
 from facekit.evaluation.model_cards import page
+from facekit.evaluation.motion import evaluate_motion, motion_benchmark
+from facekit.evaluation.video import video_benchmark
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.models.load import load_system
@@ -105,6 +107,47 @@ def test_the_action_unit_regressor_agrees_with_ground_truth():
     assert metrics["correlation"] > 0.8
 
 
+def test_the_guide_of_the_identity_loss_verifies_and_does_not_judge():
+    judge, guide = (load_system(f"identity-synthetic{suffix}") for suffix in ("", "_guide"))
+    assert guide.evaluate(valid(48, 4))["auc"] > 0.98
+    assert judge.card.sha256 != guide.card.sha256
+    assert judge.card.seed != guide.card.seed
+    assert judge.card.sha256 not in load_system("texture_gan-synthetic_motions").card.requires.values()
+
+
+def test_the_judge_of_motions_has_seen_other_people_than_the_models():
+    judge = load_system("motion_classifier-synthetic_motions")
+    assert judge.evaluate(open_dataset("synthetic_motions", "valid", people=20, size=16))["accuracy"] > 0.98
+    first = judge.card.data["options"]["first_person"]
+    for name in MOTIONS:
+        options = load_system(name).card.data["options"]
+        assert first >= options.get("first_person", 0) + options["people"]
+
+
+MOTIONS = ("motion_gan-synthetic_motions", "motion_flow-synthetic_motions")
+
+
+def test_generated_motions_show_the_emotion_and_vary():
+    models = {name: load_system(name) for name in MOTIONS}
+    benchmark = motion_benchmark(people=24, split="valid")
+    scores = evaluate_motion(models, benchmark, load_system("motion_classifier-synthetic_motions"))
+    for name in MOTIONS:
+        assert scores[name].accuracy > 0.93, name
+        assert scores[name].variety > 0.8, name
+        assert scores[name].nearest < 1.25, name
+        assert scores[name].apex < 0.035, name
+        assert scores[name].frechet < 0.5 * scores["mean of the emotion"].frechet, name
+
+
+def test_rendered_frames_follow_their_landmarks():
+    texture, videos = load_system("texture_gan-synthetic_motions"), video_benchmark(8, split="valid")
+    truth = videos.truth
+    source = Expression(landmarks=truth.landmarks[:, 0])
+    frames = texture.edit(videos.first, Expression(landmarks=truth.landmarks), source=source)
+    still = (truth.images[:, :1] - truth.images).square().mean()
+    assert (frames - truth.images).square().mean() < 0.5 * still
+
+
 EDITS = {
     "conditional_vae-synthetic": (0.85, 0.85),
     "label_diffusion-synthetic": (0.75, 1.6),
@@ -119,6 +162,7 @@ EDITS = {
     "stargan-synthetic_both": (0.75, 1.05),
     "mma_gan-synthetic": (0.9, 0.55),
     "ganimation-synthetic": (0.85, 0.6),
+    "lgp_gan-synthetic": (0.92, 0.5),
 }
 """The lowest accepted edit success rate and the highest accepted relative error. G12 has none, since its edits do not
 preserve identity."""

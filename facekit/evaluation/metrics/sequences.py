@@ -65,7 +65,7 @@ def video_distance(real: Tensor, generated: Tensor) -> float:
     _, _, directions = torch.linalg.svd(flat - mean, full_matrices=False)
     described = [_description((each.double() - mean) @ directions[:_COMPONENTS].T) for each in (real, generated)]
     scale = described[0].std(0).clamp(min=1e-9)
-    return fid(*(each / scale for each in described))
+    return max(0.0, fid(*(each / scale for each in described)))
 
 
 def _description(features: Tensor) -> Tensor:
