@@ -86,7 +86,7 @@ def test_a_frozen_video_keeps_the_identity_and_nothing_else(scores):
 def test_a_shuffled_video_is_told_from_the_truth(scores):
     shuffled = scores["ground truth, shuffled"]
     assert shuffled.drift > 1.2
-    assert shuffled.distance == pytest.approx(1, abs=0.05)
+    assert shuffled.distance == pytest.approx(1, abs=0.25)  # from another first frame, else equal
     assert shuffled.video_distance > 1
 
 

@@ -109,7 +109,7 @@ def test_the_action_unit_regressor_agrees_with_ground_truth():
 
 def test_the_guide_of_the_identity_loss_verifies_and_does_not_judge():
     judge, guide = (load_system(f"identity-synthetic{suffix}") for suffix in ("", "_guide"))
-    assert guide.evaluate(valid(48, 4))["auc"] > 0.98
+    assert guide.evaluate(valid(48, 4))["auc"] > 0.95
     assert judge.card.sha256 != guide.card.sha256
     assert judge.card.seed != guide.card.seed
     assert judge.card.sha256 not in load_system("texture_gan-synthetic_motions").card.requires.values()

@@ -161,7 +161,7 @@ def by_emotion(
     if "landmarks" in generator.understands:
         model = motion or _loaded(MOTION)
         made = model.sample(Expression.of(emotion, intensity), first=portrait.landmarks, seed=seed).landmarks[0]
-        # MotionGAN's frames go from neutral to the apex at a pace of their own; here they are played to and fro.
+        # The model's frames lead to the apex at a pace of their own; here they are played forwards and backwards.
         place = levels * (len(made) - 1)
         low = place.floor().long().clamp(max=len(made) - 2)
         share = (place - low)[:, None, None]

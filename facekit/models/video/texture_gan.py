@@ -24,7 +24,7 @@ from facekit.faces.faces import Faces
 from facekit.layers.landmarks import draw_landmarks
 from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.landmark_renderer import LOSS, LandmarkRenderer, LandmarkRendererPreset, renderer_step
-from facekit.models.limits import Count, Weight, Whole
+from facekit.models.limits import Count, Emotions, Weight, Whole
 from facekit.models.system import CannotTrain, Clock, Step
 from facekit.models.video.motion import MOVING_EMOTIONS
 
@@ -37,6 +37,7 @@ class TextureGANPreset(LandmarkRendererPreset):
     identity: str | None = "identity-synthetic_guide"  # weights of the identity loss
     batch: Count = 32  # sequences, of each of which one frame is rendered
     steps: Count = 600
+    emotions: Emotions = MOVING_EMOTIONS  # of the generated motions
     generated: Whole = 8  # of these, rendered again with generated landmarks
     same_person: Weight = 1.0  # weight of the identity loss
     imagined: Weight = 0.5  # weight of the adversarial loss of faces with generated landmarks
@@ -102,7 +103,8 @@ class TextureGAN(LandmarkRenderer):
         if not n:
             return images, draw_landmarks(own, images.shape[-1]), images
         model = self.guidance_network("motion").to(images.device)
-        emotions = [MOVING_EMOTIONS[i] for i in torch.randint(len(MOVING_EMOTIONS), (n,)).tolist()]
+        known = self.preset.emotions
+        emotions = [known[i] for i in torch.randint(len(known), (n,)).tolist()]
         intensity = 0.4 + 0.6 * torch.rand(n)
         seeds = torch.randint(1 << 31, (n,)).tolist()
         moved = model.sample(Expression.of(emotions, intensity), first=own, seed=seeds).landmarks.to(own)
