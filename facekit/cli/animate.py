@@ -82,11 +82,15 @@ def animate(arguments: argparse.Namespace) -> int:
 
 
 def _portrait(face: str, generator, which: int):
+    from facekit.datasets.pictures import BadPicture
     from facekit.models.video.driving import Portrait
 
     if face.startswith(_DRAWN):
         return Portrait.drawn(_number(face), generator)
-    return Portrait.of_picture(face, generator, which)
+    try:
+        return Portrait.of_picture(face, generator, which)
+    except BadPicture as error:
+        raise UsageError(f"{face}: {error}") from None
 
 
 def _number(text: str) -> int:

@@ -8,6 +8,7 @@ expression       `Expression`: the target expression that every generator takes
 parts            the parts of an expression, with their shapes and ranges
 conversions      emotion weights, intensities and action units: from one to another
 timeline         keyframes and easing of sequences
+trajectories     landmark sequences as points on a hypersphere
 expression_text  the printed form of an expression
 faces            `Faces`: a batch of images with their annotations
 augment          augmentation of `Faces`

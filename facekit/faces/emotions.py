@@ -18,6 +18,9 @@ PROTOCOL_EMOTIONS = EMOTIONS[:7]
 NEUTRAL = EMOTIONS.index("neutral")
 """Index of the neutral face."""
 
+MOVING_EMOTIONS = tuple(name for name in PROTOCOL_EMOTIONS if name != "neutral")
+"""The emotions of the protocol that a movement shows."""
+
 # The palette of Okabe & Ito (2008), whose colours can be distinguished with any common colour-vision deficiency.
 COLORS = {
     "angry": "#D55E00",

@@ -77,6 +77,8 @@ class Filled:
 Count = Annotated[int, Interval(1)]
 Several = Annotated[int, Interval(2)]
 """The size of a batch whose mean and variance normalise it."""
+Frames = Annotated[int, Interval(3)]
+"""Of a sequence."""
 Whole = Annotated[int, Interval(0)]
 Weight = Annotated[float, Interval(0)]
 Positive = Annotated[float, Interval(0, above=True)]

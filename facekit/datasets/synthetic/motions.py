@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facekit.datasets.synthetic.dataset import SyntheticFaces
-from facekit.faces.emotions import PROTOCOL_EMOTIONS
-
-_MOVING = tuple(name for name in PROTOCOL_EMOTIONS if name != "neutral")
+from facekit.faces.emotions import MOVING_EMOTIONS
 
 
 class SyntheticMotions(SyntheticFaces):
@@ -31,7 +29,7 @@ class SyntheticMotions(SyntheticFaces):
         faces_per_person: int = 6,
         frames: int = 32,
         until: str = "apex",
-        emotions: Sequence[str] = _MOVING,
+        emotions: Sequence[str] = MOVING_EMOTIONS,
         **options,
     ) -> None:
         super().__init__(

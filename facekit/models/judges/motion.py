@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.emotions import EMOTIONS, MOVING_EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.faces.trajectories import to_curves
 from facekit.layers.initialise import initialise
@@ -35,7 +35,7 @@ class MotionClassifierPreset(Preset):
     width: Count = 96
     weight_decay: Weight = 1e-2
     noise: Weight = 0.004  # standard deviation of the noise on landmarks in training, in interocular distances
-    emotions: Emotions = tuple(name for name in PROTOCOL_EMOTIONS if name != "neutral")
+    emotions: Emotions = MOVING_EMOTIONS
 
 
 class MotionClassifier(System):
@@ -83,12 +83,9 @@ class MotionClassifier(System):
         """Raises `CannotTrain` for anything but labelled landmark sequences."""
         landmarks, labels = self._labelled(batch)
         noise = self.preset.noise * torch.randn_like(landmarks)
-        logits = self._logits(landmarks + noise)
+        logits = self(landmarks + noise).float()
         loss = F.cross_entropy(logits, labels)
         yield "classifier", loss, {"accuracy": (logits.argmax(1) == labels).float().mean()}
-
-    def _logits(self, landmarks: Tensor) -> Tensor:
-        return self(landmarks).float()
 
     def _labelled(self, batch: Faces) -> tuple[Tensor, Tensor]:
         """Landmarks (N, T, 68, 2) of the labelled sequences and indices (N,) into the preset's emotions."""

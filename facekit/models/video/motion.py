@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facekit.diffusion.noise import Seeds, seeded_noise
-from facekit.faces.emotions import EMOTIONS, PROTOCOL_EMOTIONS
+from facekit.faces.emotions import EMOTIONS, MOVING_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.faces.landmarks import EyeFrame
@@ -35,11 +35,8 @@ from facekit.faces.trajectories import (
 )
 from facekit.models.guided import Guided
 from facekit.models.label import has_label, label_weights
-from facekit.models.limits import Count, Emotions, Fraction, Several
+from facekit.models.limits import Count, Emotions, Fraction, Frames, Several
 from facekit.models.system import CannotTrain, Clock, Preset, Step, System, evaluating
-
-MOVING_EMOTIONS = tuple(name for name in PROTOCOL_EMOTIONS if name != "neutral")
-"""The emotions of the protocol that are shown by a movement."""
 
 _POINTS = 68
 _LEAST_LENGTH = 1e-3  # interocular distances: a sequence that moves less is still
@@ -52,15 +49,13 @@ class MotionPreset(Preset):
 
     size: Count = 16  # of the images, which are not looked at
     batch: Several = 512  # sequences per step; those of the first one give the statistics
-    frames: Count = 32
+    frames: Frames = 32
     components: Count = 80
     width: Count = 160
     blocks: Count = 2
     full: Fraction = 0.9  # quantile of the lengths of an emotion's sequences that is its length at intensity 1
     emotions: Emotions = MOVING_EMOTIONS
-    truncation: Fraction = (
-        1.0  # factor of the noise of samples (Brock 2019): below 1, motions are clearer and vary less
-    )
+    truncation: Fraction = 1.0  # factor of the noise of samples (Brock 2019): below 1, motions vary less
     estimator: str | None = None  # weights that find the landmarks of training sequences without them
 
 
@@ -92,8 +87,6 @@ class MotionModel(Guided, System):
     def __init__(self, preset: MotionPreset, channels: int = 3) -> None:
         super().__init__(preset, channels)
         dimensions = (preset.frames - 1) * 2 * _POINTS
-        if preset.frames < 3:
-            raise ValueError(f"the preset has {preset.frames} frames; a sequence has at least 3")
         self.register_buffer("mean", torch.zeros(dimensions))
         self.register_buffer("components", torch.zeros(preset.components, dimensions))
         emotions = len(preset.emotions)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from facekit.diffusion.noise import Seeds
+from facekit.faces.emotions import MOVING_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.landmarks import draw_landmarks
@@ -26,7 +27,6 @@ from facekit.losses.adversarial import generator_loss
 from facekit.models.gans.landmark_renderer import LOSS, LandmarkRenderer, LandmarkRendererPreset, renderer_step
 from facekit.models.limits import Count, Emotions, Weight, Whole
 from facekit.models.system import CannotTrain, Clock, Step
-from facekit.models.video.motion import MOVING_EMOTIONS
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import torch
 
 from facekit.datasets import open_dataset
 from facekit.datasets.synthetic import SyntheticFaces
+from facekit.faces.emotions import MOVING_EMOTIONS
 from facekit.faces.expression import Expression, UnsupportedExpression
 from facekit.faces.trajectories import geodesic_distances, karcher_mean, to_curves, to_sphere
 from facekit.models.judges.landmarks import LandmarkNet
 from facekit.models.system import CannotTrain, Clock
-from facekit.models.video.motion import MOVING_EMOTIONS, MotionMLP
+from facekit.models.video.motion import MotionMLP
 from facekit.models.video.motion_flow import MotionFlow
 from facekit.models.video.motion_gan import MotionGAN
 from facekit.training import fit
