@@ -29,7 +29,7 @@ USER_ERRORS = (
     "facekit.models.system:CannotTrain",
     "facekit.models.video.driving:CannotDrive",
     "facekit.models.video.tracking:NoFaceInVideo",
-    "facekit.show.films:TooLong",
+    "facekit.show.videos:TooLong",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
     "facekit.weights.store:WeightsError",

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
+from facekit.faces.faces import from_uint8
 from facekit.faces.landmarks import LEFT_EYE, RIGHT_EYE
 
 # Medians of FER-2013 (600 faces of PublicTest, landmarks by a 68-point network), so that aligned faces are cropped like
@@ -66,3 +69,13 @@ def to_relative(points: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray
     """Transform points (..., 2) into an image of size x size pixels; the results range from -1 to 1 across it."""
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     return moved * (2 / size) - 1
+
+
+def undone(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Transform points (..., 2) back by the inverse of an affine map (2, 3)."""
+    return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
+
+
+def aligned(picture: np.ndarray, matrix: np.ndarray, size: int) -> Tensor:
+    """The face (3, size, size) in [-1, 1] that an alignment (2, 3) cuts out of a picture (H, W, 3) uint8."""
+    return from_uint8(torch.from_numpy(warp(picture, matrix, size)).permute(2, 0, 1))

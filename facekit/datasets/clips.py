@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from facekit.datasets.pictures import list_pictures
-from facekit.datasets.records import Record, tabulate
-from facekit.datasets.sources import Problems, Source
-from facekit.datasets.stored import StoredFaces
+from facekit.datasets.records import Record, RecordedFaces
+from facekit.datasets.sources import Problems
 from facekit.faces.emotions import NEUTRAL, emotion_index
 
 
@@ -30,47 +27,26 @@ class Clip:
     label: int
 
 
-class ClipFaces(StoredFaces):
+class ClipFaces(RecordedFaces):
     """The base class of datasets of clips. A subclass sets `name` and `source`, and implements `_clips`.
 
-    split     by person, at random
-    path      the folder; by default the one with the dataset's name in `data_home()`
-    size      height and width in pixels
-    channels  3 for RGB, or 1 for greyscale
-    frames    None for still images: the peak of each clip, and its first frame as neutral. T for sequences of T frames
-              at equal distances from the first frame to the peak, whose intensity rises linearly; neutral clips are
-              left out
-    strict    raise `UnusableData` for the first unusable file or folder, instead of adding it to `problems`
+    frames   None for still images: the peak of each clip, and its first frame as neutral. T for sequences of T frames
+             at equal distances from the first frame to the peak, whose intensity rises linearly; neutral clips are left
+             out
+    options  the others are those of `RecordedFaces`
 
-    The owners annotate no landmarks; systems that need them estimate them. Raises `DatasetMissing` if there is no
-    usable clip.
+    Splits are random, by person. The owners annotate no landmarks; systems that need them estimate them.
     """
 
-    source: ClassVar[Source]
-
-    def __init__(
-        self,
-        split: str = "train",
-        *,
-        path: str | os.PathLike | None = None,
-        size: int = 64,
-        channels: int = 3,
-        frames: int | None = None,
-        strict: bool = False,
-    ) -> None:
+    def __init__(self, split: str = "train", *, frames: int | None = None, **options) -> None:
         if frames is not None and frames < 2:
             raise ValueError(f"frames is {frames}; a sequence has at least 2, and None returns still images")
-        root, problems = self.source.root(path), Problems(strict)
-        records = [
-            record
-            for clip in self._clips(root, problems)
-            for record in (_stills(clip) if frames is None else _sequence(clip, frames))
-        ]
-        if not records:
-            raise self.source.missing(root, problems[0] if problems else "it contains no clip")
-        table = tabulate(self.source, records, split, size, channels, problems, sequences=frames is not None)
-        problems.log(self.source.title)
-        super().__init__(split, size, channels, table, problems)
+        self.sequences, self._frames = frames is not None, frames
+        super().__init__(split, **options)
+
+    def _records(self, root: Path, problems: Problems) -> Iterator[Record]:
+        for clip in self._clips(root, problems):
+            yield from _stills(clip) if self._frames is None else _sequence(clip, self._frames)
 
     def _clips(self, root: Path, problems: Problems) -> Iterable[Clip]:
         """The clips below a folder."""
@@ -90,8 +66,7 @@ def read_clip(root: Path, folder: Path, person: str, emotion: str, to_peak: floa
 
 
 def _stills(clip: Clip) -> Iterator[Record]:
-    neutral = Record(clip.files[:1], f"{clip.name}/{clip.files[0].name}", NEUTRAL, person=clip.person)
-    yield neutral
+    yield Record(clip.files[:1], f"{clip.name}/{clip.files[0].name}", NEUTRAL, person=clip.person)
     if clip.label != NEUTRAL:
         yield Record(clip.files[-1:], f"{clip.name}/{clip.files[-1].name}", clip.label, person=clip.person)
 

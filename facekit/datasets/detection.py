@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facekit.datasets.alignment import alignment, eyes_of, warp
+from facekit.datasets.alignment import alignment, eyes_of, undone, warp
 from facekit.weights.onnx import open_network
 
 # The more precise cascade first; a detection of the second one is accepted only if both eyes are detected too.
@@ -131,7 +131,7 @@ class _LandmarkNetwork:
         matrix = alignment(eyes, self._size)
         face = warp(image, matrix, self._size).transpose(2, 0, 1)[None].astype(np.float32)
         points = self._session.run(None, {self._input: face})[0].reshape(68, 2) * self._size
-        return _undo(matrix, points)
+        return undone(matrix, points)
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
@@ -161,11 +161,7 @@ def _view(gray: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _to_image(face: FoundFace, matrix: np.ndarray) -> FoundFace:
     """Map a face that was found in a view back to the image, by the inverse of the affine map."""
-    return FoundFace(_undo(matrix, face.eyes), face.side / np.linalg.norm(matrix[:, 0]), face.by)
-
-
-def _undo(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
+    return FoundFace(undone(matrix, face.eyes), face.side / np.linalg.norm(matrix[:, 0]), face.by)
 
 
 def _plausible(left: np.ndarray, right: np.ndarray) -> bool:

@@ -26,10 +26,10 @@ _TO_PEAK = 0.5
 
 
 class MUG(ClipFaces):
-    """MUG. Of each take the first half is used, from neutral to the peak. Takes whose name ends in `end`, which hold
-    the way back by itself, are skipped; their first part holds the way to the peak and is used whole.
+    """MUG. Of each take the first half is used, from neutral to the peak. Where the way back is a take of its own,
+    whose name ends in `end`, that one is skipped, and the other is used whole.
 
-    Folders of free mixtures of emotions (`mixed`, `all`) are skipped. Arguments are those of `ClipFaces`.
+    Folders of mixed emotions (`mixed`, `all`) are skipped. Arguments are those of `ClipFaces`.
     """
 
     name = "mug"

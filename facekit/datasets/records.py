@@ -83,6 +83,8 @@ class RecordedFaces(StoredFaces):
     """
 
     source: ClassVar[Source]
+    sequences = False
+    """Whether each record is a sequence of frames."""
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class RecordedFaces(StoredFaces):
         records = list(self._records(root, problems))
         if not records:
             raise self.source.missing(root, problems[0] if problems else "it contains no picture")
-        table = tabulate(self.source, records, split, size, channels, problems)
+        table = tabulate(self.source, records, split, size, channels, problems, sequences=self.sequences)
         problems.log(self.source.title)
         super().__init__(split, size, channels, table, problems)
 

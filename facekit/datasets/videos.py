@@ -121,6 +121,6 @@ def _opened(path: Path):
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """The pixels of a frame, turned as its metadata demand: phones store upright films lying on their side."""
+    """The pixels of a frame, turned as its metadata demand: phones store upright videos lying on their side."""
     pixels = frame.to_ndarray(format="rgb24")
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))

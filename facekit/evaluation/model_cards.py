@@ -23,7 +23,7 @@ def _card(name: str) -> dict[str, object]:
         "name": name,
         "what": " ".join(first.split()),
         "faces": f"{card.data['faces']:,}",
-        "data": card.name.partition("-")[2],
+        "data": card.data["name"],
         "size": card.size,
         "channels": card.channels,
         "steps": f"{card.steps:,}",

@@ -96,7 +96,7 @@ class VideoScores:
     distance          ACD-I: how much the identity differs from the first frame's
     flicker           second difference in time outside the region that changes, in grey levels of 255
     video_distance    Fréchet distance of videos in the features of `FEATURES`
-    frames_a_second   of one video
+    frames_a_second   with four videos at once
     """
 
     relative_error: float

@@ -56,6 +56,12 @@ def has_label(faces: Faces, emotions: Sequence[str]) -> Tensor:
     return torch.isin(faces.emotion, torch.tensor(_columns(emotions), device=faces.emotion.device))
 
 
+def label_indices(faces: Faces, emotions: Sequence[str]) -> Tensor:
+    """The labels of faces as indices into the emotions, (N,); 0 where `has_label` is false."""
+    codes = torch.tensor(_columns(emotions), device=faces.emotion.device)
+    return (faces.emotion[:, None] == codes).long().argmax(1)
+
+
 def has_expression(faces: Faces, emotions: Sequence[str]) -> Tensor:
     """Which faces are labelled with one of the emotions, or have action units in place of a label: (N,) bool."""
     known = has_label(faces, emotions)

@@ -101,5 +101,5 @@ def test_takes_whose_way_back_is_apart_are_used_whole(moving, tmp_path):
 
 
 def test_an_empty_folder_is_missing(tmp_path):
-    with pytest.raises(DatasetMissing, match="contains no clip"):
+    with pytest.raises(DatasetMissing, match="contains no picture"):
         open_dataset("mug", path=tmp_path)

@@ -7,6 +7,7 @@ import torch
 
 from facekit.evaluation.metrics.sequences import jerk
 from facekit.evaluation.motion import Rivals, evaluate_motion, generated, motion_benchmark
+from facekit.faces.faces import Faces
 from facekit.faces.trajectories import geodesic_distances, to_curves, to_sphere
 from facekit.models.judges.motion import MotionClassifier
 from facekit.models.system import Clock
@@ -32,8 +33,6 @@ def scores(benchmark):
     torch.manual_seed(0)
     model = MotionGAN(dataclasses.replace(MotionGAN.presets["smoke"], frames=8))
     faces = benchmark.training
-    from facekit.faces.faces import Faces
-
     images = torch.zeros(len(faces.emotion), 8, 3, 16, 16)
     next(model.training_step(Faces(images, emotion=faces.emotion, landmarks=faces.landmarks), Clock(0, 10)))
     classifier = MotionClassifier(MotionClassifier.presets["smoke"])

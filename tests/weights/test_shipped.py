@@ -115,6 +115,9 @@ def test_the_guide_of_the_identity_loss_verifies_and_does_not_judge():
     assert judge.card.sha256 not in load_system("texture_gan-synthetic_motions").card.requires.values()
 
 
+MOTIONS = ("motion_gan-synthetic_motions", "motion_flow-synthetic_motions")
+
+
 def test_the_judge_of_motions_has_seen_other_people_than_the_models():
     judge = load_system("motion_classifier-synthetic_motions")
     assert judge.evaluate(open_dataset("synthetic_motions", "valid", people=20, size=16))["accuracy"] > 0.98
@@ -122,9 +125,6 @@ def test_the_judge_of_motions_has_seen_other_people_than_the_models():
     for name in MOTIONS:
         options = load_system(name).card.data["options"]
         assert first >= options.get("first_person", 0) + options["people"]
-
-
-MOTIONS = ("motion_gan-synthetic_motions", "motion_flow-synthetic_motions")
 
 
 def test_generated_motions_show_the_emotion_and_vary():

@@ -89,11 +89,12 @@ class SyntheticFaces(FaceDataset):
         cache: bool | Path | str | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.options = resolved_options(
-            split=split, people=people, first_person=first_person, faces_per_person=faces_per_person, size=size,
-            channels=channels, domain=domain, emotions=emotions, intensity=intensity, frames=frames,
-            fps=fps, until=until, one_sided=one_sided, free_units=free_units, imitate=imitate, label_noise=label_noise,
-        )  # fmt: skip
+        self.options = resolved_options({
+            "split": split, "people": people, "first_person": first_person, "faces_per_person": faces_per_person,
+            "size": size, "channels": channels, "domain": domain, "emotions": emotions, "intensity": intensity,
+            "frames": frames, "fps": fps, "until": until, "one_sided": one_sided, "free_units": free_units,
+            "imitate": imitate, "label_noise": label_noise,
+        })  # fmt: skip
         self.split = split
         self.size, self.channels = self.options["size"], self.options["channels"]
         self.frames, self._fps, self._until = frames, fps, until
@@ -321,7 +322,7 @@ class SyntheticFaces(FaceDataset):
         stored = {name: torch.from_numpy(array[index.numpy()]) for name, array in self._pixels.items()}
         rendered = Faces(
             from_uint8(stored["images"]),
-            action_units=stored["action_units"] if "action_units" in stored else self._units(index),
+            action_units=self._units(index) if self.frames is None else stored["action_units"],
             landmarks=stored["landmarks"],
             mask=stored["mask"].float() / 255,
         )

@@ -17,49 +17,24 @@ MAX_PEOPLE, MAX_FACES = 1_000_000, 1000
 """Largest number of people, and of faces per person."""
 
 
-def resolved_options(
-    *,
-    split: str,
-    people: int | None,
-    first_person: int,
-    faces_per_person: int,
-    size: int | None,
-    channels: int | None,
-    domain: str,
-    emotions: Sequence[str],
-    intensity: tuple[float, float],
-    frames: int | None,
-    fps: float | None,
-    until: str,
-    one_sided: float,
-    free_units: float,
-    imitate: str | None,
-    label_noise: float | None,
-) -> dict[str, object]:
-    """All options with their defaults filled in, as JSON values. Raises `ValueError` for invalid ones."""
-    fer = imitate == "fer2013"
-    options = {
-        "split": split,
-        "people": PEOPLE.get(split) if people is None else people,
-        "faces_per_person": faces_per_person,
-        "size": size if size is not None else 48 if fer else 64,
-        "channels": channels if channels is not None else 1 if fer else 3,
-        "domain": domain,
-        "emotions": [EMOTIONS[emotion_index(name)] for name in emotions],
-        "intensity": list(intensity),
-        "frames": frames,
-        "one_sided": one_sided,
-        "free_units": free_units,
-        "imitate": imitate,
-        "label_noise": label_noise if label_noise is not None else 0.1 if fer else 0.0,
+# Left out at their defaults, so that caches and runs from before these options remain valid.
+_NEWER = {"first_person": 0, "fps": None, "until": UNTIL[0]}
+
+
+def resolved_options(given: Mapping[str, object]) -> dict[str, object]:
+    """The options of `SyntheticFaces`, by name, with their defaults filled in, as JSON values. Raises `ValueError` for
+    invalid ones."""
+    fer = given["imitate"] == "fer2013"
+    defaults = {
+        "people": PEOPLE.get(given["split"]),
+        "size": 48 if fer else 64,
+        "channels": 1 if fer else 3,
+        "label_noise": 0.1 if fer else 0.0,
     }
-    # Left out at their defaults, so that caches and runs from before these options remain valid
-    if first_person:
-        options["first_person"] = first_person
-    if fps is not None:
-        options["fps"] = fps
-    if until != UNTIL[0]:
-        options["until"] = until
+    options = {name: defaults.get(name) if value is None else value for name, value in given.items()}
+    options["emotions"] = [EMOTIONS[emotion_index(name)] for name in options["emotions"]]
+    options["intensity"] = list(options["intensity"])
+    options = {name: value for name, value in options.items() if name not in _NEWER or value != _NEWER[name]}
     _check(options)
     return options
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facekit.faces.emotions import EMOTIONS, MOVING_EMOTIONS
+from facekit.faces.emotions import MOVING_EMOTIONS
 from facekit.faces.faces import Faces
 from facekit.faces.trajectories import to_curves
 from facekit.layers.initialise import initialise
-from facekit.models.label import has_label
+from facekit.models.label import has_label, label_indices
 from facekit.models.limits import Count, Emotions, Rate, Weight, Whole
 from facekit.models.system import CannotTrain, Clock, Preset, Schedule, Step, System, evaluating
 
@@ -95,8 +95,7 @@ class MotionClassifier(System):
                 f"{self.name} is trained on landmark sequences with labels, and these are none: use --data "
                 "synthetic_motions, or --set data.frames=32 for a dataset of sequences"
             )
-        indices = torch.tensor([EMOTIONS.index(name) for name in self.preset.emotions], device=rows.device)
-        return batch.landmarks[rows], (batch.emotion[rows, None] == indices).long().argmax(1)
+        return batch.landmarks[rows], label_indices(batch, self.preset.emotions)[rows]
 
     @torch.no_grad()
     def predict(self, landmarks: Tensor) -> Tensor:

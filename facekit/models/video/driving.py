@@ -21,13 +21,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from facekit.datasets.alignment import alignment, eyes_of, warp
+from facekit.datasets.alignment import aligned, alignment, eyes_of
 from facekit.datasets.detection import FaceFinder
 from facekit.datasets.pictures import read_picture
 from facekit.datasets.prepare import NoFace
 from facekit.datasets.synthetic.dataset import SyntheticFaces
 from facekit.faces.expression import Expression
-from facekit.faces.faces import Faces, from_uint8, to_gray, to_uint8
+from facekit.faces.faces import Faces, to_gray, to_uint8
 from facekit.faces.timeline import smoothstep
 from facekit.faces.trajectories import moved
 from facekit.models.judges.action_units import ActionUnitNet
@@ -81,16 +81,14 @@ class Portrait:
         Raises `BadPicture` for a file that is no picture, and its subclass `NoFace`.
         """
         pixels = np.asarray(read_picture(picture))
-        found = (finder or FaceFinder()).find(pixels)
+        follow = tracker(finder)
+        found = follow.finder.find(pixels)
         if which >= len(found):
             faces = f"{len(found)} faces" if found else "no face"
             raise NoFace(f"{faces} found in the picture; it must show an uncovered face from the front")
-        estimator = _loaded(ESTIMATOR)
-        eyes = eyes_of(FaceTracker(estimator, finder).landmarks(pixels, found[which]))
         size = generator.preset.size
-        matrix = alignment(eyes, size)
-        image = from_uint8(torch.from_numpy(warp(pixels, matrix, size)).permute(2, 0, 1))[None]
-        return cls._of(pixels, matrix, image, generator)
+        matrix = alignment(eyes_of(follow.landmarks(pixels, found[which])), size)
+        return cls._of(pixels, matrix, aligned(pixels, matrix, size)[None], generator)
 
     @classmethod
     def drawn(cls, person: int, generator: Generator) -> Portrait:
@@ -98,7 +96,7 @@ class Portrait:
         look = {"size": generator.preset.size, "channels": 3}
         dataset = SyntheticFaces("test", people=1, first_person=person, faces_per_person=1, **look)
         image = dataset.counterfactual([0], Expression.neutral()).images
-        return cls._of(_pixels(image[0]), np.eye(2, 3), image, generator)
+        return cls._of(pixels_of(image[0]), np.eye(2, 3), image, generator)
 
     @classmethod
     def _of(cls, picture: np.ndarray, matrix: np.ndarray, image: Tensor, generator: Generator) -> Portrait:
@@ -301,12 +299,13 @@ def _loaded(name: str):
     return load_system(name)
 
 
-def tracker() -> FaceTracker:
+def tracker(finder: FaceFinder | None = None) -> FaceTracker:
     """A tracker with the estimator of landmarks that ships."""
-    return FaceTracker(_loaded(ESTIMATOR))
+    return FaceTracker(_loaded(ESTIMATOR), finder)
 
 
-def _pixels(image: Tensor) -> np.ndarray:
+def pixels_of(image: Tensor) -> np.ndarray:
+    """An image (C, H, W) in [-1, 1] as an array (H, W, 3) uint8."""
     return np.ascontiguousarray(to_uint8(image).expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 

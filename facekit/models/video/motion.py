@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facekit.diffusion.noise import Seeds, seeded_noise
-from facekit.faces.emotions import EMOTIONS, MOVING_EMOTIONS
+from facekit.faces.emotions import MOVING_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.faces.landmarks import EyeFrame
@@ -34,7 +34,7 @@ from facekit.faces.trajectories import (
     to_sphere,
 )
 from facekit.models.guided import Guided
-from facekit.models.label import has_label, label_weights
+from facekit.models.label import has_label, label_indices, label_weights
 from facekit.models.limits import Count, Emotions, Fraction, Frames, Several
 from facekit.models.system import CannotTrain, Clock, Preset, Step, System, evaluating
 
@@ -125,8 +125,7 @@ class MotionModel(Guided, System):
         rows = rows & (curves.diff(dim=1).norm(dim=-1).sum(1) > _LEAST_LENGTH)
         if not rows.any():
             raise CannotTrain(f"{self.name} is trained on sequences with a label that move, and there are none")
-        indices = torch.tensor([EMOTIONS.index(name) for name in preset.emotions], device=curves.device)
-        return curves[rows], (batch.emotion[rows, None] == indices).long().argmax(1)
+        return curves[rows], label_indices(batch, preset.emotions)[rows]
 
     @torch.no_grad()
     def _landmarks(self, batch: Faces) -> Tensor:

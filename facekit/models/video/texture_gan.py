@@ -36,11 +36,11 @@ class TextureGANPreset(LandmarkRendererPreset):
     motion: str | None = "motion_gan-synthetic_motions"  # weights that generate landmarks in training
     identity: str | None = "identity-synthetic_guide"  # weights of the identity loss
     batch: Count = 32  # sequences, of each of which one frame is rendered
+    generated: Whole = 8  # sequences of these whose first frame is also rendered with generated landmarks
+    emotions: Emotions = MOVING_EMOTIONS  # of the generated landmarks
     steps: Count = 600
-    emotions: Emotions = MOVING_EMOTIONS  # of the generated motions
-    generated: Whole = 8  # of these, rendered again with generated landmarks
-    same_person: Weight = 1.0  # weight of the identity loss
-    imagined: Weight = 0.5  # weight of the adversarial loss of faces with generated landmarks
+    identity_weight: Weight = 1.0  # weight of the identity loss
+    adversarial_generated: Weight = 0.5  # weight of the adversarial loss with generated landmarks
 
 
 class TextureGAN(LandmarkRenderer):
@@ -78,16 +78,16 @@ class TextureGAN(LandmarkRenderer):
             images, torch.where(exact, own, self.disturbed(own)), torch.where(exact, goal, self.disturbed(goal))
         )
         drawn = draw_landmarks(goal, images.shape[-1])
-        imagined, drawn_imagined, imagined_of = self._imagined(batch)
-        generated = torch.cat([torch.cat([edited, drawn], 1), torch.cat([imagined, drawn_imagined], 1)])
+        made, drawn_made, made_of = self._with_generated_landmarks(batch)
+        generated = torch.cat([torch.cat([edited, drawn], 1), torch.cat([made, drawn_made], 1)])
         yield self.discriminator_step(torch.cat([truth, drawn], 1), generated.detach(), clock)
         terms = self.renderer_terms(edited, truth, drawn)
-        if len(imagined):
-            scores, _ = self.discriminator(torch.cat([imagined, drawn_imagined], 1))
-            terms["imagined"] = self.preset.imagined * generator_loss(scores, LOSS)
+        if len(made):
+            scores, _ = self.discriminator(torch.cat([made, drawn_made], 1))
+            terms["generated"] = self.preset.adversarial_generated * generator_loss(scores, LOSS)
         if self.preset.identity is not None:
-            results, inputs = torch.cat([edited, imagined]), torch.cat([images, imagined_of])
-            terms["identity"] = self.preset.same_person * self._identity_loss(results, inputs)
+            results, inputs = torch.cat([edited, made]), torch.cat([images, made_of])
+            terms["identity"] = self.preset.identity_weight * self._identity_loss(results, inputs)
         yield renderer_step(terms)
 
     def _pairs(self, batch: Faces) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ class TextureGAN(LandmarkRenderer):
         first = torch.randint(frames, (n,), device=device) * (torch.rand(n, device=device) < 0.5)
         return first, (first + torch.randint(1, frames, (n,), device=device)) % frames
 
-    def _imagined(self, batch: Faces) -> tuple[Tensor, Tensor, Tensor]:
+    def _with_generated_landmarks(self, batch: Faces) -> tuple[Tensor, Tensor, Tensor]:
         """Some of the faces (n, C, H, W) rendered with generated landmarks, these drawn, and the faces themselves."""
         n = min(self.preset.generated, len(batch)) if self.preset.motion is not None else 0
         images, own = batch.images[:n, 0], batch.landmarks[:n, 0]

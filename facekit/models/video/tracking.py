@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from facekit.datasets.alignment import alignment, eyes_of, warp
+from facekit.datasets.alignment import aligned, alignment, eyes_of, undone
 from facekit.datasets.detection import FaceFinder, FoundFace
-from facekit.faces.faces import from_uint8, to_gray
+from facekit.faces.faces import to_gray
 from facekit.models.judges.landmarks import LandmarkNet
 
 LONGEST_GAP = 25
 """Frames without a face over which landmarks are interpolated; in a longer gap they stay as they were."""
 
 _KERNEL = (1, 4, 6, 4, 1)  # of the smoothing over frames
-_SMALLEST = 1e-3  # side of a face by that of the image below which a detection is one of noise
 
 
 class NoFaceInVideo(ValueError):
@@ -44,9 +43,7 @@ class SeenFace:
 
     def crop(self, size: int, channels: int) -> torch.Tensor:
         """The aligned face (channels, size, size) in [-1, 1]. Needs landmarks."""
-        matrix = alignment(eyes_of(self.landmarks), size)
-        face = warp(self.frame, matrix, size)
-        image = from_uint8(torch.from_numpy(face).permute(2, 0, 1))
+        image = aligned(self.frame, alignment(eyes_of(self.landmarks), size), size)
         return image if channels == 3 else to_gray(image)
 
 
@@ -71,7 +68,7 @@ class FaceTracker:
     def _tracked(self, frames: Iterable[np.ndarray]) -> Iterator[SeenFace]:
         last = None
         for frame in frames:
-            faces = [face for face in self.finder.find(frame) if face.side > _SMALLEST * max(frame.shape)]
+            faces = self.finder.find(frame)
             if not faces:
                 yield SeenFace(frame, None, False)
                 continue
@@ -85,10 +82,8 @@ class FaceTracker:
         eyes, size = face.eyes, self.estimator.preset.size
         for _ in range(2):  # the second time, the face is aligned by its landmarks
             matrix = alignment(eyes, size)
-            image = from_uint8(torch.from_numpy(warp(frame, matrix, size)).permute(2, 0, 1))[None]
-            relative = self.estimator.predict(image)[0].double().numpy()
-            points = (relative + 1) * size / 2
-            landmarks = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
+            relative = self.estimator.predict(aligned(frame, matrix, size)[None])[0].double().numpy()
+            landmarks = undone(matrix, (relative + 1) * size / 2)
             eyes = eyes_of(landmarks)
         return landmarks
 

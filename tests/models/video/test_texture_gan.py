@@ -73,7 +73,7 @@ def test_discriminator_and_renderer_learn_in_turn(build, sequences):
         order.append(name)
     assert order == ["discriminator", "renderer"]
     *_, (_, _, scalars) = system.training_step(sequences[:8], Clock(0, 10))
-    assert {"renderer/imagined", "renderer/identity", "renderer/absolute"} <= set(scalars)
+    assert {"renderer/generated", "renderer/identity", "renderer/absolute"} <= set(scalars)
     for part in ("renderer", "discriminator"):
         changed = [name for name, value in system.state_dict().items() if not torch.equal(value, before[name])]
         assert any(name.startswith(part) for name in changed)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from facekit.datasets.detection import FoundFace
+from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces.faces import to_uint8
 from facekit.models.load import load_system
 from facekit.models.video.tracking import FaceTracker, NoFaceInVideo, SeenFace, bridged, smoothed
@@ -114,8 +115,6 @@ def test_landmarks_of_drawn_faces_are_found(drawn_sequence):
 @pytest.fixture(scope="module")
 def drawn_sequence():
     """Eight frames of a drawn person at 160 pixels inside a larger picture, and the landmarks in its pixels."""
-    from facekit.datasets.synthetic import SyntheticFaces
-
     data = SyntheticFaces(
         "test", people=1, first_person=40, faces_per_person=1, size=160, frames=8, emotions=("happy",), until="apex"
     )

@@ -17,7 +17,7 @@ from PIL import Image
 from facekit.show.animation import Animation
 from facekit.workspace.files import atomic_path
 
-FILM_SUFFIXES = (".mp4", ".gif", ".webp")
+FORMATS = (".mp4", ".gif", ".webp")
 """Suffixes of the files that can be written."""
 
 LONGEST_ANIMATION = 750
@@ -30,20 +30,20 @@ class TooLong(ValueError):
     """An animation has more frames than its format is good for."""
 
 
-class FilmWriter:
+class VideoWriter:
     """Writes a video in a `with` block: `writer.add(frame)`. The file appears when the block ends without an error.
 
     path       its suffix decides the format
     fps        frames per second
     statement  what the metadata say about its origin
 
-    Raises `ValueError` for a suffix that is not in `FILM_SUFFIXES`, and `TooLong` when a .gif or .webp grows too long.
+    Raises `ValueError` for a suffix that is not in `FORMATS`, and `TooLong` when a .gif or .webp grows too long.
     """
 
     def __init__(self, path: str | os.PathLike, fps: float, statement: str) -> None:
         self.path, self.fps, self.statement = Path(path), fps, statement
-        if self.path.suffix.lower() not in FILM_SUFFIXES:
-            raise ValueError(f"{self.path.name} is no name of a video: use {', '.join(FILM_SUFFIXES)}")
+        if self.path.suffix.lower() not in FORMATS:
+            raise ValueError(f"{self.path.name} is no name of a video: use {', '.join(FORMATS)}")
         self._frames: list[Image.Image] = []
         self._container = self._stream = None
 
