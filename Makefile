@@ -7,7 +7,7 @@ NAMES := python3 python python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(or $(shell for p in $(NAMES); do $$p -c '$(CHECK)' 2>/dev/null && echo $$p && break; done),python3)
 FACEKIT := .venv/bin/python -m facekit
 .DEFAULT_GOAL := help
-.PHONY: setup run test browser-test lab app student batch bench weights docs lint clean help
+.PHONY: setup run test browser-test lab app student slides batch bench weights docs lint clean help
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
@@ -26,8 +26,11 @@ lab: .venv/ready  ## JupyterLab on localhost
 app: .venv/ready  ## the emotion sliders as a page without code, on localhost
 	@$(FACEKIT) app $(ARGS)
 
-student: .venv/ready  ## copies of the notebooks for students (without solutions) and for the instructor
+student: .venv/ready  ## copies of the notebooks for students (without solutions), for the instructor and for nbgrader
 	@$(FACEKIT) student $(ARGS)
+
+slides: .venv/ready  ## a deck of slides for each notebook, which needs no network
+	@$(FACEKIT) slides $(ARGS)
 
 batch: .venv/ready  ## notebooks x parameters: make batch ARGS="--notebooks 02 -p DATASET=synthetic,fer2013"
 	@$(FACEKIT) batch $(ARGS)

@@ -1,8 +1,12 @@
-"""Copies of the notebooks for a course: for students, without solutions, and for the instructor."""
+"""Copies of the notebooks for a course: for students, without solutions, for the instructor, and for nbgrader.
+
+The notebooks carry nbgrader's metadata: a solution is an answer that it removes, a check a read-only test that gives
+points. So its commands work on the notebooks themselves, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -14,8 +18,16 @@ from facekit.batch.notebooks import execute
 from facekit.workspace.files import write_text
 from facekit.workspace.folders import shipped
 
-STUDENT, INSTRUCTOR = "student", "instructor"
-"""The two folders of copies."""
+STUDENT, INSTRUCTOR, NBGRADER = "student", "instructor", "nbgrader"
+"""The folders of copies. The last is the folder of a course as nbgrader expects it."""
+
+_NBGRADER_CONFIG = """# For nbgrader, in this folder: nbgrader generate_assignment NAME, then autograde and generate_feedback.
+c = get_config()
+c.CourseDirectory.course_id = "facekit"
+# The form of an answer is in the cell above it, where students may write their answer as well.
+c.ClearSolutions.code_stub = {"python": "# Write your answer here, in the form of the cell above."}
+c.Execute.timeout = 900  # seconds for a cell
+"""
 
 _MAKEFILE = """# Each target is one call of facekit, which must be installed: pip install facekit
 run:
@@ -45,35 +57,49 @@ def write_course(folder: Path) -> list[Path]:
     return [*targets, folder / "Makefile"]
 
 
-_WITHOUT_SOLUTIONS = Config(
-    {
-        "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": ["solution"]},
-        "ClearOutputPreprocessor": {"enabled": True},
-    }
-)
+_WITHOUT_OUTPUTS = {"ClearOutputPreprocessor": {"enabled": True}}
+_WITHOUT_SOLUTIONS = _WITHOUT_OUTPUTS | {
+    "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": ["solution"]},
+}
 
 
 def write_copies(notebooks: Iterable[Path], out: Path) -> list[Path]:
-    """Write both copies of notebooks into `out/student` and `out/instructor`; returns their paths.
+    """Write the copies of notebooks into `out/student`, `out/instructor` and `out/nbgrader`; returns their paths.
 
     A student's copy has no solutions and no outputs. Its check cells may fail without stopping the later cells. The
-    instructor's copy is the notebook itself; after each check it lists the wrong answers that the check refuses.
+    instructor's copy is the notebook itself; after each check it lists the wrong answers that the check refuses. For
+    nbgrader, each notebook is an assignment of its own name.
     """
     written = []
     for path in notebooks:
-        for folder, copy in ((STUDENT, for_students(path)), (INSTRUCTOR, for_instructors(path))):
+        copies = {
+            Path(STUDENT): for_students(path),
+            Path(INSTRUCTOR): for_instructors(path),
+            Path(NBGRADER, "source", path.stem): for_nbgrader(path),
+        }
+        for folder, copy in copies.items():
             written.append(out / folder / path.name)
             write_text(written[-1], nbformat.writes(copy) + "\n")
+    write_text(out / NBGRADER / "nbgrader_config.py", _NBGRADER_CONFIG)
     return written
 
 
 def for_students(path: Path) -> nbformat.NotebookNode:
     """A notebook without solutions, without outputs, and without the wrong answers that its checks are tested with."""
-    text, _ = NotebookExporter(config=_WITHOUT_SOLUTIONS).from_filename(str(path))
-    notebook = nbformat.reads(text, as_version=4)
+    notebook = _exported(path, _WITHOUT_SOLUTIONS)
     for cell in _checks(notebook):
         cell.metadata.pop("facekit", None)
+        cell.metadata.pop("nbgrader", None)
         cell.metadata.tags = [*cell.metadata.tags, "raises-exception"]  # Jupyter's tag for a cell that may fail
+    return notebook
+
+
+def for_nbgrader(path: Path) -> nbformat.NotebookNode:
+    """A notebook from which nbgrader makes an assignment: without outputs, and without the wrong answers, which
+    nbgrader would hand out."""
+    notebook = _exported(path, _WITHOUT_OUTPUTS)
+    for cell in _checks(notebook):
+        cell.metadata.pop("facekit", None)
     return notebook
 
 
@@ -95,6 +121,11 @@ def broken_cells(copy: Path) -> list[str]:
     checks = {cell.id for cell in _checks(notebook)}
     failed = {cell.id for cell in notebook.cells if any(o.output_type == "error" for o in cell.get("outputs", ()))}
     return [cell.id for cell in notebook.cells if cell.id in checks ^ failed]
+
+
+def _exported(path: Path, config: Mapping[str, object]) -> nbformat.NotebookNode:
+    text, _ = NotebookExporter(config=Config(config)).from_filename(str(path))
+    return nbformat.reads(text, as_version=4)
 
 
 def _checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

@@ -20,8 +20,8 @@ def add_animate(commands) -> None:
         "--by",
         required=True,
         metavar="DRIVER",
-        help="an emotion, a video file, a folder of frames, webcam, a picture of another face, drawn:NUMBER, or a "
-        "motion that --save-motion wrote",
+        help="an emotion, a video file, a folder of frames, webcam, a picture of another face, drawn:NUMBER:EMOTION, "
+        "or a motion that --save-motion wrote",
     )
     parser.add_argument("--generator", default="texture_gan-synthetic_motions", help="name or path of its weights")
     parser.add_argument("--out", type=Path, default=Path("animation.mp4"), help="a .mp4, .gif or .webp to write")
@@ -41,7 +41,7 @@ def add_animate(commands) -> None:
 
 
 def animate(arguments: argparse.Namespace) -> int:
-    """Move a face, and write a video: source, driver and result side by side."""
+    """Move a face, and write a video: source, driver, result and, of drawn people, the ground truth side by side."""
     from facekit.models.load import load_system
     from facekit.models.system import Generator
     from facekit.models.video import driving
@@ -64,7 +64,8 @@ def animate(arguments: argparse.Namespace) -> int:
         for chunk, edits in driving.animate(portrait, driver, generator):
             for i, edit in enumerate(edits):
                 shown = chunk.frames[i] if chunk.frames else still
-                writer.add(_frame(portrait, shown, edit, arguments))
+                truth = None if chunk.truth is None else chunk.truth[i]
+                writer.add(_frame(portrait, shown, edit, truth, arguments))
             frames, lost = frames + len(edits), lost + sum(not found for found in chunk.found)
             if arguments.save_motion:
                 if chunk.expression.landmarks is None:
@@ -86,18 +87,25 @@ def _portrait(face: str, generator, which: int):
     from facekit.models.video.driving import Portrait
 
     if face.startswith(_DRAWN):
-        return Portrait.drawn(_number(face), generator)
+        number, emotion = _person(face)
+        return Portrait.drawn(number, generator, emotion)
     try:
         return Portrait.of_picture(face, generator, which)
     except BadPicture as error:
         raise UsageError(f"{face}: {error}") from None
 
 
-def _number(text: str) -> int:
-    number = text.removeprefix(_DRAWN)
-    if not number.isdigit():
-        raise UsageError(f"{text!r} is no drawn person: give a number, such as drawn:12")
-    return int(number)
+def _person(text: str) -> tuple[int, str]:
+    """Number and emotion of a drawn person."""
+    from facekit.faces.emotions import PROTOCOL_EMOTIONS, emotion_index
+
+    number, _, emotion = text.removeprefix(_DRAWN).partition(":")
+    try:
+        if not number.isdigit():
+            raise ValueError("its number is missing")
+        return int(number), PROTOCOL_EMOTIONS[emotion_index(emotion or "neutral")]
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no drawn person, such as drawn:12 or drawn:12:happy: {error}") from None
 
 
 def _driver(arguments: argparse.Namespace, portrait, generator) -> tuple[Iterator, float, object]:
@@ -133,8 +141,8 @@ def _driver(arguments: argparse.Namespace, portrait, generator) -> tuple[Iterato
     return driving.by_emotion(portrait, generator, by, **shown), fps, None
 
 
-def _frame(portrait, driver, edit, arguments: argparse.Namespace):
-    """A frame of the result (H, W, 3), by default beside the source and the driver."""
+def _frame(portrait, driver, edit, truth, arguments: argparse.Namespace):
+    """A frame of the result (H, W, 3), by default between the source and the driver, and the ground truth."""
     from facekit.models.video.driving import pixels_of
     from facekit.show.videos import side_by_side
 
@@ -142,5 +150,5 @@ def _frame(portrait, driver, edit, arguments: argparse.Namespace):
     if arguments.only_result:
         return result
     source = portrait.picture if arguments.full else pixels_of(portrait.faces.images[0])
-    pictures = [source, *([] if driver is None else [driver]), result]
+    pictures = [source, *([] if driver is None else [driver]), result, *([] if truth is None else [pixels_of(truth)])]
     return side_by_side(pictures, max(_HEIGHT, source.shape[0]))

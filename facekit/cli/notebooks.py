@@ -33,6 +33,9 @@ def add_notebooks(commands) -> None:
     student.add_argument(
         "--try", dest="execute", action="store_true", help="also execute the students' copies, unsolved"
     )
+    slides_parser = add(commands, "slides", slides)
+    slides_parser.add_argument("names", nargs="*", help="such as 01 (default: all)")
+    slides_parser.add_argument("--out", type=Path, help="output folder (default: runs/slides)")
     add(commands, "course", course).add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     notebooks = group(commands, "notebooks", "for authors: execute notebooks in place, or record how long they take")
     add(notebooks, "seconds", notebooks_seconds)
@@ -99,7 +102,7 @@ def app(arguments: argparse.Namespace) -> int:
 
 
 def student_copies(arguments: argparse.Namespace) -> int:
-    """Write students' copies of the notebooks, without solutions, and the instructor's copies."""
+    """Write students' copies of the notebooks, without solutions, the instructor's, and a course for nbgrader."""
     from facekit.batch.course import STUDENT, broken_cells, write_copies
     from facekit.batch.notebooks import find_notebooks
 
@@ -114,6 +117,20 @@ def student_copies(arguments: argparse.Namespace) -> int:
             f"{path.name}: " + (f"unexpected result in {', '.join(cells)}" if cells else "runs as expected"), flush=True
         )
     return int(broken > 0)
+
+
+def slides(arguments: argparse.Namespace) -> int:
+    """Write a deck of slides (reveal.js) for each notebook, which needs no network."""
+    from facekit.batch.notebooks import find_notebooks
+    from facekit.batch.slides import NoReveal, write_decks
+
+    try:
+        written = write_decks(find_notebooks(arguments.names), arguments.out or runs_home() / "slides")
+    except NoReveal as error:
+        raise UsageError(str(error)) from None
+    for path in written:
+        print(path)
+    return 0
 
 
 def course(arguments: argparse.Namespace) -> int:

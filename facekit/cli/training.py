@@ -69,6 +69,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     parser.add_argument("--faces", type=count, default=256, help="how many people (default 256)")
     parser.add_argument("--sizes", type=numbers, default=[64, 128], help="in pixels (default 64,128)")
+    parser.add_argument("--videos", type=count, default=64, help="how many videos (default 64)")
     parser.add_argument("--secret", help="a word that decides which people are in a held-out split")
     _add_special_benchmark(add(commands, "evaluate-units", evaluate_units), "generators that edit action units")
     _add_special_benchmark(add(commands, "evaluate-regions", evaluate_regions), "generators that edit emotions")
@@ -144,6 +145,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if arguments.names or arguments.data != "synthetic" or arguments.faces:
             raise UsageError("--edits evaluates the edits of an exported benchmark: name no weights, data or faces")
         tables = evaluate_edits(arguments.edits, out, name=arguments.name, secret=arguments.secret, **shared)
+        _evaluate_video_edits(arguments, out)
     else:
         tables = evaluate_weights(
             arguments.names,
@@ -161,6 +163,18 @@ def evaluate(arguments: argparse.Namespace) -> int:
             print(f"\nBy the view of the input\n\n{views}\n")
         print(out / benchmark / "leaderboard.csv")
     return 0
+
+
+def _evaluate_video_edits(arguments: argparse.Namespace, out: Path) -> None:
+    """Evaluate the videos in an exported benchmark, one table for each size that there is."""
+    from facekit.evaluation.benchmark import open_videos
+    from facekit.evaluation.video import evaluate_videos, video_judges
+
+    name = arguments.name or arguments.edits.resolve().name
+    for frames, benchmark in open_videos(arguments.edits, arguments.secret):
+        scores = evaluate_videos({}, benchmark, video_judges(), edited={name: frames}, log=print_line)
+        place = out / f"videos-{benchmark.truth.size}px-{len(frames)}"
+        _written({row: vars(values) for row, values in scores.items()}, place / "leaderboard.csv")
 
 
 def _verify(arguments: argparse.Namespace, out: Path) -> int:
@@ -206,7 +220,8 @@ def export(arguments: argparse.Namespace) -> int:
     """Write the inputs and requests of the benchmark into a folder, for generators of any framework."""
     from facekit.evaluation.benchmark import export_benchmark
 
-    print(export_benchmark(arguments.folder, faces=arguments.faces, sizes=arguments.sizes, secret=arguments.secret))
+    counts = {"faces": arguments.faces, "sizes": arguments.sizes, "videos": arguments.videos}
+    print(export_benchmark(arguments.folder, **counts, secret=arguments.secret))
     return 0
 
 
@@ -272,7 +287,8 @@ def evaluate_motion(arguments: argparse.Namespace) -> int:
 
 def evaluate_video(arguments: argparse.Namespace) -> int:
     """Evaluate videos of generators, frame by frame and in time, with the ground truth of every frame."""
-    from facekit.evaluation.video import evaluate_videos, video_benchmark, video_judges
+    from facekit.evaluation.benchmark import video_benchmark
+    from facekit.evaluation.video import evaluate_videos, video_judges
     from facekit.models.load import load_system
 
     systems, shape = _of_one_shape(arguments.names)

@@ -8,61 +8,31 @@ of landmarks is also asked for landmarks that a model of motion generated.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.motions import SyntheticMotions
-from facekit.evaluation.benchmark.benchmarks import FACES, CannotEvaluate
+from facekit.evaluation.benchmark.benchmarks import CannotEvaluate
+from facekit.evaluation.benchmark.videos import VideoBenchmark
 from facekit.evaluation.judges import ActionUnitJudge, EmotionJudge, IdentityJudge, LandmarkJudge
 from facekit.evaluation.metrics.identity import acd, acd_i
 from facekit.evaluation.metrics.motion import action_unit_error
-from facekit.evaluation.metrics.sequences import flicker, video_distance
+from facekit.evaluation.metrics.sequences import LEAST_VIDEOS, flicker, video_distance
 from facekit.evaluation.metrics.sharpness import sharpness
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.faces.landmarks import normalised_offsets
+from facekit.faces.trajectories import moved
 from facekit.models.system import Generator
 from facekit.models.video.motion import MotionModel
 
-FRAMES = 16
 FEATURES = "emotion_resnet-synthetic"
 """The network in whose features the Fréchet distance of videos is measured."""
 
 _TOGETHER = 4  # videos that are edited at once
-
-
-class VideoBenchmark(NamedTuple):
-    """N videos: the sequences themselves, which are the ground truth, with all annotations by frame; and the
-    intensity (N,) at the apex."""
-
-    truth: Faces
-    peak: Tensor
-
-    @property
-    def first(self) -> Faces:
-        """The first frames, without annotations: the input of every edit."""
-        return Faces(self.truth.images[:, 0])
-
-
-def video_benchmark(
-    faces: int = FACES, size: int = 64, channels: int = 3, split: str = "test", frames: int = FRAMES
-) -> VideoBenchmark:
-    """The benchmark on one video each of held-out drawn people; the emotions alternate.
-
-    size, channels  of the images, as the generators take them
-    split           "test", or "valid" while hyperparameters are still being chosen
-    frames          of each video, from neutral to the apex and back
-    """
-    dataset = SyntheticMotions(
-        split, people=faces, faces_per_person=1, frames=frames, until="end", size=size, channels=channels
-    )
-    videos = [dataset.faces(rows) for rows in torch.arange(faces).split(32)]
-    truth = Faces.cat(videos)
-    return VideoBenchmark(truth, truth.intensity.amax(1))
 
 
 class VideoJudges(NamedTuple):
@@ -95,7 +65,7 @@ class VideoScores:
     drift             ACD: how much the identity differs from frame to frame
     distance          ACD-I: how much the identity differs from the first frame's
     flicker           second difference in time outside the region that changes, in grey levels of 255
-    video_distance    Fréchet distance of videos in the features of `FEATURES`
+    video_distance    Fréchet distance of videos in the features of `FEATURES`; NaN for too few videos
     frames_a_second   with four videos at once
     """
 
@@ -114,12 +84,14 @@ def evaluate_videos(
     generators: dict[str, Generator],
     benchmark: VideoBenchmark,
     judges: VideoJudges,
-    motion: MotionModel,
+    motion: MotionModel | None = None,
+    edited: Mapping[str, Tensor] | None = None,
     log: Callable[[str], None] = print,
 ) -> dict[str, VideoScores]:
     """The scores of generators by name, of the ground truth, and of a frozen video and a shuffled one.
 
     motion  generates landmarks for the generators that understand them
+    edited  videos (N, T, C, H, W) by name, which are measured as they are
     log     is called with the name of each row before it is measured
 
     Raises `CannotEvaluate` for a generator that understands neither landmarks, action units nor emotions.
@@ -131,7 +103,7 @@ def evaluate_videos(
         "ground truth": lambda: truth,
         "frozen first frame": lambda: truth[:, :1].expand_as(truth),
         "ground truth, shuffled": lambda: truth[:, order],
-    }
+    } | {name: lambda frames=frames: frames for name, frames in (edited or {}).items()}
     for name, generator in generators.items():
         for what, request, source in requests(generator, benchmark, motion):
             label = f"{name}, {what}"
@@ -148,28 +120,53 @@ def evaluate_videos(
 
 
 def requests(
-    generator: Generator, benchmark: VideoBenchmark, motion: MotionModel
+    generator: Generator, benchmark: VideoBenchmark, motion: MotionModel | None
 ) -> list[tuple[str, Expression, Expression | None]]:
     """What a generator is asked for: a name, the expression with a time axis, and the present one of the first frame,
     if it is given."""
     truth, understands = benchmark.truth, generator.understands
     if "landmarks" in understands:
-        first = truth.landmarks[:, 0]
-        sampled = motion.sample(Expression.from_labels(truth.emotion, benchmark.peak), first=first).landmarks.to(first)
-        share = truth.intensity / benchmark.peak[:, None].clamp(min=1e-6)
-        step = (share.clamp(0, 1) * (sampled.shape[1] - 1)).round().long()
-        played = sampled[torch.arange(len(step))[:, None], step]
-        source = Expression(landmarks=first)
-        return [
-            ("true landmarks", Expression(landmarks=truth.landmarks), source),
-            ("generated landmarks", Expression(landmarks=played), source),
-        ]
+        found = {"true landmarks": truth.landmarks, "another person's motion": _of_another_person(benchmark)}
+        if motion is not None:
+            found["generated landmarks"] = _generated(benchmark, motion)
+        source = Expression(landmarks=truth.landmarks[:, 0])
+        return [(name, Expression(landmarks=landmarks), source) for name, landmarks in found.items()]
     if "action_units" in understands:
         return [("true action units", Expression(action_units=truth.action_units), None)]
     if {"emotion", "intensity"} <= understands:
         labels = truth.emotion[:, None].expand(-1, truth.frames)
         return [("emotion and intensity", Expression.from_labels(labels, truth.intensity), None)]
     raise CannotEvaluate(f"{generator.name} cannot be asked for a video: it takes no landmarks, units or intensities")
+
+
+def _generated(benchmark: VideoBenchmark, motion: MotionModel) -> Tensor:
+    """Landmarks (N, T, 68, 2) that a model generates, played at the pace of the true motions."""
+    truth = benchmark.truth
+    first = truth.landmarks[:, 0]
+    sampled = motion.sample(Expression.from_labels(truth.emotion, benchmark.peak), first=first).landmarks.to(first)
+    step = (_levels(benchmark) * (sampled.shape[1] - 1)).round().long()
+    return sampled[torch.arange(len(step))[:, None], step]
+
+
+def _of_another_person(benchmark: VideoBenchmark) -> Tensor:
+    """Landmarks (N, T, 68, 2) of the faces, moved as those of another person who shows the same emotion, at the pace of
+    the true motions and without movements of the head: the error of a perfect model of motion, which cannot know how
+    this person will move."""
+    truth, levels = benchmark.truth, _levels(benchmark)
+    n, frames = levels.shape
+    same = (truth.emotion[:, None] == truth.emotion) & ~torch.eye(n, dtype=torch.bool)
+    ahead = (torch.arange(n) - torch.arange(n)[:, None]) % n
+    other = torch.where(same, ahead, n + 1).argmin(1)  # the next one with this emotion
+    after = lambda level: torch.arange(frames) > level.argmax(1, keepdim=True)  # noqa: E731
+    away = (levels[:, :, None] - levels[other][:, None]).abs()  # (N, frames, frames of the other one)
+    away = away + (after(levels)[:, :, None] != after(levels[other])[:, None])
+    chosen = truth.landmarks[other[:, None], away.argmin(2)]
+    return moved(truth.landmarks[:, 0], torch.cat([truth.landmarks[other][:, :1], chosen], 1))[:, 1:]
+
+
+def _levels(benchmark: VideoBenchmark) -> Tensor:
+    """How much of its expression each frame (N, T) of the true videos shows, from 0 to 1."""
+    return (benchmark.truth.intensity / benchmark.peak[:, None].clamp(min=1e-6)).clamp(0, 1)
 
 
 def _edited(generator: Generator, faces: Faces, request: Expression, source: Expression | None) -> Tensor:
@@ -196,7 +193,7 @@ class _Scale:
             relative_error=((frames - truth).square().mean() / (first - truth).square().mean()).item(),
             sharpness=sharpness(*every),
             flicker=127.5 * flicker(frames, truth),
-            video_distance=video_distance(self.features, self._features(frames)),
+            video_distance=self._distance(frames),
             frames_a_second=speed,
             **{name: judged[name] / self.known[name] for name in judged},
         )
@@ -213,6 +210,11 @@ class _Scale:
             "drift": acd(embedded).mean().item(),
             "distance": acd_i(embedded, embedded[:, 0]).mean().item(),
         }
+
+    def _distance(self, frames: Tensor) -> float:
+        if len(frames) < LEAST_VIDEOS:
+            return float("nan")
+        return video_distance(self.features, self._features(frames))
 
     def _features(self, images: Tensor) -> Tensor:
         features = self.judges.features.features(Faces(images.flatten(0, 1)))

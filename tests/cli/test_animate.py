@@ -32,11 +32,25 @@ def test_an_emotion_moves_a_drawn_person(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(out)
     frames = list(VideoFrames(out))
     assert len(frames) == 13
-    assert frames[0].shape == (256, 516, 3)  # source and result
-    source, result = (np.stack([frame[:, part] for frame in frames]).astype(float)
-                      for part in (slice(0, 256), slice(260, 516)))  # fmt: skip
+    assert frames[0].shape == (256, 776, 3)  # source, result and ground truth
+    source, result, truth = (np.stack([frame[:, part] for frame in frames]).astype(float)
+                             for part in (slice(0, 256), slice(260, 516), slice(520, 776)))  # fmt: skip
     assert np.abs(source - source[0]).mean() < 2
+    assert np.abs(truth[0] - source[0]).mean() < 2
+    assert np.abs(truth[6] - truth[0]).mean() > 5  # the result moves its head as well, as motions of training do
+    assert np.abs(truth[-1] - truth[0]).mean() < 1
     assert np.abs(result[6] - result[0]).mean() > 3 * np.abs(result[-1] - result[0]).mean()
+
+
+def test_the_expression_of_another_drawn_person_has_a_ground_truth(tmp_path, capsys):
+    def widths(face, by):
+        assert animate(face, "--by", by, "--fps", "4", "--out", tmp_path / "a.gif") == 0
+        return Image.open(tmp_path / "a.gif").width
+
+    assert widths("drawn:52", "drawn:60:surprise") == 4 * 256 + 3 * 4  # source, driver, result, ground truth
+    assert widths("drawn:52:happy", "drawn:60:surprise") == 3 * 256 + 2 * 4  # unknown: the path starts from a smile
+    assert animate("drawn:52", "--by", "drawn:60:angst", "--out", tmp_path / "b.gif") == 2
+    assert "no drawn person, such as drawn:12 or drawn:12:happy" in capsys.readouterr().err
 
 
 def test_a_film_moves_it_and_its_motion_moves_another(tmp_path, film, capsys):

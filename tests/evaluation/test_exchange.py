@@ -8,11 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from facekit.cli import main
-from facekit.evaluation.benchmark import CannotEvaluate, export_benchmark, open_edits, synthetic_benchmark
+from facekit.evaluation.benchmark import (
+    CannotEvaluate,
+    export_benchmark,
+    open_edits,
+    open_videos,
+    synthetic_benchmark,
+    video_benchmark,
+)
 from facekit.evaluation.benchmark.requests import full_requests, run_edits, self_requests
+from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.workspace.files import read_json, write_json
 from facekit.workspace.folders import checkout
 
@@ -22,7 +31,7 @@ PAGE = checkout() / "docs" / "benchmark.md"
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exchange") / "out"
-    export_benchmark(folder, faces=7, sizes=(32,))
+    export_benchmark(folder, faces=7, sizes=(32,), videos=6)
     return folder
 
 
@@ -48,7 +57,8 @@ def test_the_folder_has_inputs_and_requests_and_no_answers(exported):
     assert len({row["edit"] for row in rows}) == len(rows)
     assert not list((exported / "32" / "edits").iterdir())
     assert {path.name for path in (exported / "32" / "inputs").iterdir()} == {f"{i:04d}.png" for i in range(7)}
-    assert set(manifest["files"]) == {"32/requests.csv", *(f"32/inputs/{i:04d}.png" for i in range(7))}
+    stills = {"32/requests.csv", *(f"32/inputs/{i:04d}.png" for i in range(7))}
+    assert {name for name in manifest["files"] if "videos" not in name} == stills
     own = [row for row in rows if row["edit"].endswith("_own.png")]
     assert all((row["emotion"], row["intensity"]) == (row["input_emotion"], row["input_intensity"]) for row in own)
 
@@ -66,6 +76,50 @@ def test_edits_are_returned_as_they_were_asked_for(folder):
     assert red[0] == list(range(49))
     assert sorted(red[1])[1:] == list(range(49, 55))
     assert red[0][red[1].index(min(red[1])) * 7 + 6] == min(red[1])  # the neutral face, to neutral
+
+
+def video_requests(folder):
+    with (folder / "32" / "videos" / "requests.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_videos_have_a_first_frame_and_a_request_for_each_frame(exported):
+    rows, place = video_requests(exported), exported / "32" / "videos"
+    truth = video_benchmark(6, 32).truth
+    assert len(rows) == truth.emotion.shape[0] * truth.frames == len({row["edit"] for row in rows})
+    assert {path.name for path in (place / "inputs").iterdir()} == {f"{i:04d}.png" for i in range(6)}
+    assert not list((place / "edits").iterdir())
+    first = rows[0]
+    assert (first["edit"], first["input"], first["frame"]) == ("edits/0000_00.png", "inputs/0000.png", "0")
+    assert float(first["intensity"]) == 0
+    apex = rows[int(truth.intensity[0].argmax())]
+    units = torch.tensor([float(apex[name]) for name in ACTION_UNIT_COLUMNS])
+    torch.testing.assert_close(units, truth.action_units[0, int(apex["frame"])], atol=1e-3, rtol=0)
+    x, y = float(apex["x30"]), float(apex["y30"])  # the tip of the nose
+    assert 12 < x < 20
+    assert 14 < y < 24
+
+
+def test_edited_videos_are_opened_with_their_truth(folder):
+    place = folder / "32" / "videos"
+    for row in video_requests(folder):
+        shutil.copy(place / row["input"], place / row["edit"])
+    assert list(open_edits(folder)) == []  # no stills
+    ((frames, benchmark),) = open_videos(folder)
+    assert frames.shape == benchmark.truth.images.shape
+    frozen = benchmark.first.images[:, None].expand_as(frames)
+    torch.testing.assert_close(frames, frozen, atol=1 / 127, rtol=0)
+    (place / "edits" / "0003_04.png").unlink()
+    with pytest.raises(CannotEvaluate, match=r"1 cannot be used: 0003_04\.png is missing"):
+        list(open_videos(folder))
+
+
+def test_a_changed_request_for_a_video_is_refused(folder):
+    place = folder / "32" / "videos"
+    shutil.copy(place / "inputs" / "0000.png", place / "edits" / "0000_00.png")
+    (place / "requests.csv").write_text("edit,input\n")
+    with pytest.raises(CannotEvaluate, match=r"1 files .* were changed \(32/videos/requests.csv\)"):
+        list(open_videos(folder))
 
 
 def test_unusable_edits_are_named(folder):
@@ -107,7 +161,7 @@ def test_nothing_is_overwritten(folder):
 
 def test_a_secret_decides_who_is_drawn_and_stays_secret(exported, tmp_path):
     for word in ("apple", "pear"):
-        export_benchmark(tmp_path / word, faces=7, sizes=(32,), secret=word)
+        export_benchmark(tmp_path / word, faces=7, sizes=(32,), videos=0, secret=word)
         assert word not in "".join(
             p.read_text() for p in (tmp_path / word).rglob("*.*") if p.suffix in (".json", ".csv")
         )
@@ -132,7 +186,7 @@ def test_other_edits_under_the_same_name_are_told_apart(folder):
 
 def test_the_pages_example_runs_from_end_to_end(tmp_path, capsys):
     folder, script = tmp_path / "example", tmp_path / "example.py"
-    assert main(["benchmark", "export", str(folder), "--faces", "14", "--sizes", "48"]) == 0
+    assert main(["benchmark", "export", str(folder), "--faces", "14", "--sizes", "48", "--videos", "12"]) == 0
     script.write_text(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
     assert "facekit" not in script.read_text()
     subprocess.run([sys.executable, str(script), str(folder)], check=True)
@@ -142,5 +196,7 @@ def test_the_pages_example_runs_from_end_to_end(tmp_path, capsys):
     assert "ground truth" in printed
     table = (tmp_path / "out" / "synthetic-48px-14" / "leaderboard.csv").read_text()
     assert "mean difference" in table
+    videos = (tmp_path / "out" / "videos-48px-12" / "leaderboard.csv").read_text()
+    assert "mean difference" in videos
     assert main(["evaluate", "stargan-synthetic", "--edits", str(folder)]) == 2
     assert "name no weights" in capsys.readouterr().err

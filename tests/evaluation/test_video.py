@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from facekit.evaluation.benchmark.benchmarks import CannotEvaluate
-from facekit.evaluation.video import FRAMES, evaluate_videos, requests, video_benchmark, video_judges
+from facekit.evaluation.benchmark.videos import FRAMES, video_benchmark
+from facekit.evaluation.video import evaluate_videos, requests, video_judges
 from facekit.faces.expression import Expression
 from facekit.models.gans.stargan import StarGAN
 from facekit.models.system import Generator
@@ -99,13 +100,18 @@ def test_noise_flickers(scores):
 
 def test_each_generator_is_asked_by_what_it_understands(benchmark):
     truth = benchmark.truth
-    true, played = requests(Stub({"landmarks"}), benchmark, Motion())
+    true, other, played = requests(Stub({"landmarks"}), benchmark, Motion())
+    assert [each[0] for each in requests(Stub({"landmarks"}), benchmark, None)] == [true[0], other[0]]
     assert torch.equal(true[1].landmarks, truth.landmarks)
     assert torch.equal(true[2].landmarks, truth.landmarks[:, 0])
     moved = (played[1].landmarks - truth.landmarks[:, :1])[..., 0, 0]
     top = truth.intensity.argmax(1)
     torch.testing.assert_close(moved[torch.arange(FACES), top], torch.full((FACES,), 0.1))
     assert (moved[:, 0] == 0).all()
+    assert torch.equal(other[1].landmarks[:, 0], truth.landmarks[:, 0])  # its own shape, in another person's motion
+    wrong, still = ((each - truth.landmarks).norm(dim=-1)[torch.arange(FACES), top] for each in (
+        other[1].landmarks, truth.landmarks[:, :1]))  # fmt: skip
+    assert wrong.mean() < 0.6 * still.mean()
     [units] = requests(Stub({"emotion", "intensity", "action_units"}), benchmark, Motion())
     assert torch.equal(units[1].action_units, truth.action_units)
     [labels] = requests(Stub({"emotion", "intensity"}), benchmark, Motion())
@@ -113,3 +119,10 @@ def test_each_generator_is_asked_by_what_it_understands(benchmark):
     assert torch.equal(labels[1].emotion[:, 3].argmax(1), truth.emotion)
     with pytest.raises(CannotEvaluate, match="cannot be asked for a video"):
         requests(Stub({"domain"}), benchmark, Motion())
+
+
+def test_edited_videos_are_measured_as_they_are(benchmark):
+    truth = benchmark.truth.images
+    scores = evaluate_videos({}, benchmark, video_judges(), edited={"mine": 0.5 * (truth + truth[:, :1])}, log=print)
+    assert scores["mine"].relative_error == pytest.approx(0.25)
+    assert list(scores) == ["ground truth", "frozen first frame", "ground truth, shuffled", "mine"]

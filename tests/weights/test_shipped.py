@@ -6,11 +6,10 @@ import functools
 import pytest
 
 from facekit.datasets import open_dataset
-from facekit.evaluation.benchmark import Panel, evaluate, synthetic_benchmark
+from facekit.evaluation.benchmark import Panel, evaluate, synthetic_benchmark, video_benchmark
 from facekit.evaluation.metrics.reference import psnr
 from facekit.evaluation.model_cards import page
 from facekit.evaluation.motion import evaluate_motion, motion_benchmark
-from facekit.evaluation.video import video_benchmark
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.models.load import load_system

@@ -9,7 +9,8 @@ baselines and the ground truth.
     measures    one row per edit
     summary     one row per generator, with confidence intervals over identities
     cost        size and speed
-    exchange    the benchmark as files, for generators of any framework
+    videos      the benchmark of videos
+    exchange    the benchmark as files, for generators of any framework; with exchange_videos and pictures
     run         evaluate one generator, and reuse what is unchanged
     table       baselines and the leaderboard
 """
@@ -21,7 +22,7 @@ from facekit.evaluation.benchmark.benchmarks import (
     photograph_benchmark,
     synthetic_benchmark,
 )
-from facekit.evaluation.benchmark.exchange import export_benchmark, open_edits
+from facekit.evaluation.benchmark.exchange import export_benchmark, open_edits, open_videos
 from facekit.evaluation.benchmark.panel import GroundTruth, Panel
 from facekit.evaluation.benchmark.requests import Editor, EditRequests
 from facekit.evaluation.benchmark.run import evaluate, read_rows
@@ -34,6 +35,7 @@ from facekit.evaluation.benchmark.table import (
     leaderboard,
     to_text,
 )
+from facekit.evaluation.benchmark.videos import VideoBenchmark, video_benchmark
 
 __all__ = [
     "Benchmark",
@@ -42,6 +44,7 @@ __all__ = [
     "Editor",
     "GroundTruth",
     "Panel",
+    "VideoBenchmark",
     "baselines_for",
     "benchmark_for",
     "by_view",
@@ -51,9 +54,11 @@ __all__ = [
     "export_benchmark",
     "leaderboard",
     "open_edits",
+    "open_videos",
     "pairs_benchmark",
     "photograph_benchmark",
     "read_rows",
     "synthetic_benchmark",
     "to_text",
+    "video_benchmark",
 ]

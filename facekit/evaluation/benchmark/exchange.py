@@ -7,6 +7,7 @@ An exported folder holds, for each size in pixels:
                          `emotion` and `intensity`, what is requested; `input_emotion` and `input_intensity`, what the
                          face shows
     64/edits/            empty: the edits go here, as PNG of the same size
+    64/videos/           the same for videos: the first frames, and a row of requests for each frame
     manifest.json        version, split, sizes, and the SHA-256 of every input and every table of requests
 
 There are no answers in it. The public split has the people on whom all results here are measured: anybody can draw
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from facekit.datasets.synthetic.options import MAX_PEOPLE
@@ -35,27 +36,39 @@ from facekit.evaluation.benchmark.benchmarks import (
     CannotEvaluate,
     synthetic_benchmark,
 )
+from facekit.evaluation.benchmark.exchange_videos import has_videos, read_videos, write_videos
+from facekit.evaluation.benchmark.pictures import pixels, read_pictures, write_picture
 from facekit.evaluation.benchmark.requests import full_requests, self_requests
+from facekit.evaluation.benchmark.videos import VideoBenchmark
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
-from facekit.faces.faces import Faces, from_uint8, to_uint8
+from facekit.faces.faces import Faces, to_uint8
 from facekit.workspace.files import atomic_path, read_json, sha256, write_json, write_text
 
 SIZES = (64, 128)
 """The sizes of an exported benchmark, by default."""
 
+VIDEOS = 64
+"""The number of videos of each size, by default."""
+
 PUBLIC, HELD_OUT = "public", "held-out"
-_MANIFEST, _REQUESTS, _EDITS = "manifest.json", "requests.csv", "edits"
-_SHOWN = 5  # unusable edits that a message names
+_MANIFEST, _REQUESTS, _EDITS, _VIDEOS = "manifest.json", "requests.csv", "edits", "videos"
+_SHOWN = 5  # changed files that a message names
 
 
 def export_benchmark(
-    folder: Path, *, faces: int = FACES, sizes: Sequence[int] = SIZES, secret: str | None = None
+    folder: Path,
+    *,
+    faces: int = FACES,
+    sizes: Sequence[int] = SIZES,
+    videos: int = VIDEOS,
+    secret: str | None = None,
 ) -> Path:
     """Write the benchmark on drawn faces into a folder that does not exist or is empty; returns the manifest's path.
 
     faces   number of people
     sizes   in pixels
+    videos  number of videos
     secret  of a held-out split; None is the public one
 
     Raises `CannotEvaluate` for a folder that contains something.
@@ -66,14 +79,15 @@ def export_benchmark(
     with atomic_path(folder) as draft:
         for size in sizes:
             place = draft / str(size)
-            (place / "inputs").mkdir(parents=True)
-            (place / _EDITS).mkdir()
+            (place / _EDITS).mkdir(parents=True)
             benchmark = _benchmark(faces, size, secret)
-            for i, image in enumerate(to_uint8(benchmark.faces.images)):
-                Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / "inputs" / f"{i:04d}.png")
+            for i, image in enumerate(benchmark.faces.images):
+                write_picture(place / "inputs" / f"{i:04d}.png", image)
             write_text(place / _REQUESTS, _table(benchmark))
-            for path in (place / _REQUESTS, *sorted((place / "inputs").iterdir())):
-                files[str(path.relative_to(draft).as_posix())] = sha256(path)
+            if videos:
+                write_videos(place / _VIDEOS, videos, size, _first_person(secret))
+            for path in sorted(each for each in place.rglob("*") if each.is_file()):
+                files[path.relative_to(draft).as_posix()] = sha256(path)
         write_json(
             draft / _MANIFEST,
             {
@@ -82,6 +96,7 @@ def export_benchmark(
                 "split": PUBLIC if secret is None else HELD_OUT,
                 "faces": faces,
                 "sizes": list(sizes),
+                "videos": videos,
                 "emotions": list(PROTOCOL_EMOTIONS),
                 "files": files,
             },
@@ -125,31 +140,60 @@ def open_edits(
     Raises `CannotEvaluate` for a folder without a manifest, of another version, or whose inputs or requests were
     changed; for a wrong secret; and for edits that are missing, unreadable, or of the wrong size.
     """
+    manifest = _checked(folder, secret)
+    for size in manifest["sizes"]:
+        place = folder / str(size)
+        if not any((place / _EDITS).glob("*")):
+            continue
+        benchmark = _benchmark(manifest["faces"], size, secret)
+        if _table(benchmark) != (place / _REQUESTS).read_text(encoding="utf-8") or not _same_inputs(benchmark, place):
+            raise _other_faces(place, secret)
+        yield FolderEdits(name or folder.resolve().name, _images(place, benchmark)), benchmark
+
+
+def open_videos(folder: Path, secret: str | None = None) -> Iterator[tuple[Tensor, VideoBenchmark]]:
+    """The edited videos (N, T, 3, H, W) in a folder that `export_benchmark` wrote, and their benchmark, for each size
+    with edits. Raises what `open_edits` raises."""
+    manifest = _checked(folder, secret)
+    for size in manifest["sizes"]:
+        place = folder / str(size) / _VIDEOS
+        if has_videos(place):
+            opened = read_videos(place, manifest["videos"], size, _first_person(secret))
+            if opened is None:
+                raise _other_faces(place, secret)
+            yield opened
+
+
+def _checked(folder: Path, secret: str | None) -> dict:
+    """The manifest of a folder whose inputs and requests are unchanged, and in which there are edits."""
     manifest = _read_manifest(folder)
     if (manifest["split"] == PUBLIC) != (secret is None):
         wanted = "is public: leave --secret out" if secret else "is held out: give its word by --secret"
         raise CannotEvaluate(f"the split of {folder} {wanted}")
     _check_files(folder, manifest)
-    sizes = [size for size in manifest["sizes"] if any((folder / str(size) / _EDITS).glob("*"))]
-    if not sizes:
+    places = [folder / str(size) for size in manifest["sizes"]]
+    if not any(any((place / _EDITS).glob("*")) or has_videos(place / _VIDEOS) for place in places):
         raise CannotEvaluate(f"there are no edits in {folder}: {_REQUESTS} in each size names the files to write")
-    for size in sizes:
-        benchmark = _benchmark(manifest["faces"], size, secret)
-        place = folder / str(size)
-        if _table(benchmark) != (place / _REQUESTS).read_text(encoding="utf-8") or not _same_inputs(benchmark, place):
-            cause = "the secret is another one, or the" if secret else "the"
-            raise CannotEvaluate(
-                f"{cause} faces of {place} are not those that this version of facekit draws: export the benchmark again"
-            )
-        yield FolderEdits(name or folder.resolve().name, _images(place, benchmark)), benchmark
+    return manifest
+
+
+def _other_faces(place: Path, secret: str | None) -> CannotEvaluate:
+    cause = "the secret is another one, or the" if secret else "the"
+    return CannotEvaluate(
+        f"{cause} faces of {place} are not those that this version of facekit draws: export the benchmark again"
+    )
 
 
 def _benchmark(faces: int, size: int, secret: str | None) -> Benchmark:
+    return synthetic_benchmark(faces, size, 3, first_person=_first_person(secret))
+
+
+def _first_person(secret: str | None) -> int:
+    """Number of the first person, who is not among those of the public split if there is a secret."""
     if secret is None:
-        return synthetic_benchmark(faces, size, 3)
+        return 0
     number = int(hashlib.sha256(secret.encode()).hexdigest(), 16)
-    first = MAX_PEOPLE // 10 + number % (MAX_PEOPLE * 8 // 10)  # not among the people of the public split
-    return synthetic_benchmark(faces, size, 3, first_person=first)
+    return MAX_PEOPLE // 10 + number % (MAX_PEOPLE * 8 // 10)
 
 
 def _requested(benchmark: Benchmark) -> Iterator[tuple[str, tuple[int, int, int]]]:
@@ -212,36 +256,9 @@ def _has(path: Path, digest: str) -> bool:
 
 def _same_inputs(benchmark: Benchmark, place: Path) -> bool:
     first = to_uint8(benchmark.faces.images[0])
-    return torch.equal(_pixels(Image.open(place / "inputs" / "0000.png")), first)
+    return torch.equal(pixels(Image.open(place / "inputs" / "0000.png")), first)
 
 
 def _images(place: Path, benchmark: Benchmark) -> dict[tuple[int, int, int], Tensor]:
-    size, images, problems = benchmark.faces.size, {}, []
-    requested = list(_requested(benchmark))
-    for file, key in requested:
-        path = place / _EDITS / file
-        try:
-            picture = Image.open(path)
-            picture.load()
-        except FileNotFoundError:
-            problems.append(f"{file} is missing")
-        except (OSError, UnidentifiedImageError):
-            problems.append(f"{file} is no readable image")
-        else:
-            if picture.size != (size, size):
-                problems.append(f"{file} has {picture.width} x {picture.height} pixels")
-            else:
-                images[key] = from_uint8(_pixels(picture))
-    if problems:
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise CannotEvaluate(
-            f"of {len(requested)} edits of {size} x {size} pixels in {place / _EDITS}, {len(problems)} cannot be used: "
-            f"{', '.join(problems[:_SHOWN])}{more}"
-        )
-    return images
-
-
-def _pixels(picture: Image.Image) -> Tensor:
-    """An image as uint8 (3, H, W)."""
-    rgb = picture.convert("RGB")
-    return torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).view(rgb.height, rgb.width, 3).permute(2, 0, 1)
+    files, keys = zip(*_requested(benchmark), strict=True)
+    return dict(zip(keys, read_pictures(place / _EDITS, files, benchmark.faces.size), strict=True))

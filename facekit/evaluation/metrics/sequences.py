@@ -14,6 +14,9 @@ from facekit.faces.trajectories import geodesic_distances
 
 _COMPONENTS = 12  # principal components of frames' features that describe a video
 
+LEAST_VIDEOS = 3 * _COMPONENTS + 1
+"""How many videos `video_distance` needs."""
+
 
 def nearest_distance(points: Tensor, labels: Tensor, others: Tensor, other_labels: Tensor) -> float:
     """Mean geodesic distance of motions to the nearest of others with the same label, in radians.
@@ -58,8 +61,8 @@ def video_distance(real: Tensor, generated: Tensor) -> float:
     their trend, and the mean size of their changes. Hence it sees a frozen, a reversed and a shuffled video. Raises
     `ValueError` for fewer videos than numbers that describe one.
     """
-    if min(len(real), len(generated)) <= 3 * _COMPONENTS:
-        raise ValueError(f"a distance of videos needs more than {3 * _COMPONENTS} of each kind")
+    if min(len(real), len(generated)) < LEAST_VIDEOS:
+        raise ValueError(f"a distance of videos needs at least {LEAST_VIDEOS} of each kind")
     flat = real.flatten(0, 1).double()
     mean = flat.mean(0)
     _, _, directions = torch.linalg.svd(flat - mean, full_matrices=False)

@@ -8,10 +8,11 @@ intensity.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,7 @@ from facekit.datasets.detection import FaceFinder
 from facekit.datasets.pictures import read_picture
 from facekit.datasets.prepare import NoFace
 from facekit.datasets.synthetic.dataset import SyntheticFaces
+from facekit.faces.emotions import NEUTRAL
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, to_gray, to_uint8
 from facekit.faces.timeline import smoothstep
@@ -65,12 +67,16 @@ class Portrait:
     matrix     (2, 3), from pixels of the picture to those of the face
     faces      the face alone, as a generator takes it, N = 1
     landmarks  (1, 68, 2) of the face, estimated
+    shows      its expression, of a drawn person
+    truth      draws a drawn person with the frames (T, C, H, W) of another expression; None for other faces
     """
 
     picture: np.ndarray
     matrix: np.ndarray
     faces: Faces
     landmarks: Tensor
+    shows: Expression | None = None
+    truth: Callable[[Expression], Tensor] | None = None
 
     @classmethod
     def of_picture(
@@ -91,12 +97,19 @@ class Portrait:
         return cls._of(pixels, matrix, aligned(pixels, matrix, size)[None], generator)
 
     @classmethod
-    def drawn(cls, person: int, generator: Generator) -> Portrait:
-        """A drawn person of the test split, neutral."""
+    def drawn(cls, person: int, generator: Generator, emotion: str = "neutral") -> Portrait:
+        """A drawn person of the test split, with an emotion."""
         look = {"size": generator.preset.size, "channels": 3}
         dataset = SyntheticFaces("test", people=1, first_person=person, faces_per_person=1, **look)
-        image = dataset.counterfactual([0], Expression.neutral()).images
-        return cls._of(pixels_of(image[0]), np.eye(2, 3), image, generator)
+        shows = Expression.of(emotion)
+        image = dataset.counterfactual([0], shows).images
+
+        def truth(expression: Expression) -> Tensor:
+            frames = dataset.counterfactual([0], expression).images[0]
+            return frames if generator.channels == 3 else to_gray(frames)
+
+        portrait = cls._of(pixels_of(image[0]), np.eye(2, 3), image, generator)
+        return dataclasses.replace(portrait, shows=shows, truth=truth)
 
     @classmethod
     def _of(cls, picture: np.ndarray, matrix: np.ndarray, image: Tensor, generator: Generator) -> Portrait:
@@ -127,11 +140,14 @@ class Chunk:
     expression  for one face, with a time axis
     frames      the driver's own (H, W, 3) uint8, or none where the driver has no picture
     found       whether the face was found in each frame
+    truth       (T, C, H, W), the frames as they should be, where that is known: of a drawn person who is neutral, and
+                moved by an emotion or by the expression of another drawn person
     """
 
     expression: Expression
     frames: Sequence[np.ndarray] = ()
     found: Sequence[bool] = ()
+    truth: Tensor | None = None
 
 
 def animate(portrait: Portrait, driver: Iterable[Chunk], generator: Generator) -> Iterator[tuple[Chunk, Tensor]]:
@@ -156,6 +172,8 @@ def by_emotion(
 ) -> Iterator[Chunk]:
     """An emotion that rises from the present face, stays, and falls again."""
     levels = _levels(fps)
+    timed = Expression.of(emotion).with_intensity(intensity)
+    path = _shown(timed, levels)
     if "landmarks" in generator.understands:
         model = motion or _loaded(MOTION)
         made = model.sample(Expression.of(emotion, intensity), first=portrait.landmarks, seed=seed).landmarks[0]
@@ -163,12 +181,10 @@ def by_emotion(
         place = levels * (len(made) - 1)
         low = place.floor().long().clamp(max=len(made) - 2)
         share = (place - low)[:, None, None]
-        return _chunks(Expression(landmarks=torch.lerp(made[low], made[low + 1], share)[None]))
-    timed = Expression.of(emotion).with_intensity(intensity)
-    path = Expression.stack([Expression.neutral().lerp(timed, float(level)) for level in levels])
+        return _chunks(portrait, Expression(landmarks=torch.lerp(made[low], made[low + 1], share)[None]), path)
     if "action_units" in generator.understands and "emotion" not in generator.understands:
-        path = path.to_action_units()
-    return _chunks(path)
+        return _chunks(portrait, path.to_action_units(), path)
+    return _chunks(portrait, path, path)
 
 
 def by_landmarks(
@@ -185,8 +201,10 @@ def by_face(portrait: Portrait, generator: Generator, driver: Portrait, *, fps: 
     _require(generator, ("landmarks",))
     with torch.no_grad():
         goal = _loaded(CONVERTER).converter(portrait.landmarks, driver.landmarks)
-    levels = _levels(fps)[:, None, None]
-    return _chunks(Expression(landmarks=torch.lerp(portrait.landmarks, goal, levels)[None]))
+    levels = _levels(fps)
+    path = None if driver.shows is None else _shown(driver.shows, levels)
+    moving = torch.lerp(portrait.landmarks, goal, levels[:, None, None])
+    return _chunks(portrait, Expression(landmarks=moving[None]), path)
 
 
 def by_video(
@@ -256,10 +274,19 @@ def _levels(fps: float) -> Tensor:
     return torch.cat([smoothstep(rise) * (1 - smoothstep(fall)), torch.zeros(1)])
 
 
-def _chunks(expression: Expression) -> Iterator[Chunk]:
-    frames = [expression.at(t) for t in range(expression.frames)]
-    for part in _batched(frames, CHUNK):
-        yield Chunk(Expression.stack(part))
+def _shown(expression: Expression, levels: Tensor) -> Expression:
+    """An expression that grows from neutral and falls again, as levels (T,) say."""
+    neutral, expression = Expression.neutral(), expression.with_intensity(expression.intensity or 1.0)
+    return Expression.stack([neutral.lerp(expression, float(level)) for level in levels])
+
+
+def _chunks(portrait: Portrait, asked: Expression, path: Expression | None) -> Iterator[Chunk]:
+    """Chunks of what is asked of the generator; `path` is the expression that the frames should show, if known."""
+    neutral = portrait.shows is not None and bool(portrait.shows.emotion[0, NEUTRAL] == 1)
+    known = path is not None and portrait.truth is not None and neutral
+    for part in _batched(range(asked.frames), CHUNK):
+        truth = portrait.truth(Expression.stack([path.at(t) for t in part])) if known else None
+        yield Chunk(Expression.stack([asked.at(t) for t in part]), truth=truth)
 
 
 def _batched(items: Iterable, size: int) -> Iterator[tuple]:

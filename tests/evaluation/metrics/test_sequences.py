@@ -81,5 +81,5 @@ def test_the_distance_of_videos_is_small_for_other_videos_of_the_same_kind(featu
 
 
 def test_too_few_videos_have_no_distance(features):
-    with pytest.raises(ValueError, match="more than 36"):
+    with pytest.raises(ValueError, match="at least 37"):
         video_distance(features[:36], features)
