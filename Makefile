@@ -26,7 +26,7 @@ lab: .venv/ready  ## JupyterLab on localhost
 app: .venv/ready  ## the emotion sliders as a page without code, on localhost
 	@$(FACEKIT) app $(ARGS)
 
-student: .venv/ready  ## copies of the notebooks for students (without solutions), for the instructor and for nbgrader
+student: .venv/ready  ## copies of the notebooks for students (without solutions), the instructor and nbgrader
 	@$(FACEKIT) student $(ARGS)
 
 slides: .venv/ready  ## a deck of slides for each notebook, which needs no network

@@ -1,4 +1,4 @@
-"""Decks of slides: what is on them, that nothing is too long for a slide, and that a deck loads nothing from outside."""
+"""Decks of slides: what is on them, that nothing is too long for a slide, and that nothing is loaded from outside."""
 
 import importlib.util
 import re
