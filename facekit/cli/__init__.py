@@ -12,6 +12,7 @@ from facekit.cli.arguments import add
 from facekit.cli.data import add_data
 from facekit.cli.documents import add_documents
 from facekit.cli.notebooks import add_notebooks
+from facekit.cli.studio import add_studio
 from facekit.cli.training import add_training
 
 # Errors that the user can correct and that need no traceback, by name, so that nothing slow is imported for them.
@@ -20,12 +21,14 @@ USER_ERRORS = (
     "facekit.batch.parameters:BadPlan",
     "facekit.batch.schedule:ClusterMissing",
     "facekit.batch.notebooks:UnknownNotebook",
+    "facekit.batch.slides:NoReveal",
     "facekit.datasets.base:DatasetMissing",
     "facekit.datasets.pictures:BadPicture",
     "facekit.datasets.sources:UnusableData",
     "facekit.evaluation.benchmark.benchmarks:CannotEvaluate",
     "facekit.evaluation.results:BadResults",
     "facekit.faces.expression:UnsupportedExpression",
+    "facekit.models.export:CannotExport",
     "facekit.models.system:CannotTrain",
     "facekit.models.video.driving:CannotDrive",
     "facekit.models.video.tracking:NoFaceInVideo",
@@ -71,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data(commands)
     add_documents(commands)
     add_animate(commands)
+    add_studio(commands)
     add(commands, "version", version)
     add(commands, "lint", lint)
     add(commands, "test", all_tests, forwards=True)

@@ -122,13 +122,9 @@ def student_copies(arguments: argparse.Namespace) -> int:
 def slides(arguments: argparse.Namespace) -> int:
     """Write a deck of slides (reveal.js) for each notebook, which needs no network."""
     from facekit.batch.notebooks import find_notebooks
-    from facekit.batch.slides import NoReveal, write_decks
+    from facekit.batch.slides import write_decks
 
-    try:
-        written = write_decks(find_notebooks(arguments.names), arguments.out or runs_home() / "slides")
-    except NoReveal as error:
-        raise UsageError(str(error)) from None
-    for path in written:
+    for path in write_decks(find_notebooks(arguments.names), arguments.out or runs_home() / "slides"):
         print(path)
     return 0
 
