@@ -7,7 +7,7 @@ NAMES := python3 python python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(or $(shell for p in $(NAMES); do $$p -c '$(CHECK)' 2>/dev/null && echo $$p && break; done),python3)
 FACEKIT := .venv/bin/python -m facekit
 .DEFAULT_GOAL := help
-.PHONY: setup run test browser-test lab app student slides batch bench weights docs lint clean help
+.PHONY: setup run test browser-test lab app page student slides batch bench weights docs lint clean help
 
 setup: .venv/ready  ## make .venv with everything in requirements.txt
 
@@ -23,8 +23,11 @@ browser-test: .venv/ready  ## notebooks and sliders in Chromium (downloaded if t
 lab: .venv/ready  ## JupyterLab on localhost
 	@$(FACEKIT) lab $(ARGS)
 
-app: .venv/ready  ## the emotion sliders as a page without code, on localhost
+app: .venv/ready  ## the studio: a page with all generators, on localhost
 	@$(FACEKIT) app $(ARGS)
+
+page: .venv/ready  ## the studio as a folder of static files, which a browser opens without a server
+	@$(FACEKIT) page $(ARGS)
 
 student: .venv/ready  ## copies of the notebooks for students (without solutions), the instructor and nbgrader
 	@$(FACEKIT) student $(ARGS)

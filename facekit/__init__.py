@@ -13,8 +13,9 @@ The rooms, each of which imports only from those above it:
                 editors, video
     training    profiles, the training loop, checkpoints
     evaluation  metrics, the benchmark, experiments, the data and model cards
-    show        figures, animations, sliders, the studio
-    batch       papermill runs and their page
+    show        figures, animations, sliders, the studio of the notebooks
+    studio      the studio as a web page, served or as static files
+    batch       papermill runs and their page, copies for a course, slides
     cli         the command line
 """
 

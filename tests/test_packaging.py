@@ -56,7 +56,9 @@ def pins() -> dict[str, str]:
 
 def conda() -> dict[str, SpecifierSet]:
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    found = [re.fullmatch(r"([a-z0-9_.-]+)(.*)", line) for line in listed]
+    by_pip = [line for each in listed if isinstance(each, dict) for line in each["pip"]]  # what conda does not have
+    lines = [*by_pip, *(line for line in listed if isinstance(line, str))]
+    found = [re.fullmatch(r"([a-z0-9_.-]+)(.*)", line) for line in lines]
     return {match[1]: SpecifierSet(match[2]) for match in found}
 
 

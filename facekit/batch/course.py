@@ -21,7 +21,7 @@ from facekit.workspace.folders import shipped
 STUDENT, INSTRUCTOR, NBGRADER = "student", "instructor", "nbgrader"
 """The folders of copies. The last is the folder of a course as nbgrader expects it."""
 
-_NBGRADER_CONFIG = """# In this folder: nbgrader generate_assignment NAME; later nbgrader autograde NAME and generate_feedback NAME.
+_NBGRADER_CONFIG = """# In this folder: nbgrader generate_assignment NAME, and later autograde and generate_feedback.
 c = get_config()
 c.CourseDirectory.course_id = "facekit"
 # The form of an answer is in the cell above it, where students may write their answer as well.

@@ -132,17 +132,6 @@ def execute_in_place(path: Path) -> None:
         nbformat.write(notebook, draft)
 
 
-def write_app(path: Path) -> Path:
-    """Write the notebook whose single cell shows the page that `facekit app` serves; returns its path."""
-    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
-
-    title = "# Emotion sliders\n\nChoose a face and one or two generators, and move the slider of an emotion."
-    cell = new_code_cell("from facekit import show\n\nshow.Studio()")
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    write_text(path, writes(new_notebook(cells=[new_markdown_cell(title), cell], metadata={"kernelspec": kernel})))
-    return path
-
-
 def tidy(notebook: NotebookNode) -> None:
     """Remove from a notebook what changes between executions, and outputs that show nothing without a kernel."""
     notebook.metadata.pop("widgets", None)

@@ -33,6 +33,8 @@ USER_ERRORS = (
     "facekit.models.video.driving:CannotDrive",
     "facekit.models.video.tracking:NoFaceInVideo",
     "facekit.show.videos:TooLong",
+    "facekit.studio.page:NotAPage",
+    "facekit.studio.runtime:NoRuntime",
     "facekit.training.config:ConfigDiffers",
     "facekit.training.run:BadRun",
     "facekit.weights.store:WeightsError",

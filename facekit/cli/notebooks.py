@@ -26,7 +26,6 @@ def add_notebooks(commands) -> None:
     )
     parser.add_argument("--name", help="name of the folder in runs/ (default: the plan's name, or batch)")
     add(commands, "lab", lab, forwards=True)
-    add(commands, "app", app, forwards=True)
     student = add(commands, "student", student_copies)
     student.add_argument("names", nargs="*", help="such as 01 (default: all)")
     student.add_argument("--out", type=Path, help="output folder (default: runs/course)")
@@ -90,15 +89,6 @@ def lab(arguments: argparse.Namespace) -> int:
     ]
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *offline, *arguments.rest]
     return subprocess.call(command, cwd=checkout() / "notebooks")
-
-
-def app(arguments: argparse.Namespace) -> int:
-    """Start the emotion sliders as a page without code, on localhost only (Voila)."""
-    from facekit.batch.notebooks import write_app
-
-    page = write_app(runs_home() / "app" / "emotion_sliders.ipynb")
-    command = [sys.executable, "-m", "voila", str(page), "--Voila.ip=127.0.0.1", *arguments.rest]
-    return subprocess.call(command)
 
 
 def student_copies(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""A real browser, and the servers that it opens: JupyterLab on a copy of the notebooks, and the page of sliders."""
+"""A real browser, and what it opens: JupyterLab on a copy of the notebooks, and the studio, served and from disk."""
 
 import os
 import secrets
@@ -17,6 +17,8 @@ import pytest
 
 from facekit.batch.notebooks import kernel_environment
 from facekit.cli.maintenance import find_browser
+from facekit.studio.page import write_page
+from facekit.studio.runtime import NoRuntime, runtime
 from facekit.workspace.attended import UNATTENDED
 
 ROOT = Path(__file__).parents[2]
@@ -122,11 +124,20 @@ def lab(environment, copies):
 
 
 @pytest.fixture(scope="module")
-def sliders(environment, tmp_path_factory):
-    """The address of the page of sliders."""
+def served(environment, tmp_path_factory):
+    """The address of the studio that `facekit app` serves."""
     port = free_port()
     command = ["facekit", "app", "--no-browser", f"--port={port}"]
-    folder = tmp_path_factory.mktemp("app")
-    server = serve(command, f"http://127.0.0.1:{port}/static/", environment, folder)  # the page would start a kernel
+    server = serve(command, f"http://127.0.0.1:{port}/", environment, tmp_path_factory.mktemp("app"))
     yield f"http://127.0.0.1:{port}/"
     stop(server)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """The address of the studio's page without a server, on disk."""
+    try:
+        runtime()
+    except NoRuntime as error:
+        missing(str(error))
+    return write_page(tmp_path_factory.mktemp("page") / "studio", people=9).as_uri()

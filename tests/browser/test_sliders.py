@@ -1,4 +1,4 @@
-"""A person opens notebooks and the page of sliders in a browser, runs them, moves sliders and brings pictures."""
+"""A person opens notebooks in a browser, runs them, moves sliders and brings pictures."""
 
 import io
 import time
@@ -85,9 +85,3 @@ def test_the_sliders_in_jupyterlab(page, lab):
     run_all(page, lab("16_emotion_sliders.ipynb"))
     try_studio(page, panel(page))
 
-
-def test_the_sliders_as_a_page_without_code(page, sliders):
-    page.goto(sliders)
-    box = panel(page)
-    assert page.get_by_text("from facekit import").count() == 0
-    try_studio(page, box)

@@ -112,6 +112,11 @@ class Portrait:
         return dataclasses.replace(portrait, shows=shows, truth=truth)
 
     @classmethod
+    def of_face(cls, image: Tensor, generator: Generator) -> Portrait:
+        """A face that is aligned already: (1, 3, H, W) in the generator's size."""
+        return cls._of(pixels_of(image[0]), np.eye(2, 3), image, generator)
+
+    @classmethod
     def _of(cls, picture: np.ndarray, matrix: np.ndarray, image: Tensor, generator: Generator) -> Portrait:
         landmarks = _loaded(ESTIMATOR).predict(image)
         image = image if generator.channels == 3 else to_gray(image)

@@ -1,0 +1,99 @@
+"""The generators of the studio: their names for people, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from facekit.models.load import available_generators
+from facekit.weights.shipped import SHIPPED
+
+
+class Entry(NamedTuple):
+    """A generator of the studio.
+
+    weights  name of its weights
+    name     for people
+    line     what distinguishes it
+    strip    whether it is quick enough to be shown beside the others at every move of a slider
+    page     whether the page without a server has it
+    own      whether it was trained here
+    """
+
+    weights: str
+    name: str
+    line: str
+    strip: bool = True
+    page: bool = False
+    own: bool = False
+
+
+_SHIPPED = (
+    Entry(
+        "cascaded_editor-synthetic",
+        "Diffusion editor",
+        "128 pixels. Draws the change at 64 pixels and adds the detail; takes emotions, action units and sides.",
+        page=True,
+    ),
+    Entry(
+        "adversarial_editor-synthetic",
+        "Diffusion editor, 64 pixels",
+        "Emotions, action units and sides; made sharp by discriminators.",
+        strip=False,
+    ),
+    Entry("lgp_gan-synthetic", "LGP-GAN", "64 pixels. Eyes and mouth have networks of their own; emotions only."),
+    Entry(
+        "ganimation-synthetic",
+        "GANimation",
+        "64 pixels. Adds a change of action units to the face through a mask.",
+        page=True,
+    ),
+    Entry("mma_gan-synthetic", "MMA-GAN", "64 pixels. Emotions only; learned from a diffusion editor.", page=True),
+    Entry("stargan-synthetic", "StarGAN", "64 pixels. Emotions only; the baseline of the course.", page=True),
+    Entry(
+        "diffusion_editor-synthetic",
+        "Diffusion editor before it was sharpened",
+        "64 pixels. One step of a diffusion model, which blurs; emotions and action units.",
+        strip=False,
+    ),
+    Entry("conditional_vae-synthetic", "Conditional VAE", "64 pixels. Emotions only; blurs what it draws.", strip=False),
+    Entry(
+        "diffusion_autoencoder-synthetic",
+        "Diffusion autoencoder",
+        "64 pixels. Inverts the face to noise and samples it again: takes seconds; emotions only.",
+        strip=False,
+    ),
+    Entry(
+        "vae_diffusion-synthetic",
+        "Diffusion with a VAE's code",
+        "64 pixels. Samples a face with the code of this one: takes seconds; emotions only.",
+        strip=False,
+    ),
+)
+
+JUDGE, ESTIMATOR, LANDMARKS = (
+    "emotion_resnet-synthetic",
+    "action_units-synthetic_estimator",
+    "landmarks-synthetic_estimator",
+)
+"""The networks that read an emotion, the action units of a picture, and where its eyes are."""
+
+ASKED_BY = ("action_units", "emotion")
+"""The parts of an expression by which the studio asks; the first that a generator understands."""
+
+
+def on_page() -> list[Entry]:
+    """The generators of the page without a server."""
+    return [entry for entry in _SHIPPED if entry.page]
+
+
+def available() -> Iterator[Entry]:
+    """All generators here: those that ship, best first, then those that were trained here, without runs of the smoke
+    profile, and only such as take colour images and action units or emotions."""
+    cards = available_generators()
+    yield from (entry for entry in _SHIPPED if entry.weights in cards)
+    for name, card in cards.items():
+        if name in SHIPPED or card.profile == "smoke" or card.channels != 3:
+            continue
+        line = f"{card.preset['size']} pixels. Trained here, profile {card.profile}, {card.steps} steps."
+        yield Entry(name, name.removeprefix("runs/"), line, strip=False, own=True)
