@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facekit.workspace.attended import UNATTENDED
-from facekit.workspace.files import atomic_path, write_text
+from facekit.workspace.files import atomic_path
 from facekit.workspace.folders import checkout
 
 if TYPE_CHECKING:

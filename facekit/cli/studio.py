@@ -17,7 +17,6 @@ def add_studio(commands) -> None:
     parser.add_argument("name", help="name or path of the weights of a generator or a judge")
     parser.add_argument("out", type=Path, help="the .onnx file to write")
 
-
     parser = add(commands, "page", page)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/page)")
     parser.add_argument("--runtime", type=Path, metavar="TGZ", help="onnxruntime-web's npm package, if npm is missing")
@@ -37,7 +36,9 @@ def app(arguments: argparse.Namespace) -> int:
         try:
             sockets = bind_sockets(arguments.port, "127.0.0.1")
         except OSError as error:
-            raise UsageError(f"port {arguments.port} is not free ({error.strerror}): choose another with --port") from None
+            raise UsageError(
+                f"port {arguments.port} is not free ({error.strerror}): choose another with --port"
+            ) from None
         server = HTTPServer(application(), max_body_size=LARGEST, max_buffer_size=LARGEST)
         server.add_sockets(sockets)
         address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/"

@@ -1,8 +1,8 @@
-"""The studio as a web page: files that a browser opens from disk, with generators that run in it.
+"""The studio as a web page: served, or as files that a browser opens from disk and whose generators run in it.
 
-catalogue  which generators it offers, with names and a line on each
 contents   faces, action units, presets and texts
-runtime    onnxruntime-web, which runs the generators
-page       writes the folder
-web        the page itself
+runtime    onnxruntime-web, which runs the generators in a browser
+page       writes the folder of files
+server     serves the page, and runs the generators itself
+web        the page: HTML, CSS, JavaScript, and texts.json, everything that it says
 """

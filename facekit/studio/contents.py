@@ -20,7 +20,7 @@ from facekit.faces.expression import Expression
 from facekit.faces.faces import to_uint8
 from facekit.faces.prototypes import prototype_matrix
 from facekit.models.system import Generator
-from facekit.studio.catalogue import ASKED_BY, Entry
+from facekit.show.catalogue import ASKED_BY, Entry
 
 PEOPLE = 50
 SIZES = (64, 128)

@@ -17,7 +17,7 @@ from pathlib import Path
 from facekit.evaluation.judges import EmotionJudge
 from facekit.models.export import export_onnx
 from facekit.models.load import load_system
-from facekit.studio.catalogue import ESTIMATOR, JUDGE, LANDMARKS, Entry, on_page
+from facekit.show.catalogue import ESTIMATOR, JUDGE, LANDMARKS, Entry, on_page
 from facekit.studio.contents import PEOPLE, contents, described, pictures, web_file
 from facekit.studio.runtime import runtime
 from facekit.workspace.files import remove

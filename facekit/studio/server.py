@@ -31,8 +31,8 @@ from facekit.faces.faces import Faces, from_uint8, to_uint8
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.models.video import driving
+from facekit.show.catalogue import ASKED_BY, ESTIMATOR, JUDGE, Entry, available
 from facekit.show.videos import FORMATS, VideoWriter
-from facekit.studio.catalogue import ASKED_BY, ESTIMATOR, JUDGE, Entry, available
 from facekit.studio.contents import contents, described, ground_truth, picture, web_file
 from facekit.studio.page import FILES
 from facekit.weights.store import WeightsError
@@ -71,6 +71,7 @@ class Studio:
         """`contents.js`."""
         shown = contents(lambda name: f"pictures/{name}.webp")
         shown["generators"] = [described(entry, generator) for entry, generator in self.entries]
+        shown["texts"]["lead"] = shown["texts"]["lead_served"]
         shown["judge"] = {"weights": JUDGE, "emotions": list(PROTOCOL_EMOTIONS)}
         return f"const CONTENTS = {json.dumps(shown)};\n".encode()
 

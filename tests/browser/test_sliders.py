@@ -84,4 +84,3 @@ def test_the_first_notebook_in_jupyterlab(page, lab):
 def test_the_sliders_in_jupyterlab(page, lab):
     run_all(page, lab("16_emotion_sliders.ipynb"))
     try_studio(page, panel(page))
-

@@ -10,15 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
+import facekit
 from facekit import Expression
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces import ACTION_UNIT_COLUMNS, EMOTIONS, PROTOCOL_EMOTIONS, to_uint8
 from facekit.models.load import load_system
-from facekit.studio import catalogue
+from facekit.show import catalogue
 from facekit.studio.contents import PRESETS, contents, described, ground_truth, picture, pictures
 from facekit.weights.shipped import SHIPPED
 
-WEB = Path(catalogue.__file__).parent / "web"
+WEB = Path(facekit.__file__).parent / "studio" / "web"
 TEXTS = json.loads((WEB / "texts.json").read_text(encoding="utf-8"))
 
 
@@ -29,7 +30,19 @@ def test_everything_that_the_page_says_is_a_text():
         used |= set(re.findall(r'\bt\("([^"]+)"', source)) | set(re.findall(r'data-(?:text|label)="([^"]+)"', source))
     shown = contents(lambda name: name)
     by_data = {unit["region"] for unit in shown["units"]} | {name for name, _ in PRESETS} | {*PROTOCOL_EMOTIONS}
-    by_code = {"left", "right", "next", "done", "play", "pause", "hint_face", "hint_emotion", "hint_units", "hint_everyone"}
+    by_code = {
+        "left",
+        "right",
+        "next",
+        "done",
+        "play",
+        "pause",
+        "hint_face",
+        "hint_emotion",
+        "hint_units",
+        "hint_everyone",
+    }
+    by_code |= {"lead_served"}
     assert used | by_data | by_code == set(TEXTS)
 
 
@@ -61,7 +74,9 @@ def test_each_picture_has_a_name_and_inputs_lose_nothing():
             np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file))), image)
 
 
-@pytest.mark.parametrize("name", ["person/7/elated", "person/x/64", "person/500/64", "unit/3", "unit/12/64", "mouth/1/64"])
+@pytest.mark.parametrize(
+    "name", ["person/7/elated", "person/x/64", "person/500/64", "unit/3", "unit/12/64", "mouth/1/64"]
+)
 def test_there_are_no_other_pictures(name):
     with pytest.raises(KeyError):
         picture(name)

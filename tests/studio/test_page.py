@@ -43,7 +43,7 @@ def test_a_failure_of_npm_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/npm")
     failed = subprocess.CompletedProcess([], 1, "", "network\n unreachable")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
-    with pytest.raises(NoRuntime, match="could not fetch .*: network unreachable"):
+    with pytest.raises(NoRuntime, match=r"could not fetch .*: network unreachable"):
         runtime()
     assert not list((tmp_path / "runs").rglob("*.tgz"))
 

@@ -17,11 +17,11 @@ from facekit.evaluation.judges import EmotionJudge
 from facekit.faces import ACTION_UNIT_COLUMNS, EMOTIONS, from_uint8, to_uint8
 from facekit.models.load import load_system
 from facekit.models.video.driving import pixels_of
+from facekit.show.catalogue import Entry
 from facekit.show.images import to_png
 from facekit.show.subjects import drawn_person
 from facekit.show.videos import VideoWriter
 from facekit.studio import server as module
-from facekit.studio.catalogue import Entry
 from facekit.studio.server import Studio, application
 
 
@@ -117,7 +117,9 @@ def test_judges_and_estimates(ask):
 def test_the_ground_truth_is_drawn_for_any_expression(ask):
     units = Expression.from_action_units({"AU43R": 1.0}).action_units
     body = ask(f"truth?person=5&units={label(units[0].tolist())}", b"")[2]
-    truth = drawn_person(5).ground_truth(128, 3).edit(Faces(torch.zeros(1, 3, 128, 128)), Expression(action_units=units))
+    truth = (
+        drawn_person(5).ground_truth(128, 3).edit(Faces(torch.zeros(1, 3, 128, 128)), Expression(action_units=units))
+    )
     assert (received(body, 128) - truth).abs().max() <= 1 / 127.5
 
 
@@ -150,7 +152,10 @@ def test_a_video_moves_a_face_and_the_result_is_a_file(ask, tmp_path):
         for level in (0.0, 0.3, 0.6, 1.0, 1.0):
             writer.add(pixels_of(surprised.edit(blank, Expression.of("surprise", level))[0]))
     boundary = "x" * 20
-    parts = [(f'name="face"; filename="face"', sent(FACE)), (f'name="video"; filename="{path.name}"', path.read_bytes())]
+    parts = [
+        ('name="face"; filename="face"', sent(FACE)),
+        (f'name="video"; filename="{path.name}"', path.read_bytes()),
+    ]
     body = b"".join(
         f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
         for head, content in parts

@@ -47,7 +47,7 @@ class MotionGAN(MotionModel):
     presets: ClassVar = {
         "smoke": MotionGANPreset(components=8, width=32, blocks=1, batch=64, steps=20),
         "laptop": MotionGANPreset(steps=400),
-        "gpu": MotionGANPreset(steps=600),
+        "gpu": MotionGANPreset(steps=1200),
         "paper": MotionGANPreset(
             steps=8000, learning_rate=1e-4, betas=(0.5, 0.9), gradient_penalty=10.0, absolute=1.0, ema=None,
             schedule="constant",

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from facekit.models.load import available_generators
 from facekit.models.system import system_class
+from facekit.show.catalogue import available
 from facekit.show.face_chooser import FaceChooser
 from facekit.show.images import stacked, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
@@ -138,9 +139,13 @@ def _button(label: str, tooltip: str, act: Callable[[], object]) -> widgets.Butt
     return button
 
 
-def _editing_stills() -> dict[str, WeightsCard]:
-    """Cards of the generators that the studio can ask: those of landmarks only if they take those of a driver."""
-    cards = available_generators()
-    kinds = {name: system_class(card.system) for name, card in cards.items()}
-    asked = [name for name, kind in kinds.items() if "landmarks" not in kind.understands or hasattr(kind, "driving")]
-    return {name: cards[name] for name in asked}
+def _editing_stills() -> dict[str, tuple[str, WeightsCard]]:
+    """Name for people and card of the generators that the studio can ask, by the name of their weights: those of
+    landmarks only if they take those of a driver."""
+    cards, found = available_generators(), {}
+    for entry in available():
+        card = cards[entry.weights]
+        kind = system_class(card.system)
+        if "landmarks" not in kind.understands or hasattr(kind, "driving"):
+            found[entry.weights] = (entry.name, card)
+    return found

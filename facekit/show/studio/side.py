@@ -41,7 +41,7 @@ class Side(widgets.VBox):
     driver   whose subject shows the target expression, for generators that are conditioned on landmarks
     sliders  that show the target expression, for all others
     readout  the judges
-    cards    of all weights in the menu, by name
+    cards    name for people and card of all weights in the menu, by the name of the weights
     first    further entries at the top of the menu: `NO_GENERATOR`, `GROUND_TRUTH`
     chosen   name in the menu at the start
     changed  called with this side after another generator has been loaded
@@ -53,15 +53,18 @@ class Side(widgets.VBox):
         driver: FaceChooser,
         sliders: ExpressionSliders,
         readout: Readout,
-        cards: Mapping[str, WeightsCard],
+        cards: Mapping[str, tuple[str, WeightsCard]],
         *,
         first: tuple[str, ...],
         chosen: str,
         changed: Callable[[Side], None],
     ) -> None:
         self._faces, self._driver, self._sliders, self._readout = faces, driver, sliders, readout
-        self._for_photographs = [name for name, card in cards.items() if not _trained_on_drawings(card)]
-        self._make_widgets([*first, *cards], chosen)
+        self._for_photographs = [name for name, (_, card) in cards.items() if not _trained_on_drawings(card)]
+        known = {name: label for name, (label, _) in cards.items()}
+        if chosen not in (*first, *known):  # weights by their path, or of a run of the smoke profile
+            known[chosen] = chosen
+        self._make_widgets([*zip(first, first, strict=True), *((label, name) for name, label in known.items())], chosen)
         self.generator: Generator | None = None
         self.edit: RenderedEdit | None = None
         self.animation: Animation | None = None
@@ -75,7 +78,7 @@ class Side(widgets.VBox):
         self.menu.observe(lambda _: self._choose(), "value")
         self.suggestion.on_click(lambda _: setattr(self.menu, "value", self._suggested))
 
-    def _make_widgets(self, names: list[str], chosen: str) -> None:
+    def _make_widgets(self, names: list[tuple[str, str]], chosen: str) -> None:
         hidden = {"display": "none"}
         self.menu = widgets.Dropdown(options=names, value=chosen, description="generator", layout={"width": "330px"})
         self.note = widgets.HTML()

@@ -1,4 +1,4 @@
-"""The generators of the studio: their names for people, best first."""
+"""The generators of the studios: their names for people, best first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facekit.weights.shipped import SHIPPED
 
 
 class Entry(NamedTuple):
-    """A generator of the studio.
+    """A generator of the studios.
 
     weights  name of its weights
     name     for people
@@ -56,7 +56,15 @@ _SHIPPED = (
         "64 pixels. One step of a diffusion model, which blurs; emotions and action units.",
         strip=False,
     ),
-    Entry("conditional_vae-synthetic", "Conditional VAE", "64 pixels. Emotions only; blurs what it draws.", strip=False),
+    Entry(
+        "conditional_vae-synthetic", "Conditional VAE", "64 pixels. Emotions only; blurs what it draws.", strip=False
+    ),
+    Entry(
+        "landmark_transfer-synthetic_transfers",
+        "Landmark transfer",
+        "64 pixels. Takes the expression from the landmarks of another face.",
+        strip=False,
+    ),
     Entry(
         "diffusion_autoencoder-synthetic",
         "Diffusion autoencoder",
@@ -79,7 +87,7 @@ JUDGE, ESTIMATOR, LANDMARKS = (
 """The networks that read an emotion, the action units of a picture, and where its eyes are."""
 
 ASKED_BY = ("action_units", "emotion")
-"""The parts of an expression by which the studio asks; the first that a generator understands."""
+"""The parts of an expression by which the studio's page asks; the first that a generator understands."""
 
 
 def on_page() -> list[Entry]:
@@ -88,8 +96,8 @@ def on_page() -> list[Entry]:
 
 
 def available() -> Iterator[Entry]:
-    """All generators here: those that ship, best first, then those that were trained here, without runs of the smoke
-    profile, and only such as take colour images and action units or emotions."""
+    """All generators here: those that ship, best first, then those that were trained here on colour images, without
+    runs of the smoke profile."""
     cards = available_generators()
     yield from (entry for entry in _SHIPPED if entry.weights in cards)
     for name, card in cards.items():
