@@ -77,6 +77,36 @@ _SHIPPED = (
         "64 pixels. Samples a face with the code of this one: takes seconds; emotions only.",
         strip=False,
     ),
+    Entry(
+        "completion_editor-synthetic",
+        "Completion",
+        "64 pixels. Removes the parts that express something and draws them anew: takes seconds; emotions only.",
+        strip=False,
+    ),
+    Entry(
+        "stargan-synthetic_both",
+        "StarGAN for photographs and cartoons",
+        "64 pixels. Emotions only, in one of two styles.",
+        strip=False,
+    ),
+    Entry(
+        "label_diffusion-synthetic",
+        "Diffusion by label",
+        "64 pixels. Samples any face with the emotion, not this one: takes seconds; emotions only.",
+        strip=False,
+    ),
+    Entry(
+        "cnn_diffusion-synthetic",
+        "Diffusion with a classifier's code",
+        "64 pixels. Samples a face by what a classifier sees of this one: takes seconds; emotions only.",
+        strip=False,
+    ),
+    Entry(
+        "paired_oracle-synthetic_pairs",
+        "Paired oracle",
+        "64 pixels. Was trained on the ground truth, which the others never see; emotions only.",
+        strip=False,
+    ),
 )
 
 JUDGE, ESTIMATOR, LANDMARKS = (
