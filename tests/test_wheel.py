@@ -76,3 +76,37 @@ def test_the_course_is_written_where_it_is_wanted(installed, tmp_path):
 def test_recorded_results_come_with_it(installed, tmp_path):
     code = "from facekit.evaluation.results import read_table; print(len(read_table('generators')['rows']))"
     assert int(python(installed, tmp_path, "-c", code).stdout) > 5
+
+
+@pytest.mark.parametrize(
+    "command", ["lint", "docs", "pin", "test", "test-browser", "results", "weights-cards", "weights"]
+)
+def test_what_needs_the_repository_says_so_and_writes_nothing(installed, tmp_path, command):
+    done = python(installed, tmp_path, "-m", "facekit", command)
+    assert done.returncode == 2
+    assert f"`facekit {command}` works on the files of facekit's repository" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_there_are_no_notebooks_the_way_to_them_is_named(installed, tmp_path):
+    for command in (["student", "00"], ["slides"], ["run", "--notebooks", "00"]):
+        done = python(installed, tmp_path, "-m", "facekit", *command)
+        assert done.returncode == 2
+        assert "facekit course DIR" in done.stderr
+
+
+def test_a_generator_leaves_as_a_file(installed, tmp_path):
+    done = python(installed, tmp_path, "-m", "facekit", "export", "stargan-synthetic", "x.onnx")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.onnx").stat().st_size > 10**6
+
+
+def test_the_studio_is_served(installed, tmp_path):
+    code = (
+        "from facekit.studio.server import Studio\n"
+        "from facekit.studio.contents import web_file\n"
+        "print(len(web_file('studio.js')), len(Studio().page))"
+    )
+    done = python(installed, tmp_path, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert all(int(size) > 5000 for size in done.stdout.split())

@@ -24,6 +24,9 @@ class UnknownNotebook(ValueError):
     """A name that matches no notebook. The message lists the notebooks."""
 
 
+_COURSE = "`python -m facekit course DIR` writes those that come with facekit into a new folder"
+
+
 def find_notebooks(names: Sequence[str | int] = (), folder: Path | None = None) -> list[Path]:
     """The notebooks with these names, each once, in the order of their file names; all if `names` is empty.
 
@@ -33,7 +36,7 @@ def find_notebooks(names: Sequence[str | int] = (), folder: Path | None = None) 
     folder = folder or checkout() / "notebooks"
     known = sorted(folder.glob("*.ipynb"))
     if not known and not names:
-        raise UnknownNotebook(f"there is no notebook in {folder}")
+        raise UnknownNotebook(f"there is no notebook in {folder}; {_COURSE}")
     found = [path for name in names for path in _matching(name, known, folder)] if names else known
     return sorted(dict.fromkeys(found), key=lambda path: path.name)
 
@@ -45,7 +48,9 @@ def _matching(name: str | int, known: Sequence[Path], folder: Path) -> list[Path
     stem = Path(text).name.removesuffix(".ipynb")
     if matches := [path for path in known if path.stem == stem or path.stem.startswith(f"{stem}_")]:
         return matches
-    stems = ", ".join(path.stem for path in known) or "none"
+    if not known:
+        raise UnknownNotebook(f"there is no notebook in {folder}; {_COURSE}")
+    stems = ", ".join(path.stem for path in known)
     raise UnknownNotebook(f"{name!r} names no notebook in {folder}; the notebooks are: {stems}")
 
 

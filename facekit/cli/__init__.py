@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import facekit
 from facekit.cli.animate import add_animate
-from facekit.cli.arguments import add
+from facekit.cli.arguments import add, require_checkout
 from facekit.cli.data import add_data
 from facekit.cli.documents import add_documents
 from facekit.cli.notebooks import add_notebooks
@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.rest = rest
     try:
+        if arguments.in_checkout:
+            require_checkout(arguments.name_of_command)
         return arguments.command(arguments) or 0
     except KeyboardInterrupt:
         print("facekit: interrupted", file=sys.stderr)
@@ -78,10 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     add_animate(commands)
     add_studio(commands)
     add(commands, "version", version)
-    add(commands, "lint", lint)
-    add(commands, "test", all_tests, forwards=True)
-    add(commands, "test-browser", browser_tests, forwards=True)
-    add(commands, "pin", pin)
+    add(commands, "lint", lint, in_checkout=True)
+    add(commands, "test", all_tests, forwards=True, in_checkout=True)
+    add(commands, "test-browser", browser_tests, forwards=True, in_checkout=True)
+    add(commands, "pin", pin, in_checkout=True)
     return parser
 
 

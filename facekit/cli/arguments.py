@@ -5,16 +5,31 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection
 
+from facekit.workspace.folders import is_checkout
+
 
 class UsageError(ValueError):
     """A wrong command or argument. The message says what to change."""
 
 
-def add(commands, name: str, command, forwards: bool = False) -> argparse.ArgumentParser:
-    """Add a command, whose help is its docstring. If `forwards`, it accepts further arguments, for another program."""
+def add(commands, name: str, command, *, forwards: bool = False, in_checkout: bool = False) -> argparse.ArgumentParser:
+    """Add a command, whose help is its docstring.
+
+    forwards     whether it accepts further arguments, for another program
+    in_checkout  whether it works on the files of the repository, which an installed package does not have
+    """
     parser = commands.add_parser(name, help=command.__doc__.splitlines()[0], description=command.__doc__)
-    parser.set_defaults(command=command, forwards=forwards)
+    parser.set_defaults(command=command, forwards=forwards, in_checkout=in_checkout, name_of_command=name)
     return parser
+
+
+def require_checkout(command: str) -> None:
+    """Raise `UsageError` outside of a checkout."""
+    if not is_checkout():
+        raise UsageError(
+            f"`facekit {command}` works on the files of facekit's repository, and this is an installed package: clone "
+            "the repository"
+        )
 
 
 def group(commands, name: str, text: str):

@@ -13,7 +13,7 @@ from facekit.workspace.folders import checkout, runs_home
 
 
 def add_documents(commands) -> None:
-    parser = add(commands, "results", results)
+    parser = add(commands, "results", results, in_checkout=True)
     parser.add_argument(
         "--record",
         nargs=2,
@@ -26,8 +26,8 @@ def add_documents(commands) -> None:
     parser.add_argument("--data", default="synthetic", help="of a sheet: a dataset of faces (default synthetic)")
     parser.add_argument("--people", type=count, help="how many (default 6, or 20 on a sheet)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
-    add(commands, "weights-cards", weights_cards)
-    parser = add(commands, "docs", docs)
+    add(commands, "weights-cards", weights_cards, in_checkout=True)
+    parser = add(commands, "docs", docs, in_checkout=True)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="output folder (default runs/docs)")
 
 

@@ -37,7 +37,7 @@ def add_notebooks(commands) -> None:
     slides_parser.add_argument("--out", type=Path, help="output folder (default: runs/slides)")
     add(commands, "course", course).add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     notebooks = group(commands, "notebooks", "for authors: execute notebooks in place, or record how long they take")
-    add(notebooks, "seconds", notebooks_seconds)
+    add(notebooks, "seconds", notebooks_seconds, in_checkout=True)
     add(notebooks, "execute", notebooks_execute).add_argument("names", nargs="*", help="such as 01 (default: all)")
 
 

@@ -37,7 +37,9 @@ def add_training(commands) -> None:
     parser.add_argument(
         "--images", "--pictures", type=count, default=2000, help="number that each sampler generates (default 2000)"
     )
-    add(commands, "weights", weights).add_argument("names", nargs="*", help="names of weights (default: all)")
+    add(commands, "weights", weights, in_checkout=True).add_argument(
+        "names", nargs="*", help="names of weights (default: all)"
+    )
     add(commands, "bench", bench)
     parser = add(group(commands, "check", "checks that take minutes"), "resume", check_resume)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="which systems (default: one of each kind)")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_ROOT = Path(__file__).parents[2]
+
+
+def is_checkout() -> bool:
+    """Whether facekit runs in a checkout of its repository, and not from an installed package."""
+    return (_ROOT / "pyproject.toml").exists()
+
 
 def checkout() -> Path:
     """The folder with `notebooks/`, `data/` and `runs/`: the checkout, or the current folder if there is none."""
-    root = Path(__file__).parents[2]
-    return root if (root / "pyproject.toml").exists() else Path.cwd()
+    return _ROOT if is_checkout() else Path.cwd()
 
 
 def shipped() -> Path:
     """The folder with the `data` and the `notebooks` that come with facekit: the checkout, or, where facekit was
     installed from a wheel, a folder of the package, which may be read-only."""
-    root = Path(__file__).parents[2]
-    return root if (root / "pyproject.toml").exists() else Path(__file__).parents[1] / "shipped"
+    return _ROOT if is_checkout() else Path(__file__).parents[1] / "shipped"
 
 
 def data_home() -> Path:
