@@ -184,19 +184,25 @@ def test_other_edits_under_the_same_name_are_told_apart(folder):
     assert first.fingerprint != second.fingerprint
 
 
-def test_the_pages_example_runs_from_end_to_end(tmp_path, capsys):
+def test_the_pages_examples_run_from_end_to_end(tmp_path, capsys):
+    """A baseline of stills and videos, and a peer that moves faces. Neither uses facekit."""
     folder, script = tmp_path / "example", tmp_path / "example.py"
+    baseline, peer = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert main(["benchmark", "export", str(folder), "--faces", "14", "--sizes", "48", "--videos", "12"]) == 0
-    script.write_text(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
-    assert "facekit" not in script.read_text()
-    subprocess.run([sys.executable, str(script), str(folder)], check=True)
-    assert main(["evaluate", "--edits", str(folder), "--name", "mean difference", "--out", str(tmp_path / "out")]) == 0
+    errors = {}
+    for name, program in (("mean difference", baseline), ("thin-plate splines", peer)):
+        assert "facekit" not in program
+        script.write_text(program)
+        subprocess.run([sys.executable, str(script), str(folder)], check=True)
+        assert main(["evaluate", "--edits", str(folder), "--name", name, "--out", str(tmp_path / "out")]) == 0
+        with (tmp_path / "out" / "videos-48px-12" / "leaderboard.csv").open() as file:
+            rows = {row["name"]: row for row in csv.DictReader(file)}
+        errors[name] = float(rows[name]["relative_error"])
+        assert float(rows["ground truth"]["relative_error"]) == 0
+    assert errors["thin-plate splines"] < 0.7 < errors["mean difference"]
     printed = capsys.readouterr().out
     assert "mean difference" in printed
     assert "ground truth" in printed
-    table = (tmp_path / "out" / "synthetic-48px-14" / "leaderboard.csv").read_text()
-    assert "mean difference" in table
-    videos = (tmp_path / "out" / "videos-48px-12" / "leaderboard.csv").read_text()
-    assert "mean difference" in videos
+    assert "mean difference" in (tmp_path / "out" / "synthetic-48px-14" / "leaderboard.csv").read_text()
     assert main(["evaluate", "stargan-synthetic", "--edits", str(folder)]) == 2
     assert "name no weights" in capsys.readouterr().err
