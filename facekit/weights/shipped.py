@@ -98,6 +98,13 @@ SHIPPED: dict[str, Recipe] = {
         profile="gpu",
         overrides=_PEOPLE | {"profile.people": 6000, "data.free_units": 0.5, "data.one_sided": 0.33},
         start="stargan-synthetic",
+        then={
+            "judged_from": (0.0, 0.0),
+            "steps": 1000,
+            "learning_rate": 2e-3,
+            "data.free_units": 0.75,
+            "data.one_sided": 0.5,
+        },
     ),
     "landmark_transfer-synthetic_transfers": Recipe(  # G16
         "landmark_transfer", data="synthetic_transfers", profile="gpu", overrides=_PEOPLE
