@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import io
 import json
 import tempfile
 from collections.abc import Callable
@@ -104,7 +103,7 @@ class Studio:
         generator = self._driven
         portrait = driving.Portrait.of_face(face, generator)
         with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch, Path(name).name)
+            path = Path(scratch, f"driver{Path(name).suffix}")
             path.write_bytes(video)
             frames = VideoFrames(path)
             driver = driving.by_video(portrait, generator, driving.tracker().seen(iter(frames)), relative=relative)
@@ -220,9 +219,11 @@ class _Answer(_Handler):
     def _faces(self) -> list:
         return self.studio.faces(self.request.body)
 
-    def _drive(self) -> dict:
-        (video,) = self.request.files["video"]
-        (face,) = self.request.files["face"]
+    def _drive(self) -> Tensor:
+        sent = self.request.files
+        if not {"video", "face"} <= sent.keys():
+            raise Refused("the form has no video, or no face")
+        video, face = sent["video"][0], sent["face"][0]
         relative = self.get_body_argument("relative", "1") == "1"
         moved, fps = self.studio.drive(_images(face["body"]), video["body"], video["filename"], relative)
         self.set_header("X-Frames-A-Second", f"{fps:.3f}")
@@ -243,7 +244,7 @@ class _Answer(_Handler):
 
 def _images(body: bytes, size: int | None = None) -> Tensor:
     """Images (N, 3, size, size) in [-1, 1] from bytes; one image, where the size is not given."""
-    values = np.frombuffer(io.BytesIO(body).getbuffer(), np.uint8)
+    values = np.frombuffer(body, np.uint8)
     size = size or round((len(values) / 3) ** 0.5)
     if not size or len(values) % (3 * size * size):
         raise Refused(f"{len(values)} bytes are no images of {size} pixels")

@@ -181,6 +181,7 @@ def test_a_video_moves_a_face_and_the_result_is_a_file(ask, tmp_path):
         ("edit?generator=stargan-synthetic&label=1,0,0,0,0,0,0,0", sent(FACE)[: 3 * 32 * 32], "64 x 64 pixels"),
         ("truth?person=5&units=1,0", b"", "there are 2 action units, not 33"),
         ("faces", b"Dear Sir or Madam", "not a picture"),
+        ("drive", b"", "no video, or no face"),
         ("movie?size=64&fps=10&suffix=.exe&statement=x", sent(FACE), ".exe is no format of videos"),
     ],
 )
