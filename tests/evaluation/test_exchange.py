@@ -198,11 +198,9 @@ def test_the_pages_examples_run_from_end_to_end(tmp_path, capsys):
         with (tmp_path / "out" / "videos-48px-12" / "leaderboard.csv").open() as file:
             rows = {row["name"]: row for row in csv.DictReader(file)}
         errors[name] = float(rows[name]["relative_error"])
+        assert name in (tmp_path / "out" / "synthetic-48px-14" / "leaderboard.csv").read_text()
         assert float(rows["ground truth"]["relative_error"]) == 0
     assert errors["thin-plate splines"] < 0.7 < errors["mean difference"]
-    printed = capsys.readouterr().out
-    assert "mean difference" in printed
-    assert "ground truth" in printed
-    assert "mean difference" in (tmp_path / "out" / "synthetic-48px-14" / "leaderboard.csv").read_text()
+    assert "ground truth" in capsys.readouterr().out
     assert main(["evaluate", "stargan-synthetic", "--edits", str(folder)]) == 2
     assert "name no weights" in capsys.readouterr().err
