@@ -45,8 +45,14 @@ const expressions = (() => {
   function unknownTo(generator, request, own) {
     if (generator.part === "emotion") return Object.keys(request.emotions).filter((name) => !generator.emotions.includes(name));
     const asked = actionUnits(request, own);
-    const unknown = generator.untrained.filter((column) => Math.abs(asked[columns.indexOf(column)] - own[columns.indexOf(column)]) > 1e-6);
-    return [...new Set(unknown.map((column) => column.replace(/[LR]$/, "")))];
+    const more = (column) => asked[columns.indexOf(column)] > own[columns.indexOf(column)] + 1e-6;
+    return [...new Set(generator.untrained.filter(more).map((column) => column.replace(/[LR]$/, "")))];
+  }
+
+  // A label without action units that the generator was not trained on: a photograph's estimated ones are never quite 0.
+  function known(generator, label) {
+    if (generator.part === "emotion") return label;
+    return label.map((level, i) => (generator.untrained.includes(columns[i]) ? 0 : level));
   }
 
   function neutralLabel(generator) {
@@ -90,6 +96,6 @@ const expressions = (() => {
   }
 
   return {
-    actionUnits, checked, columns, emotionWeights, empty, fromFile, isEmpty, labelFor, neutralLabel, singleEmotion, toFile, unknownTo,
+    actionUnits, checked, columns, emotionWeights, empty, fromFile, isEmpty, known, labelFor, neutralLabel, singleEmotion, toFile, unknownTo,
   };
 })();

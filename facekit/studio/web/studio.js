@@ -48,7 +48,8 @@ const studio = (() => {
     const unknown = expressions.unknownTo(generator, request, own);
     if (!target || unknown.length || share === 0) return { before, after: before, untouched: true, unknown };
     const from = generator.part === "emotion" ? expressions.neutralLabel(generator) : own;
-    const label = target.map((level, i) => from[i] + share * (level - from[i]));
+    const moved = target.map((level, i) => from[i] + share * (level - from[i]));
+    const label = expressions.known(generator, moved);
     let input = before;
     if (state.neutralise) input = await engine.edit(generator, before, expressions.neutralLabel(generator));
     return { before, after: await engine.edit(generator, input, label), untouched: false, unknown };
