@@ -79,6 +79,12 @@ def export_onnx(
     return Path(path)
 
 
+def asked_by(generator: Generator) -> str | None:
+    """The part of an expression that stands for a request where there is only one: action units where the generator
+    understands them, else emotions; None if it understands neither."""
+    return next((part for part in _PARTS if part in generator.understands), None)
+
+
 def _traced(system: System, size: int, channels: int) -> tuple[nn.Module, tuple[Tensor, ...], str | None]:
     """The module whose call is recorded, its inputs, and the part of an expression among them."""
     image = torch.zeros(1, channels, size, size)
@@ -86,7 +92,7 @@ def _traced(system: System, size: int, channels: int) -> tuple[nn.Module, tuple[
         return _Predicted(system), (image,), None
     if not isinstance(system, Generator):
         raise CannotExport(f"{system.name} is no generator, and no network that predicts something")
-    part = next((name for name in _PARTS if name in system.understands), None)
+    part = asked_by(system)
     if part is None:
         raise CannotExport(f"{system.name} is conditioned on {', '.join(sorted(system.understands))}, not on a label")
     if (steps := getattr(system.preset, "sample_steps", 1)) > _MOST_STEPS:
@@ -135,12 +141,12 @@ def _resizing_as_products() -> Iterator[None]:
         across = graph.op("Transpose", columns, perm_i=[1, 0])
         return graph.op("MatMul", graph.op("MatMul", rows, image), across)
 
-    names = ("aten::_upsample_bilinear2d_aa", "aten::_upsample_bicubic2d_aa")
-    register_custom_op_symbolic(names[0], resized, _OPSET)
+    operation = "aten::_upsample_bilinear2d_aa"
+    register_custom_op_symbolic(operation, resized, _OPSET)
     try:
         yield
     finally:
-        unregister_custom_op_symbolic(names[0], _OPSET)
+        unregister_custom_op_symbolic(operation, _OPSET)
 
 
 def _resizing_matrix(old: int, new: int) -> Tensor:

@@ -116,9 +116,6 @@ JUDGE, ESTIMATOR, LANDMARKS = (
 )
 """The networks that read an emotion, the action units of a picture, and where its eyes are."""
 
-ASKED_BY = ("action_units", "emotion")
-"""The parts of an expression by which the studio's page asks; the first that a generator understands."""
-
 
 def on_page() -> list[Entry]:
     """The generators of the page without a server."""

@@ -19,8 +19,9 @@ from facekit.faces.emotions import COLORS, EMOTIONS, MOVING_EMOTIONS, PROTOCOL_E
 from facekit.faces.expression import Expression
 from facekit.faces.faces import to_uint8
 from facekit.faces.prototypes import prototype_matrix
+from facekit.models.export import asked_by
 from facekit.models.system import Generator
-from facekit.show.catalogue import ASKED_BY, Entry
+from facekit.show.catalogue import Entry
 
 PEOPLE = 50
 SIZES = (64, 128)
@@ -81,9 +82,8 @@ def contents(address: Callable[[str], str], people: int = PEOPLE) -> dict:
 
 def described(entry: Entry, generator: Generator) -> dict:
     """What the page knows of a generator."""
-    part = next(part for part in ASKED_BY if part in generator.understands)
     known = {"emotions": list(generator.emotions), "untrained": list(generator.untrained_units)}
-    return entry._asdict() | known | {"size": generator.preset.size, "part": part}
+    return entry._asdict() | known | {"size": generator.preset.size, "part": asked_by(generator)}
 
 
 def web_file(name: str) -> bytes:

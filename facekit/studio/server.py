@@ -27,10 +27,11 @@ from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
+from facekit.models.export import asked_by
 from facekit.models.load import load_system
 from facekit.models.system import Generator
 from facekit.models.video import driving
-from facekit.show.catalogue import ASKED_BY, ESTIMATOR, JUDGE, Entry, available
+from facekit.show.catalogue import ESTIMATOR, JUDGE, Entry, available
 from facekit.show.videos import FORMATS, VideoWriter
 from facekit.studio.contents import contents, described, ground_truth, picture, web_file
 from facekit.studio.page import FILES
@@ -61,7 +62,7 @@ class Studio:
                 generator = load_system(entry.weights)
             except WeightsError:  # of a run that does not fit this version
                 continue
-            if any(part in generator.understands for part in ASKED_BY):
+            if asked_by(generator):
                 found.append((entry, generator))
         return found
 
@@ -79,11 +80,7 @@ class Studio:
         generator = next((found for entry, found in self.entries if entry.weights == weights), None)
         if generator is None:
             raise Refused(f"there is no generator {weights}")
-        part = next(part for part in ASKED_BY if part in generator.understands)
-        expression = Expression(**{part: label[None]})
-        if part == "emotion" and "intensity" in generator.understands:
-            expression = expression.weights_to_intensity()
-        return generator.edit(Faces(images), expression)
+        return generator.edit(Faces(images), Expression(**{asked_by(generator): label[None]}))
 
     def read(self, images: Tensor) -> dict[str, float]:
         """The judge's probabilities of the emotions."""

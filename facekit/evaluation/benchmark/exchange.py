@@ -36,8 +36,16 @@ from facekit.evaluation.benchmark.benchmarks import (
     CannotEvaluate,
     synthetic_benchmark,
 )
-from facekit.evaluation.benchmark.exchange_videos import has_videos, read_videos, write_videos
-from facekit.evaluation.benchmark.pictures import pixels, read_pictures, write_picture
+from facekit.evaluation.benchmark.exchange_videos import read_videos, write_videos
+from facekit.evaluation.benchmark.pictures import (
+    EDITS,
+    INPUTS,
+    REQUESTS,
+    has_edits,
+    pixels,
+    read_pictures,
+    write_picture,
+)
 from facekit.evaluation.benchmark.requests import full_requests, self_requests
 from facekit.evaluation.benchmark.videos import VideoBenchmark
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
@@ -52,7 +60,7 @@ VIDEOS = 64
 """The number of videos of each size, by default."""
 
 PUBLIC, HELD_OUT = "public", "held-out"
-_MANIFEST, _REQUESTS, _EDITS, _VIDEOS = "manifest.json", "requests.csv", "edits", "videos"
+_MANIFEST, _VIDEOS = "manifest.json", "videos"
 _SHOWN = 5  # changed files that a message names
 
 
@@ -79,11 +87,11 @@ def export_benchmark(
     with atomic_path(folder) as draft:
         for size in sizes:
             place = draft / str(size)
-            (place / _EDITS).mkdir(parents=True)
+            (place / EDITS).mkdir(parents=True)
             benchmark = _benchmark(faces, size, secret)
             for i, image in enumerate(benchmark.faces.images):
-                write_picture(place / "inputs" / f"{i:04d}.png", image)
-            write_text(place / _REQUESTS, _table(benchmark))
+                write_picture(place / INPUTS / f"{i:04d}.png", image)
+            write_text(place / REQUESTS, _table(benchmark))
             if videos:
                 write_videos(place / _VIDEOS, videos, size, _first_person(secret))
             for path in sorted(each for each in place.rglob("*") if each.is_file()):
@@ -143,10 +151,10 @@ def open_edits(
     manifest = _checked(folder, secret)
     for size in manifest["sizes"]:
         place = folder / str(size)
-        if not any((place / _EDITS).glob("*")):
+        if not has_edits(place):
             continue
         benchmark = _benchmark(manifest["faces"], size, secret)
-        if _table(benchmark) != (place / _REQUESTS).read_text(encoding="utf-8") or not _same_inputs(benchmark, place):
+        if _table(benchmark) != (place / REQUESTS).read_text(encoding="utf-8") or not _same_inputs(benchmark, place):
             raise _other_faces(place, secret)
         yield FolderEdits(name or folder.resolve().name, _images(place, benchmark)), benchmark
 
@@ -157,7 +165,7 @@ def open_videos(folder: Path, secret: str | None = None) -> Iterator[tuple[Tenso
     manifest = _checked(folder, secret)
     for size in manifest["sizes"]:
         place = folder / str(size) / _VIDEOS
-        if has_videos(place):
+        if has_edits(place):
             opened = read_videos(place, manifest["videos"], size, _first_person(secret))
             if opened is None:
                 raise _other_faces(place, secret)
@@ -172,8 +180,8 @@ def _checked(folder: Path, secret: str | None) -> dict:
         raise CannotEvaluate(f"the split of {folder} {wanted}")
     _check_files(folder, manifest)
     places = [folder / str(size) for size in manifest["sizes"]]
-    if not any(any((place / _EDITS).glob("*")) or has_videos(place / _VIDEOS) for place in places):
-        raise CannotEvaluate(f"there are no edits in {folder}: {_REQUESTS} in each size names the files to write")
+    if not any(has_edits(place) or has_edits(place / _VIDEOS) for place in places):
+        raise CannotEvaluate(f"there are no edits in {folder}: {REQUESTS} in each size names the files to write")
     return manifest
 
 
@@ -221,7 +229,7 @@ def _table(benchmark: Benchmark) -> str:
     for file, (row, target, step) in _requested(benchmark):
         shown = PROTOCOL_EMOTIONS[int(faces.emotion[row])]
         writer.writerow(
-            [f"{_EDITS}/{file}", f"inputs/{row:04d}.png", PROTOCOL_EMOTIONS[target], f"{step / 1000:.3f}", shown,
+            [f"{EDITS}/{file}", f"{INPUTS}/{row:04d}.png", PROTOCOL_EMOTIONS[target], f"{step / 1000:.3f}", shown,
              f"{float(faces.intensity[row]):.3f}"]
         )  # fmt: skip
     return text.getvalue()
@@ -246,7 +254,7 @@ def _check_files(folder: Path, manifest: dict) -> None:
         named = ", ".join(changed[:_SHOWN])
         raise CannotEvaluate(
             f"{len(changed)} files of {folder} are missing or were changed ({named}): edits belong into the folder "
-            f"{_EDITS}, and inputs and requests stay as they are"
+            f"{EDITS}, and inputs and requests stay as they are"
         )
 
 
@@ -256,9 +264,9 @@ def _has(path: Path, digest: str) -> bool:
 
 def _same_inputs(benchmark: Benchmark, place: Path) -> bool:
     first = to_uint8(benchmark.faces.images[0])
-    return torch.equal(pixels(Image.open(place / "inputs" / "0000.png")), first)
+    return torch.equal(pixels(Image.open(place / INPUTS / "0000.png")), first)
 
 
 def _images(place: Path, benchmark: Benchmark) -> dict[tuple[int, int, int], Tensor]:
     files, keys = zip(*_requested(benchmark), strict=True)
-    return dict(zip(keys, read_pictures(place / _EDITS, files, benchmark.faces.size), strict=True))
+    return dict(zip(keys, read_pictures(place / EDITS, files, benchmark.faces.size), strict=True))

@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from facekit.evaluation.benchmark.pictures import read_pictures, write_picture
+from facekit.evaluation.benchmark.pictures import EDITS, INPUTS, REQUESTS, read_pictures, write_picture
 from facekit.evaluation.benchmark.videos import VideoBenchmark, video_benchmark
 from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.workspace.files import write_text
 
-REQUESTS, EDITS = "requests.csv", "edits"
 _POINTS = 68
 
 
@@ -25,13 +24,8 @@ def write_videos(place: Path, faces: int, size: int, first_person: int) -> None:
     benchmark = video_benchmark(faces, size, first_person=first_person)
     (place / EDITS).mkdir(parents=True)
     for i, image in enumerate(benchmark.first.images):
-        write_picture(place / "inputs" / f"{i:04d}.png", image)
+        write_picture(place / INPUTS / f"{i:04d}.png", image)
     write_text(place / REQUESTS, _table(benchmark))
-
-
-def has_videos(place: Path) -> bool:
-    """Whether there are edited frames in such a folder."""
-    return any((place / EDITS).glob("*"))
 
 
 def read_videos(place: Path, faces: int, size: int, first_person: int) -> tuple[Tensor, VideoBenchmark] | None:
@@ -70,7 +64,7 @@ def _table(benchmark: VideoBenchmark) -> str:
     for i, t in _frames(benchmark):
         numbers = [float(truth.intensity[i, t]), *truth.action_units[i, t].tolist()]
         writer.writerow(
-            [f"{EDITS}/{_file(i, t)}", f"inputs/{i:04d}.png", t, PROTOCOL_EMOTIONS[int(truth.emotion[i])]]
+            [f"{EDITS}/{_file(i, t)}", f"{INPUTS}/{i:04d}.png", t, PROTOCOL_EMOTIONS[int(truth.emotion[i])]]
             + [f"{value:.3f}" for value in numbers]
             + [f"{value:.2f}" for value in pixels[i, t].flatten().tolist()]
         )

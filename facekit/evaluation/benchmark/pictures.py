@@ -1,4 +1,4 @@
-"""Pictures of an exported benchmark: faces as PNG files, without any loss but that of rounding to 8 bits."""
+"""The files of an exported benchmark: faces as PNG, without any loss but that of rounding to 8 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from torch import Tensor
 from facekit.evaluation.benchmark.benchmarks import CannotEvaluate
 from facekit.faces.faces import from_uint8, to_uint8
 
+INPUTS, REQUESTS, EDITS = "inputs", "requests.csv", "edits"
+"""What a folder of an exported benchmark holds: pictures, a table, and a folder that is empty at first."""
+
 _SHOWN = 5  # unusable files that a message names
+
+
+def has_edits(place: Path) -> bool:
+    """Whether such a folder has edits."""
+    return any((place / EDITS).glob("*"))
 
 
 def write_picture(path: Path, image: Tensor) -> None:

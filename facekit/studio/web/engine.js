@@ -97,7 +97,10 @@ const engine = (() => {
   // The centres of the eyes in an aligned face, as estimated: two points from 0 to 1.
   async function eyesOf(image) {
     const points = await run(CONTENTS.landmarks, seen(image));
-    return [[36, 42], [42, 48]].map(([first, last]) => {
+    return [
+      [36, 42],
+      [42, 48],
+    ].map(([first, last]) => {
       let [x, y] = [0, 0];
       for (let k = first; k < last; k++) {
         x += points[2 * k] / (last - first);

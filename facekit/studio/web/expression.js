@@ -20,7 +20,10 @@ const expressions = (() => {
     const rest = 1 - Math.min(1, sum);
     return columns.map((column, i) => {
       if (column in request.units) return request.units[column];
-      const asked = Object.entries(request.emotions).reduce((all, [name, w]) => all + w * scale * PROTOTYPES[name][i], 0);
+      const asked = Object.entries(request.emotions).reduce(
+        (all, [name, w]) => all + w * scale * PROTOTYPES[name][i],
+        0,
+      );
       return Math.min(1, Math.max(0, rest * own[i] + asked));
     });
   }
@@ -43,7 +46,8 @@ const expressions = (() => {
 
   // What a request asks for and a generator was not trained on: names of emotions, or of action units.
   function unknownTo(generator, request, own) {
-    if (generator.part === "emotion") return Object.keys(request.emotions).filter((name) => !generator.emotions.includes(name));
+    if (generator.part === "emotion")
+      return Object.keys(request.emotions).filter((name) => !generator.emotions.includes(name));
     const asked = actionUnits(request, own);
     const more = (column) => asked[columns.indexOf(column)] > own[columns.indexOf(column)] + 1e-6;
     return [...new Set(generator.untrained.filter(more).map((column) => column.replace(/[LR]$/, "")))];
@@ -90,12 +94,26 @@ const expressions = (() => {
     const level = (value) => Math.min(1, Math.max(0, Number(value)));
     const kept = (values, known) =>
       Object.fromEntries(
-        Object.entries(values).filter(([k, v]) => known.includes(k) && isFinite(Number(v))).map(([k, v]) => [k, level(v)]),
+        Object.entries(values)
+          .filter(([k, v]) => known.includes(k) && isFinite(Number(v)))
+          .map(([k, v]) => [k, level(v)]),
       );
     return { emotions: kept(weights, Object.keys(PROTOTYPES)), units: kept(units, columns) };
   }
 
   return {
-    actionUnits, checked, columns, emotionWeights, empty, fromFile, isEmpty, known, labelFor, neutralLabel, singleEmotion, toFile, unknownTo,
+    actionUnits,
+    checked,
+    columns,
+    emotionWeights,
+    empty,
+    fromFile,
+    isEmpty,
+    known,
+    labelFor,
+    neutralLabel,
+    singleEmotion,
+    toFile,
+    unknownTo,
   };
 })();

@@ -1,7 +1,7 @@
 // Choosing a face: a drawn person, a picture, or the camera. `chosen` is called with the new face.
 "use strict";
 
-// A face is {id of a drawn person or null, name, images: {64: image, 128: image}, picture or null, eyes in it}.
+// A face is {id of a drawn person or null, images: {64: image, 128: image}, picture or null, eyes in it}.
 const faces = (() => {
   const { people, eyes: PLACE } = CONTENTS;
   const SIZES = [64, 128];
@@ -9,13 +9,13 @@ const faces = (() => {
     const person = people[id];
     const images = {};
     for (const size of SIZES) images[size] = await pictures.fromAddress(person.images[size]);
-    return { id, name: t("person", { n: id }), images, picture: null };
+    return { id, images, picture: null };
   }
 
   function photographed(picture, eyes) {
     const images = {};
     for (const size of SIZES) images[size] = pictures.aligned(picture, eyes, PLACE, size);
-    return { id: null, name: t("picture"), images, picture, eyes };
+    return { id: null, images, picture, eyes };
   }
 
   function peopleDialog(chosen) {

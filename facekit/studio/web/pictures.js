@@ -132,7 +132,10 @@ const pictures = (() => {
     const side = share * Math.min(picture.width, picture.height);
     const height = 0.48 * picture.height - side / 2 + place.height * side;
     const apart = (place.distance * side) / 2;
-    return [[picture.width / 2 - apart, height], [picture.width / 2 + apart, height]];
+    return [
+      [picture.width / 2 - apart, height],
+      [picture.width / 2 + apart, height],
+    ];
   }
 
   // The place in the picture of a point of the aligned face, both coordinates from 0 to 1.
@@ -148,7 +151,12 @@ const pictures = (() => {
     const context = canvas.getContext("2d");
     context.drawImage(picture, 0, 0);
     const [a, b, x, y] = alignment(eyes, place);
-    const corners = [[0, 0], [1, 0], [0, 1], [1, 1]].map((corner) => inPicture(eyes, place, corner));
+    const corners = [
+      [0, 0],
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ].map((corner) => inPicture(eyes, place, corner));
     const low = (k) => Math.max(0, Math.floor(Math.min(...corners.map((corner) => corner[k]))));
     const high = (k, most) => Math.min(most, Math.ceil(Math.max(...corners.map((corner) => corner[k]))));
     const [left, top] = [low(0), low(1)];
@@ -167,7 +175,10 @@ const pictures = (() => {
         const [u, v] = [a * px - b * py + x, b * px + a * py + y];
         const weight = ramp(u) * ramp(v);
         if (weight === 0) continue;
-        const [fx, fy] = [Math.min(size - 1.001, Math.max(0, u * size - 0.5)), Math.min(size - 1.001, Math.max(0, v * size - 0.5))];
+        const [fx, fy] = [
+          Math.min(size - 1.001, Math.max(0, u * size - 0.5)),
+          Math.min(size - 1.001, Math.max(0, v * size - 0.5)),
+        ];
         const [x0, y0] = [Math.floor(fx), Math.floor(fy)];
         const [sx, sy] = [fx - x0, fy - y0];
         for (let c = 0; c < 3; c++) {
@@ -175,8 +186,7 @@ const pictures = (() => {
             const k = c * n + (y0 + dy) * size + x0 + dx;
             return after.data[k] - before.data[k];
           };
-          const change =
-            (1 - sy) * ((1 - sx) * at(0, 0) + sx * at(1, 0)) + sy * ((1 - sx) * at(0, 1) + sx * at(1, 1));
+          const change = (1 - sy) * ((1 - sx) * at(0, 0) + sx * at(1, 0)) + sy * ((1 - sx) * at(0, 1) + sx * at(1, 1));
           pixels.data[4 * (j * width + i) + c] += 127.5 * weight * change;
         }
       }
@@ -208,6 +218,17 @@ const pictures = (() => {
   }
 
   return {
-    aligned, canvasOf, draw, drawChange, drawDifference, eyesIn, fromAddress, fromCanvas, halved, inPicture, opened, pasted, png,
+    aligned,
+    canvasOf,
+    draw,
+    drawChange,
+    drawDifference,
+    eyesIn,
+    fromAddress,
+    halved,
+    inPicture,
+    opened,
+    pasted,
+    png,
   };
 })();

@@ -11,7 +11,9 @@ const player = (() => {
   // `frameAt(share)` computes the image at a share of the way from 0 to 1; `show(image)` shows it; `status(text)` says
   // what goes on; `statement()` is what the file of a video says.
   function create({ frameAt, show, status, statement }) {
-    const [play, timeline, speed, format, download] = ["play", "timeline", "speed", "format", "download-video"].map(byId);
+    const [play, timeline, speed, format, download] = ["play", "timeline", "speed", "format", "download-video"].map(
+      byId,
+    );
     format.append(...FORMATS.map((suffix) => element("option", { value: suffix, textContent: suffix.slice(1) })));
     let movement = null; // {frames, fps, back}: back, if it is played backwards as well
     let latest = null; // of the computations, of which an earlier one ends

@@ -46,7 +46,10 @@ const engine = (() => {
   // The ground truth of drawn people, with any expression.
   async function truth(face, request) {
     if (face.id === null) return null;
-    const units = expressions.actionUnits(request, expressions.columns.map(() => 0));
+    const units = expressions.actionUnits(
+      request,
+      expressions.columns.map(() => 0),
+    );
     const [image] = await imagesIn(await asked("truth", { person: face.id, units: units.join() }), 128);
     return image;
   }

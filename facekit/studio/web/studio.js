@@ -76,7 +76,7 @@ const studio = (() => {
         await showEdit();
         await pause();
         if (done === wanted) await showReading();
-        for (const card of cards) if (done === wanted) await card.show();
+        for (const each of cards) if (done === wanted) await each.show();
       }
     } catch (error) {
       say(t("failed", { why: error.message }), true);
@@ -161,9 +161,8 @@ const studio = (() => {
     button.onclick = () => change(() => (state.generator = index));
     async function show() {
       button.classList.add("waiting");
-      const { before, after } =
-        index === state.generator ? shown : await edited(generator, state.request);
-      pictures.draw(after || before, canvas);
+      const { after } = index === state.generator ? shown : await edited(generator, state.request);
+      pictures.draw(after, canvas);
       await pause();
       const [emotion, share] = strongest(await engine.read(after));
       reading.textContent = `${t(emotion)} ${percent(share)} %`;
@@ -216,13 +215,18 @@ const studio = (() => {
       chip.onclick = () => change(() => toggle(name));
       byId("chips").append(chip);
       const row = element("div", { className: "level" }, element("span", { textContent: t(name) }));
-      row.append(...slider(t(name), () => state.request.emotions[name] || 0, (level) => (state.request.emotions[name] = level)));
+      row.append(
+        ...slider(
+          t(name),
+          () => state.request.emotions[name] || 0,
+          (level) => (state.request.emotions[name] = level),
+        ),
+      );
       byId("intensities").append(row);
       levels.push(() => {
         const on = name in state.request.emotions;
         chip.setAttribute("aria-pressed", String(on));
         row.hidden = !on;
-        row.style.display = on ? "" : "none";
       });
     });
   }
@@ -230,7 +234,11 @@ const studio = (() => {
   function toggle(name) {
     const chosenEmotions = state.request.emotions;
     if (name in chosenEmotions) delete chosenEmotions[name];
-    else state.request.emotions = { ...(state.blend ? chosenEmotions : {}), [name]: state.blend && Object.keys(chosenEmotions).length ? 0.5 : 1 };
+    else
+      state.request.emotions = {
+        ...(state.blend ? chosenEmotions : {}),
+        [name]: state.blend && Object.keys(chosenEmotions).length ? 0.5 : 1,
+      };
     state.request.units = {};
   }
 
@@ -245,28 +253,51 @@ const studio = (() => {
   function unitControl(unit) {
     const label = `AU ${unit.number} ${unit.name}`;
     const name = element("span", { className: "name" }, label, element("small", { textContent: unit.muscle }));
-    const follow = element("button", { className: "follow quiet", textContent: "×", title: t("follow"), ariaLabel: `${label}: ${t("follow")}` });
+    const follow = element("button", {
+      className: "follow quiet",
+      textContent: "×",
+      title: t("follow"),
+      ariaLabel: `${label}: ${t("follow")}`,
+    });
     const sides = element("span", { className: "sides" });
-    const node = element("div", { className: "unit" }, element("img", { src: unit.picture, alt: "" }), name, follow, sides);
+    const node = element(
+      "div",
+      { className: "unit" },
+      element("img", { src: unit.picture, alt: "" }),
+      name,
+      follow,
+      sides,
+    );
     const read = (column) => expressions.actionUnits(state.request, own)[expressions.columns.indexOf(column)];
     const set = (columns, level) => columns.forEach((column) => (state.request.units[column] = level));
     const side = (columns, text) => {
       const row = element("label", { className: "side" }, element("span", { textContent: text }));
-      row.append(...slider(`${label} ${text}`.trim(), () => Math.max(...columns.map(read)), (level) => set(columns, level)));
+      row.append(
+        ...slider(
+          `${label} ${text}`.trim(),
+          () => Math.max(...columns.map(read)),
+          (level) => set(columns, level),
+        ),
+      );
       sides.append(row);
       return row;
     };
     const both = side(unit.columns, "");
-    const single = unit.columns.length > 1 ? unit.columns.map((column, k) => side([column], t(k ? "right" : "left"))) : [];
+    const single =
+      unit.columns.length > 1 ? unit.columns.map((column, k) => side([column], t(k ? "right" : "left"))) : [];
     follow.onclick = () => change(() => unit.columns.forEach((column) => delete state.request.units[column]));
     levels.push(() => {
-      const apart = single.length && (!state.linked || Math.abs(read(unit.columns[0]) - read(unit.columns[1])) > 0.005);
-      both.style.display = apart ? "none" : "";
-      single.forEach((row) => (row.style.display = apart ? "" : "none"));
+      const apart =
+        single.length > 0 && (!state.linked || Math.abs(read(unit.columns[0]) - read(unit.columns[1])) > 0.005);
+      both.hidden = apart;
+      single.forEach((row) => (row.hidden = !apart));
       const untrained = chosen().untrained.filter((column) => unit.columns.includes(column));
       node.classList.toggle("untrained", untrained.length === unit.columns.length);
       node.title = untrained.length ? t("unknown", { generator: chosen().name, names: label }) : "";
-      node.classList.toggle("set", unit.columns.some((column) => column in state.request.units));
+      node.classList.toggle(
+        "set",
+        unit.columns.some((column) => column in state.request.units),
+      );
     });
     return node;
   }
@@ -284,7 +315,8 @@ const studio = (() => {
     cards.forEach((each) => each.mark());
     byId("generator").value = state.generator;
     byId("line").textContent = chosen().line;
-    byId("emotions-only").textContent = chosen().part === "emotion" ? t("emotions_only", { generator: chosen().name }) : "";
+    byId("emotions-only").textContent =
+      chosen().part === "emotion" ? t("emotions_only", { generator: chosen().name }) : "";
     for (const name of ["blend", "linked", "neutralise"]) byId(name).checked = state[name];
     document.querySelectorAll("[data-view]").forEach((radio) => {
       radio.setAttribute("aria-checked", String(radio.dataset.view === state.view));
@@ -297,7 +329,8 @@ const studio = (() => {
 
   // ------------------------------------------------------------------------------------ the state and its past
 
-  const snapshot = () => JSON.stringify({ generator: state.generator, request: state.request, neutralise: state.neutralise });
+  const snapshot = () =>
+    JSON.stringify({ generator: state.generator, request: state.request, neutralise: state.neutralise });
   let committed = snapshot();
 
   // A step that can be undone ends here.
@@ -329,7 +362,8 @@ const studio = (() => {
     const values = new URLSearchParams();
     if (face && face.id !== null) values.set("p", face.id);
     values.set("g", chosen().weights);
-    for (const [name, level] of Object.entries({ ...state.request.emotions, ...state.request.units })) values.set(name, Number(level.toFixed(2)));
+    for (const [name, level] of Object.entries({ ...state.request.emotions, ...state.request.units }))
+      values.set(name, Number(level.toFixed(2)));
     if (state.neutralise) values.set("neutralise", 1);
     history.replaceState(null, "", `#${values}`);
   }
@@ -338,7 +372,10 @@ const studio = (() => {
     const values = new URLSearchParams(location.hash.slice(1));
     const person = Number(values.get("p") ?? state.person);
     state.person = Number.isInteger(person) && person >= 0 && person < faces.count ? person : state.person;
-    state.generator = Math.max(0, generators.findIndex((each) => each.weights === values.get("g")));
+    state.generator = Math.max(
+      0,
+      generators.findIndex((each) => each.weights === values.get("g")),
+    );
     state.request = expressions.checked(Object.fromEntries(values), Object.fromEntries(values));
     state.neutralise = values.get("neutralise") === "1";
     state.blend = Object.keys(state.request.emotions).length > 1;
@@ -372,7 +409,12 @@ const studio = (() => {
   }
 
   function tour() {
-    const hints = [["stage", "hint_face"], ["emotions", "hint_emotion"], ["units", "hint_units"], ["everyone", "hint_everyone"]];
+    const hints = [
+      ["stage", "hint_face"],
+      ["emotions", "hint_emotion"],
+      ["units", "hint_units"],
+      ["everyone", "hint_everyone"],
+    ];
     const dialog = byId("tour");
     let at = 0;
     const point = (on) => byId(hints[at][0]).classList.toggle("pointed", on);
@@ -405,9 +447,13 @@ const studio = (() => {
   function actions() {
     const options = generators.map((each, value) => element("option", { value, textContent: each.name }));
     const yours = element("optgroup", { label: t("yours") }, ...options.filter((_, i) => generators[i].own));
-    byId("generator").append(...options.filter((_, i) => !generators[i].own), ...(yours.childNodes.length ? [yours] : []));
+    byId("generator").append(
+      ...options.filter((_, i) => !generators[i].own),
+      ...(yours.childNodes.length ? [yours] : []),
+    );
     byId("generator").onchange = (event) => change(() => (state.generator = Number(event.target.value)));
-    for (const name of ["blend", "linked", "neutralise"]) byId(name).onchange = (event) => change(() => (state[name] = event.target.checked));
+    for (const name of ["blend", "linked", "neutralise"])
+      byId(name).onchange = (event) => change(() => (state[name] = event.target.checked));
     byId("divider").oninput = divide;
     const views = [...document.querySelectorAll("[data-view]")];
     views.forEach((radio, i) => {
@@ -430,7 +476,8 @@ const studio = (() => {
       await navigator.clipboard.writeText(location.href);
       say(t("link_copied"));
     };
-    byId("save").onclick = () => saveAs(new Blob([expressions.toFile(state.request)], { type: "application/json" }), "expression.json");
+    byId("save").onclick = () =>
+      saveAs(new Blob([expressions.toFile(state.request)], { type: "application/json" }), "expression.json");
     byId("load").onclick = () => byId("expression-file").click();
     byId("expression-file").onchange = async (event) => {
       const [file] = event.target.files;
@@ -465,7 +512,8 @@ const studio = (() => {
         if (event.shiftKey) step(undo.future, undo.past);
         else step(undo.past, undo.future);
       } else if (event.ctrlKey || event.metaKey || event.altKey) return;
-      else if (event.key >= "1" && event.key <= String(emotions.length)) change(() => toggle(emotions[event.key - 1].name));
+      else if (event.key >= "1" && event.key <= String(emotions.length))
+        change(() => toggle(emotions[event.key - 1].name));
       else if (event.key === "p") byId("play").click();
     });
     window.addEventListener("hashchange", async () => {
