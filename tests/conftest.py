@@ -7,9 +7,13 @@ import pytest
 import torch
 
 from facekit.batch.progress import SECONDS
+from facekit.models.precision import EDIT_PRECISION
 from facekit.workspace.files import read_json
 
 ROOT = Path(__file__).parents[1]
+
+# Edits are the same on every processor, in the notebooks' kernels too, whose outputs are compared.
+os.environ[EDIT_PRECISION] = "float32"
 
 
 @pytest.fixture(autouse=True, scope="session")

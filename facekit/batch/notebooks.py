@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facekit.models.precision import EDIT_PRECISION
 from facekit.workspace.attended import UNATTENDED
 from facekit.workspace.files import atomic_path
 from facekit.workspace.folders import checkout
@@ -98,7 +99,8 @@ def execute(notebook: NotebookNode, folder: Path, stop_on_error: bool = True) ->
             store_widget_state=False,
             resources={"metadata": {"path": str(folder)}},
         )
-        client.execute(env={**environment, "FACEKIT_RUN_DIR": run_folder})
+        # Edits in float32, so that the outputs are the same on every processor.
+        client.execute(env={**environment, "FACEKIT_RUN_DIR": run_folder, EDIT_PRECISION: "float32"})
 
 
 @functools.cache

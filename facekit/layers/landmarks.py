@@ -31,13 +31,20 @@ DRAWN_MAPS = len(_LINES)
 def draw_landmarks(landmarks: Tensor, size: int) -> Tensor:
     """Landmarks (N, 68, 2) in [-1, 1] as soft lines in maps (N, `DRAWN_MAPS`, size, size) in [0, 1].
 
-    The value of a pixel is a Gaussian of its distance to the nearest line, so that positions between pixels count.
+    The value of a pixel is a Gaussian of its distance to the nearest line, so that positions between pixels count. The
+    distances are differences of products, which autocast would round to a pixel or two.
     """
+    with torch.autocast(landmarks.device.type, enabled=False):
+        return _drawn(landmarks.float(), size)
+
+
+def _drawn(landmarks: Tensor, size: int) -> Tensor:
     centres = (torch.arange(size, device=landmarks.device) + 0.5) * 2 / size - 1
     pixels = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1).flatten(0, 1)  # (P, 2)
     maps = [_nearest(landmarks, lines, pixels) for lines in _LINES]
     distance = torch.stack(maps, 1) * (size / 2 / _LINE)
-    return distance.square().mul(-0.5).exp().unflatten(-1, (size, size))
+    # Smaller values would be subnormal numbers, on which processors are slow.
+    return distance.square().mul(-0.5).clamp(min=-80.0).exp().unflatten(-1, (size, size))
 
 
 def _nearest(landmarks: Tensor, lines: Sequence[Sequence[int]], pixels: Tensor) -> Tensor:

@@ -30,3 +30,8 @@ class Guided(System):
     def guidance_networks(self) -> Sequence[System]:
         """Those that training uses."""
         return [self.guidance_network(field) for field in self.requires if field in self.guided_by]
+
+    @property
+    def editing_systems(self) -> Sequence[System]:
+        """Itself, and those that are not used in training only."""
+        return (self, *(self.guidance_network(field) for field in self.requires if field not in self.guided_by))

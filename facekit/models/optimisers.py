@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from facekit.models.limits import OneOf
 from facekit.workspace.hardware import computes_bfloat16
@@ -22,8 +24,10 @@ class Muon(torch.optim.Optimizer):
 
     The update of a matrix is its momentum with all singular values set to about 1, so that directions with small
     gradients are learned as quickly as others. Filters (out, in, height, width) are treated as matrices with `out`
-    rows; `torch.optim.Muon` accepts matrices only. Updates are scaled to the size of AdamW's (Liu 2025, "Muon is
-    scalable", eq. 4), so that both share one learning rate and one weight decay.
+    rows; `torch.optim.Muon` accepts matrices only, and takes them one by one. Here all matrices of one shape are
+    orthogonalised together: on a GPU, starting the many products of small matrices takes longer than computing them.
+    Updates are scaled to the size of AdamW's (Liu 2025, "Muon is scalable", eq. 4), so that both share one learning
+    rate and one weight decay.
 
     lr            learning rate
     momentum      of Nesterov's method
@@ -43,7 +47,8 @@ class Muon(torch.optim.Optimizer):
         parameters = list(parameters)
         groups = [
             {"params": [p for p in parameters if p.ndim >= 2], "matrices": True},
-            {"params": [p for p in parameters if p.ndim < 2], "matrices": False},
+            # "fused" has `load_state_dict` keep the counts of steps on the parameters' device.
+            {"params": [p for p in parameters if p.ndim < 2], "matrices": False, "fused": True},
         ]
         defaults = {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay}
         super().__init__([group for group in groups if group["params"]], defaults)
@@ -52,43 +57,75 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:
         for group in self.param_groups:
             updated = [p for p in group["params"] if p.grad is not None]
-            for parameter in updated:
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                direction = self._orthogonal(parameter, group) if group["matrices"] else self._adam(parameter, group)
-                parameter.add_(direction, alpha=-group["lr"])
+            if updated and group["matrices"]:
+                self._muon(updated, group)
+            elif updated:
+                self._adamw(updated, group)
 
-    def _orthogonal(self, parameter: nn.Parameter, group: dict) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["average"] = torch.zeros_like(parameter)
-        average = state["average"].mul_(group["momentum"]).add_(parameter.grad)
-        matrix = parameter.grad.add(average, alpha=group["momentum"]).flatten(1)
-        return (orthogonalised(matrix) * 0.2 * max(matrix.shape) ** 0.5).view_as(parameter)
+    def _muon(self, parameters: list[nn.Parameter], group: dict) -> None:
+        gradients = [p.grad for p in parameters]
+        averages = self._states(parameters, "average")
+        torch._foreach_mul_(averages, group["momentum"])
+        torch._foreach_add_(averages, gradients)
+        directions = torch._foreach_add(gradients, averages, alpha=group["momentum"])
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, _orthogonal_updates(directions), alpha=-group["lr"])
 
-    def _adam(self, parameter: nn.Parameter, group: dict) -> Tensor:
-        state, gradient = self.state[parameter], parameter.grad
-        if not state:
-            state.update(step=torch.zeros(()), average=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
-        state["step"] += 1
-        for name, value, beta in zip(("average", "square"), (gradient, gradient.square()), group["betas"], strict=True):
-            state[name].lerp_(value, 1 - beta)
-        first, second = (1 - beta ** state["step"].item() for beta in group["betas"])
-        return state["average"] / first / ((state["square"] / second).sqrt() + 1e-8)
+    def _adamw(self, parameters: list[nn.Parameter], group: dict) -> None:
+        first, second = group["betas"]
+        adamw(
+            parameters,
+            [p.grad for p in parameters],
+            self._states(parameters, "average"),
+            self._states(parameters, "square"),
+            [],
+            [self.state[p].setdefault("step", p.new_zeros(())) for p in parameters],
+            fused=True,
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _states(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
+        """The state of each parameter by name, which begins as zeros."""
+        for parameter in parameters:
+            if name not in self.state[parameter]:
+                self.state[parameter][name] = torch.zeros_like(parameter)
+        return [self.state[parameter][name] for parameter in parameters]
 
 
-def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """A matrix (R, C) with singular values near 1 (0.7 to 1.2) in place of its own: nearly U Vᵀ of U S Vᵀ.
+def _orthogonal_updates(directions: list[Tensor]) -> list[Tensor]:
+    """The updates of parameters from their momenta, each orthogonalised as a matrix and scaled to AdamW's size."""
+    same_shape = defaultdict(list)
+    for index, direction in enumerate(directions):
+        same_shape[direction.flatten(1).shape].append(index)
+    updates: list[Tensor] = [*directions]
+    for shape, indices in same_shape.items():
+        together = orthogonalised(torch.stack([directions[i].flatten(1) for i in indices]))
+        for index, matrix in zip(indices, together * (0.2 * max(shape) ** 0.5), strict=True):
+            updates[index] = matrix.view(directions[index].shape)
+    return updates
+
+
+def orthogonalised(matrices: Tensor, iterations: int = 5) -> Tensor:
+    """Matrices (N, R, C) with singular values near 1 (0.7 to 1.2) in place of their own: nearly U Vᵀ of U S Vᵀ.
 
     By the Newton-Schulz iteration X ← (a + b X Xᵀ + c (X Xᵀ)²) X, in bfloat16 where the device computes in it natively:
     emulated on a CPU, it took ten to twenty times as long as float32. A matrix of zeros stays one.
     """
     a, b, c = _QUINTIC
-    x = (matrix / (matrix.norm() + 1e-7)).to(torch.bfloat16 if computes_bfloat16(matrix.device) else torch.float32)
-    x = x.T if len(x) > x.shape[1] else x
+    dtype = torch.bfloat16 if computes_bfloat16(matrices.device) else torch.float32
+    x = (matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7)).to(dtype)
+    x = x.mT if x.shape[1] > x.shape[2] else x
     for _ in range(iterations):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x.T if x.shape != matrix.shape else x).to(matrix)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if x.shape != matrices.shape else x).to(matrices)
 
 
 def optimiser(preset, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -22,6 +22,7 @@ from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.limits import Count, Decay, OneOf, Positive, Rate, Whole, check_fields
+from facekit.models.precision import edit_precision
 from facekit.weights.hub import MODEL, upload, write_folder
 from facekit.weights.store import WeightsCard, save_weights
 
@@ -234,6 +235,11 @@ class Generator(System):
     """A system that changes the expression of a face. A subclass implements `_edit`, for stills and without checks."""
 
     @property
+    def editing_systems(self) -> Sequence[System]:
+        """The systems whose networks compute an edit: itself, and frozen ones that are no child modules."""
+        return (self,)
+
+    @property
     def emotions(self) -> tuple[str, ...]:
         """The emotions that it was trained on, in the order of the protocol; all, where it needs no labels."""
         own = getattr(self.preset, "emotions", PROTOCOL_EMOTIONS)
@@ -258,9 +264,9 @@ class Generator(System):
         source      the present expression of the faces, for systems that need it
         seed        one integer, or one per face; the result for a face does not depend on the rest of its batch
 
-        Returns (N, C, H, W) in [-1, 1]; (N, T, C, H, W) for an expression with a time axis. Raises
-        `UnsupportedExpression` for a part of the expression that the system does not use, and `ValueError` for faces
-        whose size or number of channels is not the system's.
+        Networks compute in the precision of `edit_precision`. Returns (N, C, H, W) in [-1, 1]; (N, T, C, H, W) for an
+        expression with a time axis. Raises `UnsupportedExpression` for a part of the expression that the system does
+        not use, and `ValueError` for faces whose size or number of channels is not the system's.
         """
         expression.require(self.understands, self.name)
         self._check(faces)
@@ -271,7 +277,7 @@ class Generator(System):
             faces, target = faces[every], target.flatten_time()
             source = source and source[every]
             seed = seed if isinstance(seed, int) else torch.as_tensor(seed)[every]
-        with torch.no_grad(), evaluating(self):
+        with torch.no_grad(), evaluating(self), edit_precision(self.editing_systems, self.device):
             given = (part and part.to(self.device) for part in (faces, target, source))
             edited = self._edit(*given, seed)
         edited = edited.float().clamp(-1, 1).to(faces.images.device)

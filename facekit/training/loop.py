@@ -20,9 +20,10 @@ from facekit.datasets.base import FaceDataset, loader
 from facekit.faces.augment import augmentation
 from facekit.faces.faces import Faces
 from facekit.models.averages import MovingAverage
+from facekit.models.precision import ForwardPrecision
 from facekit.models.system import Clock, Preset, System
 from facekit.training import checkpoint
-from facekit.training.accelerator import ForwardPrecision, accelerator, average_gradients, forward_dtype
+from facekit.training.accelerator import accelerator, average_gradients
 from facekit.training.checkpoint import Snapshot
 from facekit.training.config import claim, config_of
 from facekit.training.order import FaceOrder, generator_for, seed_global_generators
@@ -30,6 +31,7 @@ from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import NotFinite, ProgressBar, Record, RunLog
 from facekit.training.watch import Watch
 from facekit.workspace.files import remove, remove_drafts
+from facekit.workspace.hardware import dtype_named
 
 Key = tuple[str, str]
 
@@ -93,7 +95,7 @@ class _Run:
         self.optimisers = system.optimisers()
         self.rates = {name: [g["lr"] for g in opt.param_groups] for name, opt in self.optimisers.items()}
         self.average = MovingAverage(system, self.preset.ema) if self.preset.ema is not None else None
-        self.precision = ForwardPrecision(systems, self.device, forward_dtype(profile, self.device))
+        self.precision = ForwardPrecision(systems, self.device, dtype_named(profile.precision, self.device))
         self.folder: Path | None = None  # of the run; set in the process that writes
         self.step = 0  # number of completed steps
         self.saved = 0  # the step of the newest checkpoint

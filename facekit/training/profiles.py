@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+from facekit.workspace.hardware import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Profile:
     duration: str  # of one training run, roughly
     people: int  # identities in the training split of SyntheticFaces
     faces_per_person: int = 8
-    precision: str = "auto"  # of the networks' forward pass; "auto": bfloat16 where the device computes in it natively
+    precision: str = "auto"  # of the networks' forward pass, by its name in `PRECISIONS`
     channels_last: bool = True  # memory layout of images and convolutions: faster, with equal results
     workers: int = 0  # processes that load images; 0: the training process loads them
     log_every: int = 1  # steps between lines in log.jsonl and points in TensorBoard

@@ -56,6 +56,22 @@ def computes_bfloat16(device: torch.device) -> bool:
     return False
 
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""Of networks, by name. "auto" is bfloat16 where the device computes in it natively; elsewhere it is float32."""
+
+
+def dtype_named(precision: str, device: torch.device) -> torch.dtype:
+    """`torch.float32` or `torch.bfloat16`, by the name of a precision, on a device. Raises `ValueError` for another
+    name."""
+    import torch
+
+    if precision not in PRECISIONS:
+        raise ValueError(f"the precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        precision = "bfloat16" if computes_bfloat16(device) else "float32"
+    return getattr(torch, precision)
+
+
 def _processor() -> str:
     # On Linux, platform.processor() is often empty.
     info = Path("/proc/cpuinfo")

@@ -34,6 +34,13 @@ def test_the_profile_of_a_line_is_a_gaussian_of_the_distance():
     torch.testing.assert_close(column, torch.exp(-0.5 * (distances / 0.75) ** 2), atol=1e-4, rtol=0)
 
 
+def test_drawings_are_exact_within_autocast(landmarks):
+    """They were once computed in bfloat16, in which a line is up to two pixels from its landmarks."""
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = draw_landmarks(landmarks, 32)
+    assert torch.equal(reduced, draw_landmarks(landmarks, 32))
+
+
 def test_drawings_have_gradients_for_every_landmark(landmarks):
     points = landmarks.clone().requires_grad_()
     (draw_landmarks(points, 32) * torch.rand(12, DRAWN_MAPS, 32, 32)).sum().backward()

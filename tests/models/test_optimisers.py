@@ -13,17 +13,18 @@ from facekit.models.optimisers import Muon, optimiser, orthogonalised
 
 @pytest.mark.parametrize("shape", [(8, 50), (50, 8), (16, 16), (1, 5)])
 def test_orthogonalised_sets_all_singular_values_to_about_1(shape):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonalised(matrix * 1e-4))
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e-4, 1, 0])[:, None, None]
+    result = orthogonalised(matrices)
+    values = torch.linalg.svdvals(result[:2])
     assert values.min() > 0.5
     assert values.max() < 1.3
-    assert torch.equal(orthogonalised(torch.zeros(shape)), torch.zeros(shape))
+    assert torch.equal(result[2], torch.zeros(shape))
 
 
 def test_orthogonalised_keeps_the_singular_vectors():
     u, _, v = torch.linalg.svd(torch.randn(6, 9, generator=torch.Generator().manual_seed(1)), full_matrices=False)
     matrix = u @ torch.diag(torch.linspace(1, 0.2, 6)) @ v
-    rotated = u.T @ orthogonalised(matrix) @ v.T
+    rotated = u.T @ orthogonalised(matrix[None])[0] @ v.T
     assert (rotated - torch.diag(rotated.diag())).abs().max() < 0.05
 
 
@@ -60,6 +61,23 @@ def test_vectors_are_updated_as_by_adamw():
             parameter.grad = torch.arange(5.0) - step
             optimise.step()
     torch.testing.assert_close(ours, theirs)
+
+
+def test_matrices_of_one_shape_are_updated_together_as_each_by_itself():
+    shapes = [(8, 3, 3, 3), (8, 27), (27, 8), (8, 3, 3, 3), (5, 5)]
+    generator = torch.Generator().manual_seed(0)
+    together = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    together[3].data = together[3].data.contiguous(memory_format=torch.channels_last)
+    alone = [nn.Parameter(p.detach().clone()) for p in together]
+    optimisers = [Muon(together, 0.1, weight_decay=0.1)], [Muon([p], 0.1, weight_decay=0.1) for p in alone]
+    for _ in range(3):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        for optimise in [*optimisers[0], *optimisers[1]]:
+            optimise.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=0)  # updates of 0.1 x 0.2 x sqrt(27) in bfloat16
 
 
 def test_filters_are_updated_as_matrices_and_parameters_without_gradient_are_kept():

@@ -52,12 +52,17 @@ def per_face(value: Tensor) -> Tensor:
 def gaussian_2d(x: Tensor, y: Tensor, at_x, at_y, wide, high) -> Tensor:
     """A two-dimensional Gaussian of height 1 around (at_x, at_y): exp(-dx² - dy²) with offsets in `wide` and `high`."""
     a = ((x - at_x) / wide).square_()
-    return a.add_(((y - at_y) / high).square_()).neg_().exp_()
+    return bell(a.add_(((y - at_y) / high).square_()))
 
 
 def gaussian(x: Tensor, at, wide) -> Tensor:
     """A Gaussian of height 1 around x = at: exp(-dx²) with the offset in `wide`."""
-    return ((x - at) / wide).square_().neg_().exp_()
+    return bell(((x - at) / wide).square_())
+
+
+def bell(squared: Tensor) -> Tensor:
+    """exp(-x) in place. Below 1e-35 it stays there: smaller numbers are subnormal, on which processors are slow."""
+    return squared.clamp_(max=80.0).neg_().exp_()
 
 
 def ramp(x: Tensor, start, end) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facekit.datasets.synthetic.canvas import Canvas, gaussian, gaussian_2d, per_face, ramp
+from facekit.datasets.synthetic.canvas import Canvas, bell, gaussian, gaussian_2d, per_face, ramp
 from facekit.datasets.synthetic.identity import Identity
 from facekit.datasets.synthetic.muscles import Displacements
 from facekit.datasets.synthetic.paint import LipField
@@ -106,7 +106,7 @@ def _nasolabial(r: Relief, c: Canvas, identity: Identity, s: Shape, p: Displacem
     along = ramp(t, -0.25, 0.25) * (1 - ramp(t, 0.70, 1.25))
     depth = 0.45 * per_face(identity.lines) + 0.03 + 1.41 * fold
     # Sharp towards the lip, which the cheek overlaps, and soft towards the cheek.
-    crease = (off / torch.where(off < 0, 0.016 + 0.25 * c.pixel, 0.048 + 0.018 * fold)).square_().neg_().exp_() * along
+    crease = bell((off / torch.where(off < 0, 0.016 + 0.25 * c.pixel, 0.048 + 0.018 * fold)).square_()) * along
     r.add(crease, -0.018 * depth, 0.32 * depth)
     cheek = ramp(off, -0.094, 0.21) * (1 - ramp(off, 0.08, 1.73)) * ramp(t, -0.53, 0.25) * (1 - ramp(t, 1.21, 2.77))
     r.add(cheek, 0.11 * depth)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from facekit.datasets.synthetic.canvas import bell
 from facekit.datasets.synthetic.draws import normal, uniform
 from facekit.datasets.synthetic.rows import Rows
 
@@ -114,7 +115,7 @@ def head_depth(u: Tensor, v: Tensor, depth: Tensor | float) -> Tensor:
     does not occlude itself.
     """
     skull = 1 - (u * u * 0.55 + (v - 0.3).square() * 0.22)
-    nose = (-(u * u * 22) - ((v - 0.56) * 2.9).square()).exp()
+    nose = bell(u * u * 22 + ((v - 0.56) * 2.9).square())
     return skull.clamp(min=-0.6) + nose * (0.30 * depth)
 
 

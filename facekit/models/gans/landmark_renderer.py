@@ -6,6 +6,7 @@ spectral normalisation (Miyato 2018) judges faces together with the wanted landm
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ from facekit.models.gans.adversarial import CollapseWatch
 from facekit.models.guided import Guided
 from facekit.models.limits import Count, Positive, Rate, Weight, Whole
 from facekit.models.optimisers import Muon, optimiser
-from facekit.models.system import Augmentation, Clock, Generator, Schedule, Step
+from facekit.models.system import Augmentation, Clock, Generator, Schedule, Step, System
 
 LOSS = "hinge"  # adversarial
 _BETAS = (0.5, 0.99)  # of the discriminator's optimiser, as in the GANs here
@@ -114,6 +115,11 @@ class LandmarkRenderer(Guided, Generator):
             "features": preset.features * feature_matching(self.discriminator.maps(judged), features),
             "adversarial": preset.adversarial * generator_loss(scores, LOSS),
         }
+
+    @property
+    def editing_systems(self) -> Sequence[System]:
+        """Without the estimator: it computes in float32, as a tenth of a pixel shows at the edges of eyes and lips."""
+        return (self,)
 
     def landmarks_of(self, faces: Faces, known: Tensor | None) -> Tensor:
         """The landmarks (N, 68, 2) of faces of any size: the known ones, or estimated ones."""
