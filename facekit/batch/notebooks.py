@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from facekit.models.precision import EDIT_PRECISION
 from facekit.workspace.attended import UNATTENDED
 from facekit.workspace.files import atomic_path
-from facekit.workspace.folders import checkout
+from facekit.workspace.folders import checkout, child_environment
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -68,7 +68,7 @@ def kernel_environment(threads: int = 1) -> Iterator[Mapping[str, str]]:
         # ipykernel warns at every start that its connection to localhost is not encrypted.
         (profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"\n')
         yield {
-            **os.environ,
+            **child_environment(),
             "IPYTHONDIR": str(profile.parent),
             "JUPYTER_RUNTIME_DIR": str(Path(folder, "runtime")),
             "JUPYTER_CONFIG_DIR": str(Path(folder, "config")),

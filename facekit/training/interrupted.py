@@ -110,7 +110,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -
 def _start(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "facekit", *command],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
+        env=child_environment() | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from facekit.datasets.base import FaceDataset, loader
 from facekit.faces.augment import augmentation
@@ -29,6 +28,7 @@ from facekit.training.config import claim, config_of
 from facekit.training.order import FaceOrder, generator_for, seed_global_generators
 from facekit.training.profiles import Profile, profile_named
 from facekit.training.records import NotFinite, ProgressBar, Record, RunLog
+from facekit.training.resident import ResidentFaces, fits
 from facekit.training.watch import Watch
 from facekit.workspace.files import remove, remove_drafts
 from facekit.workspace.hardware import dtype_named
@@ -161,7 +161,7 @@ class _Run:
             yield ProgressBar(self.system.name, self.step, self.preset.steps)
 
     def _steps(self, sinks: list[RunLog | ProgressBar], deadline: float | None) -> Iterator[Record]:
-        batches = iter(self._loader())
+        batches = self._batches()
         while self.step < self.preset.steps:
             record = self._train(batches)
             self.watch.observe(record, self.system.name)
@@ -264,7 +264,8 @@ class _Run:
             for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * factor
 
-    def _loader(self) -> DataLoader:
+    def _batches(self) -> Iterator[Faces]:
+        """The batches of the remaining steps."""
         order = FaceOrder(
             len(self.dataset),
             self.preset.batch,
@@ -275,9 +276,10 @@ class _Run:
             processes=self.accelerator.num_processes,
             balance=self.dataset.labels if self.preset.balanced else None,
         )
-        return loader(
-            self.dataset, self.preset.batch, sampler=order, workers=min(self.profile.workers, os.cpu_count() or 1)
-        )
+        workers = min(self.profile.workers, os.cpu_count() or 1)
+        if fits(self.dataset, self.device, self.profile.resident):
+            return ResidentFaces(self.dataset, self.device, workers).batches(order, self.preset.batch)
+        return iter(loader(self.dataset, self.preset.batch, sampler=order, workers=workers))
 
     def _agreed(self, flag: bool) -> bool:
         """The flag of the first process."""

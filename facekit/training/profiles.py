@@ -22,11 +22,14 @@ class Profile:
     precision: str = "auto"  # of the networks' forward pass, by its name in `PRECISIONS`
     channels_last: bool = True  # memory layout of images and convolutions: faster, with equal results
     workers: int = 0  # processes that load images; 0: the training process loads them
+    resident: float = 0.25  # share of a GPU's free memory in which a split is kept there; larger ones are loaded
     log_every: int = 1  # steps between lines in log.jsonl and points in TensorBoard
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
+        if not 0 <= self.resident <= 1:
+            raise ValueError(f"resident is {self.resident}; it must be a share from 0 to 1")
 
 
 PROFILES: dict[str, Profile] = {

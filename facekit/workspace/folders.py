@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
@@ -22,6 +23,17 @@ def shipped() -> Path:
     """The folder with the `data` and the `notebooks` that come with facekit: the checkout, or, where facekit was
     installed from a wheel, a folder of the package, which may be read-only."""
     return _ROOT if is_checkout() else Path(__file__).parents[1] / "shipped"
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of child processes of Python, which find facekit as this one does.
+
+    Hosted notebooks often put a checkout on `sys.path` instead of installing it; children do not inherit that.
+    """
+    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
+        return dict(os.environ)
+    paths = (os.environ.get("PYTHONPATH"), str(_ROOT))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 def data_home() -> Path:

@@ -11,7 +11,9 @@ import torch
 from facekit.datasets import synthetic
 from facekit.datasets.synthetic import SyntheticFaces, split
 from facekit.datasets.synthetic import dataset as module
+from facekit.datasets.synthetic.render import faces_at_once
 from facekit.faces.expression import Expression
+from facekit.faces.faces import to_uint8
 
 OPTIONS = {"people": 3, "faces_per_person": 4, "size": 32}
 
@@ -115,6 +117,31 @@ def test_several_processes_render_the_same_faces_as_one(tmp_path, monkeypatch):
     split.write_split(dataset, shared)
     for name in ("images", "mask", "landmarks"):
         assert np.array_equal(np.load(alone / f"{name}.npy"), np.load(shared / f"{name}.npy")), name
+
+
+def test_a_gpu_renders_in_this_process_as_many_faces_at_once_as_fit(tmp_path, monkeypatch):
+    gpu = torch.device("cuda", 0)
+    dataset, drawn = SyntheticFaces(people=300, faces_per_person=2, size=16), []
+
+    def on_the_cpu(index, device=None):
+        drawn.append((len(index), device))
+        return SyntheticFaces.render(dataset, index)
+
+    dataset.render = on_the_cpu
+    monkeypatch.setattr(split, "fastest_device", lambda: gpu)
+    monkeypatch.setattr(split, "_FACES_PER_PROCESS", 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (4 * 1024 * 400 * 16**2, 1 << 40))
+    split.write_split(dataset, tmp_path)
+    assert drawn[1:] == [(400, gpu), (200, gpu)]
+    first = np.load(tmp_path / "images.npy")[:2]
+    assert np.array_equal(first, to_uint8(dataset.faces([0, 1]).images).numpy())
+
+
+@pytest.mark.parametrize(("free", "faces"), [(1 << 20, 16), (1 << 33, 512), (1 << 60, 4096)])
+def test_the_number_of_faces_at_once_depends_on_the_memory_of_a_gpu(free, faces, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1 << 60))
+    assert faces_at_once(64, torch.device("cuda")) == faces
+    assert faces_at_once(64, torch.device("cpu")) == 16
 
 
 def test_the_error_of_a_process_is_reported(tmp_path, monkeypatch):

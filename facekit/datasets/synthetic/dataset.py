@@ -267,16 +267,17 @@ class SyntheticFaces(FaceDataset):
         emotion, intensity = _label_and_intensity(target)
         return self._record(index, rendered, {"emotion": emotion, "intensity": intensity, "domain": domain})
 
-    def render(self, index: Tensor) -> Faces:
-        """Render the faces at non-negative indices (N,), without the cache."""
-        return self._render(index, self._units(index), self._domain[index])
+    def render(self, index: Tensor, device: torch.device | None = None) -> Faces:
+        """Render the faces at non-negative indices (N,), without the cache; by default on the device of the dataset."""
+        return self._render(index, self._units(index), self._domain[index], device)
 
-    def _render(self, index: Tensor, units: Tensor, domain: Tensor) -> Faces:
-        identity, view = self._identity(index).to(self.device), self._view(index)
+    def _render(self, index: Tensor, units: Tensor, domain: Tensor, device: torch.device | None = None) -> Faces:
+        device = device or self.device
+        identity, view = self._identity(index).to(device), self._view(index)
         if self.frames is not None and units.ndim == 3:
             view = self._motion(index, self._true[index]).of_view(view)
-        view = view.to(self.device)
-        return render(identity, units.to(self.device), view, self.size, self.channels, domain.to(self.device))
+        view = view.to(device)
+        return render(identity, units.to(device), view, self.size, self.channels, domain.to(device))
 
     def _record(self, index: Tensor, rendered: Faces, changed: dict | None = None) -> Faces:
         """Rendered faces with all annotations. Images are rounded to 8 bits, as in a cache."""

@@ -49,8 +49,10 @@ from facekit.faces.parts import DOMAINS
 RENDERER_VERSION = 4
 """Increased whenever an image changes, so that caches and weights from an older renderer can be recognised."""
 
-# Pixels rendered at once: so few that the several dozen temporary arrays fit into the cache of a CPU core.
-_CHUNK = 1 << 16
+# Pixels rendered at once. On a CPU so few that the several dozen temporary arrays fit into the cache of a core; on a
+# GPU, where starting a kernel takes longer than computing so few pixels, as many as a quarter of its free memory holds.
+_CHUNK, _LARGEST_CHUNK = 1 << 16, 1 << 24
+_BYTES_PER_PIXEL = 1024  # at most, of all temporary arrays
 
 
 @torch.no_grad()
@@ -114,7 +116,7 @@ class _Scene(NamedTuple):
 
 def _render_in_chunks(scene: _Scene, size: int, channels: int, muscles: Callable[[Tensor], Displacements]):
     """Images (N, C, H, W), masks (N, 1, H, W) and landmarks (N, 68, 2), a few faces of one domain at a time."""
-    step = max(1, _CHUNK // size**2)
+    step = faces_at_once(size, scene.action_units.device)
     order, parts = [], []
     for i, domain in enumerate(DOMAINS):
         for rows in (scene.domain == i).nonzero()[:, 0].split(step):
@@ -123,6 +125,15 @@ def _render_in_chunks(scene: _Scene, size: int, channels: int, muscles: Callable
             parts.append(_render_chunk(scene.identity[rows], moved, scene.view[rows], size, channels, domain))
     back = torch.cat(order).argsort()
     return tuple(torch.cat(column)[back] for column in zip(*parts, strict=True))
+
+
+def faces_at_once(size: int, device: torch.device) -> int:
+    """How many faces of size x size pixels are rendered together on a device."""
+    pixels = _CHUNK
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        pixels = min(max(_CHUNK, free // 4 // _BYTES_PER_PIXEL), _LARGEST_CHUNK)
+    return max(1, pixels // size**2)
 
 
 def _check(identity: Identity, action_units: Tensor, view: View, size: int, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""Rendering of a whole split into files, in several processes where the split is large."""
+"""Rendering of a whole split into files: on a GPU if there is one, else in several processes where it is large."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ import torch
 from torch import Tensor
 
 from facekit.datasets.base import open_dataset
+from facekit.datasets.synthetic.render import faces_at_once
 from facekit.faces.faces import Faces, to_uint8
+from facekit.workspace.folders import child_environment
+from facekit.workspace.hardware import fastest_device
 
-_ROWS = 256  # faces rendered and written at once
+_ROWS = 256  # faces rendered and written at once on a CPU
 _FACES_PER_PROCESS = 4096  # with fewer faces, another process would take longer to start than it saves
 
 
 class RenderedDataset(Protocol):
     """The part of the interface of `SyntheticFaces` that writing a split needs."""
 
-    device: torch.device
+    size: int
     options: Mapping[str, object]
 
     def __len__(self) -> int: ...
 
-    def render(self, index: Tensor) -> Faces: ...
+    def render(self, index: Tensor, device: torch.device | None = None) -> Faces: ...
 
 
 def write_split(dataset: RenderedDataset, folder: Path) -> None:
@@ -42,9 +45,12 @@ def write_split(dataset: RenderedDataset, folder: Path) -> None:
     for name, value in first.items():
         shape = (len(dataset), *value.shape[1:])
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape).flush()
-    on_cpu, images = dataset.device.type == "cpu", len(dataset) * (dataset.options["frames"] or 1)
-    processes = max(1, min(os.cpu_count() or 1, images // _FACES_PER_PROCESS)) if on_cpu else 1
-    if processes == 1:
+    images, device = len(dataset) * (dataset.options["frames"] or 1), fastest_device()
+    processes = max(1, min(os.cpu_count() or 1, images // _FACES_PER_PROCESS))
+    if device.type == "cuda":
+        rows = max(1, faces_at_once(dataset.size, device) // (dataset.options["frames"] or 1))
+        _write(dataset, folder, range(0, len(dataset), rows), rows, device)
+    elif processes == 1:
         _write(dataset, folder, range(0, len(dataset), _ROWS))
     else:
         _write_in_processes(processes, dataset.options, folder)
@@ -62,7 +68,7 @@ def _write_in_processes(processes: int, options: Mapping[str, object], folder: P
             process = subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import write_share; write_share()"],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**child_environment(), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             started.append(process)
             process.stdin.write(json.dumps([options, str(folder.absolute()), part, processes]))
@@ -78,10 +84,17 @@ def _write_in_processes(processes: int, options: Mapping[str, object], folder: P
             process.wait()
 
 
-def _write(dataset: RenderedDataset, folder: Path, starts: Iterable[int]) -> None:
+def _write(
+    dataset: RenderedDataset,
+    folder: Path,
+    starts: Iterable[int],
+    rows: int = _ROWS,
+    device: torch.device | None = None,
+) -> None:
+    """Write the blocks of `rows` faces that begin at `starts`, rendered on a device."""
     files = {path.stem: np.load(path, mmap_mode="r+") for path in folder.glob("*.npy")}
     for start in starts:
-        rendered = dataset.render(torch.arange(start, min(start + _ROWS, len(dataset))))
+        rendered = dataset.render(torch.arange(start, min(start + rows, len(dataset))), device)
         for name, value in _columns(rendered).items():
             files[name][start : start + len(value)] = value
     for file in files.values():
