@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -47,6 +47,7 @@ from facekit.faces.augment import Recipe, augment
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.layers.initialise import initialise_convolutions
+from facekit.layers.local_global import REGIONS
 from facekit.layers.patches import FeatureDiscriminator, PatchDiscriminator
 from facekit.layers.unet import copy_from_coarser
 from facekit.losses.adversarial import discriminator_loss, generator_loss, lazy_r1_penalty
@@ -94,6 +95,8 @@ class AdversarialEditorPreset(EditorPreset):
     r1: Weight = 0.3  # γ of R1 (Mescheder 2018)
     r1_every: Count = 16  # steps between computations of R1 (lazy regularisation, Karras 2020, appendix B)
     adversarial: Weight = 1.0  # weight of the adversarial loss
+    local: Weight = 0.0  # weight of those of the discriminators of the eyes and of the mouth; 0: there are none
+    local_layers: Count = 3  # of these discriminators
     adversarial_features: Weight = 3.0  # weight of that of the frozen networks' features
     action_units: Weight = 1.0  # weight of the squared error of estimated action units
     classification: Weight = 3.0  # weight of the classifier's cross-entropy for augmented edits
@@ -110,7 +113,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
     name = "adversarial_editor"
     guided_by = frozenset({"teacher", "estimator", "classifier"})
-    training_only = frozenset({"average", "discriminator", "feature_discriminator"})
+    training_only = frozenset({"average", "discriminator", "local_discriminators", "feature_discriminator"})
     depends_on: ClassVar = {"teacher": "diffusion_editor", "estimator": "action_units", "classifier": "emotion_cnn"}
     presets: ClassVar = {
         "smoke": AdversarialEditorPreset(steps=20, batch=8, warmup=5, discriminator_width=16, discriminator_alone=5),
@@ -126,24 +129,34 @@ class AdversarialEditor(Guided, ActionUnitEditor):
                 "discriminator sees their feature maps; without them set adversarial_features=0"
             )
         self.average = copy.deepcopy(self.denoiser).requires_grad_(False)
-        self.discriminator = PatchDiscriminator(
-            channels,
-            preset.size,
+        self.discriminator = self._patch_discriminator(preset.size, preset.discriminator_layers)
+        self._boxes = {
+            name: region.box(preset.size, 2**preset.local_layers) for name, region in REGIONS.items() if preset.local
+        }
+        self.local_discriminators = nn.ModuleDict(
+            {name: self._patch_discriminator(box[2:], preset.local_layers) for name, box in self._boxes.items()}
+        )
+
+    def _patch_discriminator(self, size: int | tuple[int, int], layers: int) -> PatchDiscriminator:
+        network = PatchDiscriminator(
+            self.channels,
+            size,
             0,
-            width=preset.discriminator_width,
-            layers=preset.discriminator_layers,
-            widest=preset.discriminator_widest,
+            width=self.preset.discriminator_width,
+            layers=layers,
+            widest=self.preset.discriminator_widest,
             slope=0.2,
             labels=self.label_size,
             high_frequencies=True,
         )
-        initialise_convolutions(self.discriminator, "he")
+        initialise_convolutions(network, "he")
+        return network
 
     # ------------------------------------------------------------------------------------------- training
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         preset = self.preset
-        discriminators = nn.ModuleList([self.discriminator])
+        discriminators = nn.ModuleList([self.discriminator, self.local_discriminators])
         if preset.adversarial_features:
             # Not made before: its size depends on networks that are loaded for training only.
             widths = [width for network in self._feature_networks for width in network.preset.widths]
@@ -235,16 +248,27 @@ class AdversarialEditor(Guided, ActionUnitEditor):
     def _teacher_edits(self, images: Tensor, label: Tensor) -> Tensor:
         return teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=label))
 
+    def _judged(self) -> Iterator[tuple[str, float, PatchDiscriminator, Callable[[Tensor], Tensor]]]:
+        """For each discriminator of images: a suffix for its terms, the weight of its losses for the generator relative
+        to those of the whole face, itself, and what it sees of images (N, C, H, W)."""
+        yield "", 1.0, self.discriminator, lambda images: images
+        for name, network in self.local_discriminators.items():
+            top, left, height, width = self._boxes[name]
+            rows, columns = slice(top, top + height), slice(left, left + width)
+            yield f"_{name}", self.preset.local, network, lambda images, r=rows, c=columns: images[:, :, r, c]
+
     def _discriminator_step(
         self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
     ) -> Step:
         preset, n = self.preset, len(real)
         images, labels = torch.cat([real, edited, recovered]), torch.cat([label, label[other], label])
-        scores, _ = self.discriminator(images, labels)
-        adversarial = discriminator_loss(scores[:n], scores[n:], _LOSS)
-        scores_of_real = partial(self.discriminator.scores, label=label)
-        penalty = lazy_r1_penalty(scores_of_real, real, preset.r1, preset.r1_every, clock.step)
-        terms = {"adversarial": adversarial, "penalty": penalty}
+        terms = {}
+        for suffix, _, network, seen in self._judged():
+            scores, _ = network(seen(images), labels)
+            terms[f"adversarial{suffix}"] = discriminator_loss(scores[:n], scores[n:], _LOSS)
+            of_real = partial(network.scores, label=label)
+            penalty = lazy_r1_penalty(of_real, seen(real), preset.r1, preset.r1_every, clock.step)
+            terms[f"penalty{suffix}"] = penalty
         if preset.adversarial_features:
             images, labels = torch.cat([images, real]), torch.cat([labels, label[other]])
             scores = self.feature_discriminator(images, labels, self._maps)
@@ -256,15 +280,17 @@ class AdversarialEditor(Guided, ActionUnitEditor):
     ) -> Step:
         preset, real, target = self.preset, faces.images, label[other]
         images, labels = torch.cat([edited, recovered]), torch.cat([target, label])
-        scores, _ = self.discriminator(images, labels)
-        with torch.no_grad():
-            features = self.discriminator.maps(real)
         terms = {
-            "adversarial": preset.adversarial * generator_loss(scores, _LOSS),
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
-            "features": preset.features * feature_matching(self.discriminator.maps(recovered), features),
         }
+        for suffix, weight, network, seen in self._judged():
+            scores, _ = network(seen(images), labels)
+            with torch.no_grad():
+                features = network.maps(seen(real))
+            matching = feature_matching(network.maps(seen(recovered)), features)
+            terms[f"adversarial{suffix}"] = weight * preset.adversarial * generator_loss(scores, _LOSS)
+            terms[f"features{suffix}"] = weight * preset.features * matching
         if preset.adversarial_features:
             scores = self.feature_discriminator(images, labels, self._maps)
             terms["adversarial_features"] = preset.adversarial_features * generator_loss(scores, _LOSS)

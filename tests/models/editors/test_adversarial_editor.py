@@ -185,6 +185,24 @@ def test_the_second_discriminator_can_see_the_features_of_two_networks(editor, e
     assert len(system.feature_discriminator.heads) == len(classifier.preset.widths) + len(estimator.preset.widths)
 
 
+def test_discriminators_of_the_eyes_and_of_the_mouth_see_nothing_else(editor, drawn):
+    system, faces = editor(local=0.5, local_layers=2), drawn.faces(range(4))
+    losses, scalars = run_step(system, faces)
+    whole, eyes, mouth = (scalars[f"discriminators/adversarial{name}"] for name in ("", "_eyes", "_mouth"))
+    assert losses["discriminators"] == pytest.approx(
+        whole + eyes + mouth + scalars["discriminators/features"] + sum(v for k, v in scalars.items() if "penalty" in k)
+    )
+    images = faces.images.clone().requires_grad_()
+    views = list(system._judged())
+    sum(seen(images).sum() for _, _, _, seen in views[1:]).backward()
+    landmarks = ((faces.landmarks + 1) * 24).long().clamp(0, 47)
+    rows, columns = landmarks[:, [37, 44, 57], 1], landmarks[:, [37, 44, 57], 0]  # both upper lids, the lower lip
+    assert (images.grad[torch.arange(4)[:, None], 0, rows, columns] == 1).all()
+    assert 0.1 < images.grad.mean() < 0.5
+    assert [weight for _, weight, _, _ in views] == [1.0, 0.5, 0.5]
+    assert not editor()._boxes
+
+
 def test_weights_contain_neither_the_discriminators_nor_the_average(editor):
     system = editor()
     system.optimisers()
