@@ -6,6 +6,7 @@ Rates vary between machines, and over time. Ratios vary less: the variants of a 
 from __future__ import annotations
 
 import dataclasses
+import os
 import statistics
 import tempfile
 import time
@@ -25,6 +26,7 @@ from facekit.models.gans.mma_gan import MMAGAN
 from facekit.models.gans.stargan import StarGAN
 from facekit.models.judges.emotion_resnet import EmotionResNet
 from facekit.models.load import load_system
+from facekit.models.precision import EDIT_PRECISION
 from facekit.models.system import Generator, Preset, System, system_class
 from facekit.show.studio import Side, Studio
 from facekit.training.loop import fit
@@ -168,15 +170,20 @@ def _updates(side: Side, count: int = 4) -> int:
 
 
 def _edits_of(generators: Mapping[str, Generator], size: int, batch: int) -> dict[str, Callable[[], float]]:
-    """Edits per second, including encoders. P1 takes minutes; it is extrapolated from two of its thousand steps."""
+    """Edits per second in both precisions, including encoders. P1 takes minutes; it is extrapolated from two of its
+    thousand steps."""
     faces = SyntheticFaces(people=max(1, batch // 8), faces_per_person=min(8, batch), size=size).faces(range(batch))
     share = 500
     paper = LabelDiffusion.presets["paper"]
     published = LabelDiffusion(
         dataclasses.replace(paper, size=size, sample_steps=paper.sample_steps // share, strength=1.0)
     ).eval()
-    variants = {"network and sampler of P1": lambda: _edit(published, faces) / share}
-    return variants | {name: lambda each=each: _edit(each.eval(), faces) for name, each in generators.items()}
+    variants = {"network and sampler of P1, float32": lambda: _edit(published, faces, "float32") / share}
+    return variants | {
+        f"{name}, {precision}": lambda each=each, precision=precision: _edit(each.eval(), faces, precision)
+        for name, each in generators.items()
+        for precision in ("float32", "bfloat16")
+    }
 
 
 def _shipped_generators() -> list[str]:
@@ -188,14 +195,19 @@ def _shipped_generators() -> list[str]:
     return list(first.values())
 
 
-def _edit(generator: Generator, faces: Faces) -> float:
+def _edit(generator: Generator, faces: Faces, precision: str) -> float:
     target = Expression.of("happy", n=len(faces))
 
     def work() -> int:
         generator.edit(faces, target)
         return len(faces)
 
-    return _rate(work)
+    before = os.environ.get(EDIT_PRECISION, "auto")
+    os.environ[EDIT_PRECISION] = precision
+    try:
+        return _rate(work)
+    finally:
+        os.environ[EDIT_PRECISION] = before
 
 
 class _InMemory(FaceDataset):

@@ -36,9 +36,15 @@ _SHIPPED = (
         page=True,
     ),
     Entry(
-        "adversarial_editor-synthetic",
+        "adversarial_editor-synthetic_units",
         "Diffusion editor, 64 pixels",
         "Emotions, action units and sides; made sharp by discriminators.",
+        strip=False,
+    ),
+    Entry(
+        "adversarial_editor-synthetic",
+        "Diffusion editor, trained on emotions alone",
+        "64 pixels. Emotions, a little nearer to the truth than the one above; single action units badly.",
         strip=False,
     ),
     Entry("lgp_gan-synthetic", "LGP-GAN", "64 pixels. Eyes and mouth have networks of their own; emotions only."),

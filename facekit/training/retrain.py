@@ -19,10 +19,10 @@ def retrain(name: str) -> Path:
     recipe = SHIPPED[name]
     shared = {"profile": recipe.profile, "data": recipe.data, "seed": recipe.seed}
     folder = runs_home() / "weights" / name
-    trained = train(recipe.system, **shared, out=folder, overrides=recipe.overrides, start=recipe.start)
-    if recipe.then is not None:
-        again = {**recipe.overrides, **recipe.then}
-        trained = train(recipe.system, **shared, out=folder / "then", overrides=again, start=trained)
+    trained = recipe.start
+    for number, overrides in enumerate(recipe.runs, 1):
+        out = folder if number == 1 else folder / f"run{number}"
+        trained = train(recipe.system, **shared, out=out, overrides=overrides, start=trained)
     shipped = checkout() / "data" / "weights" / f"{name}.safetensors"
     card = read_json(trained.with_suffix(".json")) | {"variant": variant_of(name)}
     write_json(shipped.with_suffix(".json"), card)  # until the weights are copied too, loading reports a mismatch

@@ -156,10 +156,12 @@ def dataset_options(data: str, split: str, profile: Profile, size: int) -> dict[
     return {"size": size, "people": people, "faces_per_person": profile.faces_per_person, "cache": True}
 
 
-def _opened(plan: _Plan, split: str) -> FaceDataset:
-    """A split of the run's dataset. Raises `BadRun` for options that it does not accept, and `DatasetMissing`."""
+def _opened(plan: _Plan, split: str, cached: bool = True) -> FaceDataset:
+    """A split of the run's dataset; not `cached`, its faces are drawn when they are needed. Raises `BadRun` for options
+    that it does not accept, and `DatasetMissing`."""
+    options = {name: value for name, value in plan.options[split].items() if cached or name != "cache"}
     try:
-        return open_dataset(plan.data, split, **plan.options[split])
+        return open_dataset(plan.data, split, **options)
     except ValueError as error:
         raise BadRun(f"{plan.data}: {error}") from error
 
@@ -332,7 +334,8 @@ def _write_result(path: Path, model: System, dataset: FaceDataset, plan: _Plan, 
     """Evaluate a trained system on the valid split, then write metrics, weights and card. Raises `Useless` for a system
     whose outputs do not depend on the face."""
     device = str(next(model.parameters()).device)
-    valid = _opened(plan, "valid")
+    measured = type(model).evaluate is not System.evaluate
+    valid = _opened(plan, "valid", cached=measured)  # `check_outputs` needs few faces
     check_outputs(model, valid)
     metrics = model.evaluate(valid, device)
     write_json(path.with_name("metrics.json"), metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 
@@ -18,7 +19,12 @@ class Recipe:
     overrides: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
     start: str | None = None  # name of the weights that the run is initialised from
-    then: Mapping[str, object] | None = None  # further overrides of a second run that is initialised from the first
+    then: tuple[Mapping[str, object], ...] = ()  # what changes in further runs, each initialised from the one before
+
+    @property
+    def runs(self) -> list[dict[str, object]]:
+        """The overrides of each run, in order."""
+        return list(accumulate((self.overrides, *self.then), lambda before, changed: {**before, **changed}))
 
 
 # Sequences from neutral to the apex of other people than those of the judge of motions.
@@ -82,29 +88,62 @@ SHIPPED: dict[str, Recipe] = {
         "diffusion_editor",
         profile="gpu",
         overrides=_PEOPLE | {"varied": False},
-        then={"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},
+        then=({"varied": True, "self_training_from": 0.0, "steps": 900, "learning_rate": 4e-3, "warmup": 50},),
     ),
     "adversarial_editor-synthetic": Recipe(  # G15, fine-tuned. A discriminator memorises faces that it sees again
         "adversarial_editor", profile="gpu", overrides=_PEOPLE | {"profile.people": 10_000}
     ),
+    "adversarial_editor-synthetic_units": Recipe(  # the same, trained on with single and one-sided action units
+        "adversarial_editor",
+        profile="gpu",
+        overrides=_PEOPLE
+        | {
+            "steps": 1200,
+            "learning_rate": 1.5e-3,
+            "distillation": 0.0,
+            "own_inputs": 1.0,
+            "squared": 250.0,
+            "absolute": 6.0,
+            "profile.people": 8000,
+            "data.free_units": 0.5,
+            "data.one_sided": 0.33,
+        },
+        start="adversarial_editor-synthetic",
+    ),
     "cascaded_editor-synthetic": Recipe(  # G15 at 128 pixels; it sees each face once, too
         "cascaded_editor",
         profile="gpu",
-        overrides=_PEOPLE | {"profile.people": 3000},
-        then={"adversarial": 0.5, "steps": 400, "learning_rate": 1e-3},
+        overrides=_PEOPLE | {"profile.people": 3000, "base": "adversarial_editor-synthetic"},
+        then=(
+            {"adversarial": 0.5, "steps": 400, "learning_rate": 1e-3},
+            {
+                "base": "adversarial_editor-synthetic_units",
+                "adversarial": 1.0,
+                "local": 1.0,
+                "local_layers": 4,
+                "discriminator_width": 48,
+                "steps": 700,
+                "learning_rate": 2e-3,
+                "profile.people": 1500,
+                "data.free_units": 0.4,
+                "data.one_sided": 0.33,
+            },
+        ),
     ),
     "ganimation-synthetic": Recipe(  # G20; from random weights it would need several times as many steps
         "ganimation",
         profile="gpu",
         overrides=_PEOPLE | {"profile.people": 6000, "data.free_units": 0.5, "data.one_sided": 0.33},
         start="stargan-synthetic",
-        then={
-            "judged_from": (0.0, 0.0),
-            "steps": 1000,
-            "learning_rate": 2e-3,
-            "data.free_units": 0.75,
-            "data.one_sided": 0.5,
-        },
+        then=(
+            {
+                "judged_from": (0.0, 0.0),
+                "steps": 1000,
+                "learning_rate": 2e-3,
+                "data.free_units": 0.75,
+                "data.one_sided": 0.5,
+            },
+        ),
     ),
     "landmark_transfer-synthetic_transfers": Recipe(  # G16
         "landmark_transfer", data="synthetic_transfers", profile="gpu", overrides=_PEOPLE

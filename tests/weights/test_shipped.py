@@ -14,7 +14,7 @@ from facekit.faces.action_units import ACTION_UNIT_COLUMNS
 from facekit.faces.expression import Expression
 from facekit.models.load import load_system
 from facekit.models.system import system_class
-from facekit.weights.shipped import SHIPPED
+from facekit.weights.shipped import SHIPPED, Recipe
 from facekit.workspace.folders import checkout
 
 LARGEST = 4_000_000  # bytes
@@ -36,9 +36,15 @@ def test_weights_are_small_and_were_trained_by_their_recipe(name):
     )
     assert system.card.name == name
     preset = system_class(recipe.system).presets[recipe.profile]
-    overrides = {**recipe.overrides, **(recipe.then or {})}
-    fields = {name: value for name, value in overrides.items() if "." not in name}
+    fields = {name: value for name, value in recipe.runs[-1].items() if "." not in name}
     assert system.preset == dataclasses.replace(preset, **fields)
+
+
+def test_each_run_of_a_recipe_changes_the_settings_of_the_one_before():
+    recipe = Recipe("stargan", overrides={"steps": 9, "size": 32}, then=({"steps": 5}, {"data.free_units": 0.5}))
+    first = {"steps": 9, "size": 32}
+    assert recipe.runs == [first, first | {"steps": 5}, first | {"steps": 5, "data.free_units": 0.5}]
+    assert Recipe("stargan").runs == [{}]
 
 
 def test_all_distributed_weights_have_a_recipe():

@@ -10,7 +10,7 @@ removed before the network sees it:
 * The network adds detail inside the mask. Outside, the edit is the face, pixel by pixel.
 
 For training, the base edits a face to another expression and back, and the network recovers the face from the proposal
-that the second edit gives. It is trained by the adversarial loss of images, back-translation and feature matching of
+that the second edit gives. It is trained by the adversarial losses of images, back-translation and feature matching of
 `adversarial_editor`. The expression is in the proposal already: losses of an estimator of action units would only add
 patterns that please the estimator.
 """
@@ -38,7 +38,7 @@ class CascadedEditorPreset(AdversarialEditorPreset):
     """The second stage of the cascade: architecture, training and editing."""
 
     size: Count = 128
-    base: str | None = "adversarial_editor-synthetic"  # name or path of weights of an editor of smaller images
+    base: str | None = "adversarial_editor-synthetic_units"  # name or path of weights of an editor of smaller images
     teacher: str | None = None
     estimator: str | None = None
     widths: Counts = (32, 48, 64)
