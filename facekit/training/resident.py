@@ -60,9 +60,7 @@ def memory(dataset: FaceDataset) -> int:
     return len(dataset) * sum(value.nbytes for value in (images, *rest.values()))
 
 
-def _packed(
-    faces: Faces, device: torch.device
-) -> tuple[Tensor, dict[tuple[str, str], Tensor], tuple[str, ...] | None]:
+def _packed(faces: Faces, device: torch.device) -> tuple[Tensor, dict[tuple[str, str], Tensor], tuple[str, ...] | None]:
     """Images, as bytes if that is exact; the other tensors by group and name; and the names; all on the device."""
     small = to_uint8(faces.images)
     images = small if torch.equal(from_uint8(small), faces.images) else faces.images

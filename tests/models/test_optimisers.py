@@ -13,7 +13,8 @@ from facekit.models.optimisers import Muon, optimiser, orthogonalised
 
 @pytest.mark.parametrize("shape", [(8, 50), (50, 8), (16, 16), (1, 5)])
 def test_orthogonalised_sets_all_singular_values_to_about_1(shape):
-    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e-4, 1, 0])[:, None, None]
+    sizes = torch.tensor([1e-4, 1, 0])[:, None, None]
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)) * sizes
     result = orthogonalised(matrices)
     values = torch.linalg.svdvals(result[:2])
     assert values.min() > 0.5
