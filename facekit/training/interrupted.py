@@ -19,6 +19,7 @@ from pathlib import Path
 from facekit.training.records import read_log
 from facekit.weights.store import read_card
 from facekit.workspace.files import read_json, remove
+from facekit.workspace.folders import child_environment
 
 SYSTEMS = ("emotion_cnn", "conditional_vae", "label_diffusion", "stargan", "cyclegan", "paired_oracle")
 """One system of each kind: a judge, an autoencoder, a diffusion model, GANs with one and with many optimisers, and an

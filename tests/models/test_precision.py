@@ -46,7 +46,7 @@ def test_networks_compute_in_bfloat16_and_return_float32_until_the_last_context_
             assert torch.equal(pair(x), reduced)
         assert torch.equal(pair(x), reduced)
         thread.start()
-        while not pair.first.forward.contexts == 2:  # the thread has entered its context
+        while pair.first.forward.contexts != 2:  # the thread has entered its context
             pass
     inside.set()
     thread.join()

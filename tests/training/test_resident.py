@@ -67,7 +67,7 @@ def test_a_split_is_kept_on_a_gpu_with_enough_memory(monkeypatch):
     assert not fits(dataset, gpu, 0.24)
     assert not fits(dataset, gpu, 0.0)
     assert not fits(dataset, CPU, 1.0)
-    with pytest.raises(ValueError, match="resident is 1.5; it must be a share from 0 to 1"):
+    with pytest.raises(ValueError, match=r"resident is 1\.5; it must be a share from 0 to 1"):
         Profile("mine", "", "", people=1, resident=1.5)
 
 

@@ -102,6 +102,6 @@ def test_it_recovers_faces_from_proposals_of_the_base(editor, faces):
 
 def test_its_weights_need_the_base_and_stay_small():
     system = CascadedEditor(CascadedEditor.presets["gpu"])
-    assert system.requires["base"] == "adversarial_editor-synthetic"
+    assert system.requires["base"] == "adversarial_editor-synthetic_units"
     assert "base" not in system.guided_by
     assert sum(2 * value.numel() for value in system.weights().values()) < 4e6

@@ -20,9 +20,9 @@ from facekit.models.gans.stargan import StarGAN
 from facekit.models.gans.stargan_variants import VARIANTS
 from facekit.models.label import label_weights
 from facekit.models.load import initialise_from, load_system
+from facekit.models.precision import ForwardPrecision
 from facekit.models.system import CannotTrain, Clock
 from facekit.training import fit, train
-from facekit.models.precision import ForwardPrecision
 from facekit.weights.store import WeightsCard, read_card, save_weights
 
 TINY = {"width": 4, "groups": 4, "blocks": 1, "discriminator_width": 4, "batch": 8}
