@@ -147,6 +147,7 @@ def test_one_side_by_itself(watched, address):
 
 def test_what_a_generator_does_not_know_is_said(watched, address):
     visit(watched, address, "p=7&g=cascaded_editor-synthetic")
+    watched.evaluate("CONTENTS.generators[0].untrained.push('AU43L', 'AU43R')")  # as if it had been trained on emotions
     watched.get_by_role("button", name="wink").click()
     settled(watched)
     assert "was not trained on AU43" in watched.locator("#note").text_content()
