@@ -15,6 +15,8 @@ from facekit.workspace.hardware import dtype_named
 EDIT_PRECISION = "FACEKIT_PRECISION"
 """The variable that names the precision of edits, one of `PRECISIONS`; by default "auto"."""
 
+_MANY = 8  # faces from which a CPU edits in bfloat16
+
 _changing = threading.Lock()  # held while networks are wrapped, since the studio edits in several threads
 
 
@@ -47,13 +49,17 @@ class ForwardPrecision:
                     del network.forward  # the method of the class applies again
 
 
-def edit_precision(systems: Iterable[nn.Module], device: torch.device) -> ForwardPrecision:
-    """The context in which systems edit on a device: in bfloat16 where the device computes in it natively, unless the
-    variable FACEKIT_PRECISION names another precision. Raises `ValueError` for a name that is not known.
+def edit_precision(systems: Iterable[nn.Module], device: torch.device, faces: int) -> ForwardPrecision:
+    """The context in which systems edit some faces on a device: in bfloat16 where the device computes in it natively,
+    unless the variable FACEKIT_PRECISION names another precision. Raises `ValueError` for a name that is not known.
 
-    In bfloat16 an edit takes half the time or less, and differs by a fraction of a grey level.
+    In bfloat16 many edits at once take about half the time, and differ by a fraction of a grey level. For few faces a
+    CPU would lose more by converting the weights than it saves: they are edited in float32.
     """
-    return ForwardPrecision(systems, device, dtype_named(os.environ.get(EDIT_PRECISION) or "auto", device))
+    precision = os.environ.get(EDIT_PRECISION) or "auto"
+    if precision == "auto" and device.type == "cpu" and faces < _MANY:
+        precision = "float32"
+    return ForwardPrecision(systems, device, dtype_named(precision, device))
 
 
 def _callable_children(module: nn.Module) -> Iterator[nn.Module]:

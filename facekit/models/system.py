@@ -277,7 +277,7 @@ class Generator(System):
             faces, target = faces[every], target.flatten_time()
             source = source and source[every]
             seed = seed if isinstance(seed, int) else torch.as_tensor(seed)[every]
-        with torch.no_grad(), evaluating(self), edit_precision(self.editing_systems, self.device):
+        with torch.no_grad(), evaluating(self), edit_precision(self.editing_systems, self.device, len(faces)):
             given = (part and part.to(self.device) for part in (faces, target, source))
             edited = self._edit(*given, seed)
         edited = edited.float().clamp(-1, 1).to(faces.images.device)

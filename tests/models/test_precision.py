@@ -12,6 +12,7 @@ from facekit.models.load import load_system
 from facekit.models.precision import EDIT_PRECISION, ForwardPrecision, edit_precision
 from facekit.models.system import Generator, system_class
 from facekit.weights.shipped import SHIPPED
+from facekit.workspace import hardware
 
 CPU = torch.device("cpu")
 SHIPPED_GENERATORS = [name for name, recipe in SHIPPED.items() if issubclass(system_class(recipe.system), Generator)]
@@ -62,11 +63,21 @@ def test_the_precision_of_edits_is_named_by_a_variable(monkeypatch):
     exact = pair(x)
     for name, equal in (("float32", True), ("bfloat16", False)):
         monkeypatch.setenv(EDIT_PRECISION, name)
-        with edit_precision([pair], CPU):
+        with edit_precision([pair], CPU, 1):
             assert torch.equal(pair(x), exact) == equal
     monkeypatch.setenv(EDIT_PRECISION, "float16")
     with pytest.raises(ValueError, match="the precision is 'float16'; it must be one of auto, float32, bfloat16"):
-        edit_precision([pair], CPU)
+        edit_precision([pair], CPU, 1)
+
+
+def test_a_cpu_edits_few_faces_in_float32(monkeypatch):
+    pair, x = Pair(), torch.randn(8, 4)
+    exact = pair(x)
+    monkeypatch.setenv(EDIT_PRECISION, "auto")
+    monkeypatch.setattr(hardware, "computes_bfloat16", lambda device: True)
+    for faces, equal in ((1, True), (64, False)):
+        with edit_precision([pair], CPU, faces):
+            assert torch.equal(pair(x), exact) == equal
 
 
 @pytest.mark.parametrize("name", SHIPPED_GENERATORS)
