@@ -53,8 +53,8 @@ def edit_precision(systems: Iterable[nn.Module], device: torch.device, faces: in
     """The context in which systems edit some faces on a device: in bfloat16 where the device computes in it natively,
     unless the variable FACEKIT_PRECISION names another precision. Raises `ValueError` for a name that is not known.
 
-    In bfloat16 many edits at once take about half the time, and differ by a fraction of a grey level. For few faces a
-    CPU would lose more by converting the weights than it saves: they are edited in float32.
+    In bfloat16 many edits at once take less time, and differ by less than a grey level on average. For few faces a CPU
+    loses more by converting the weights than it saves, so that it edits them in float32.
     """
     precision = os.environ.get(EDIT_PRECISION) or "auto"
     if precision == "auto" and device.type == "cpu" and faces < _MANY:

@@ -44,7 +44,7 @@ _SHIPPED = (
     Entry(
         "adversarial_editor-synthetic",
         "Diffusion editor, trained on emotions alone",
-        "64 pixels. Emotions, a little nearer to the truth than the one above; single action units badly.",
+        "64 pixels. For emotions; a little closer to the ground truth than the one above, but worse for single units.",
         strip=False,
     ),
     Entry("lgp_gan-synthetic", "LGP-GAN", "64 pixels. Eyes and mouth have networks of their own; emotions only."),

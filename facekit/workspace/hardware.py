@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import torch
 
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""Of networks, by name. "auto" is bfloat16 where the device computes in it natively; elsewhere it is float32."""
+
+
 def describe() -> dict[str, str]:
     """Versions and properties of the machine, by name.
 
@@ -54,10 +58,6 @@ def computes_bfloat16(device: torch.device) -> bool:
         features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
         return any(features.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     return False
-
-
-PRECISIONS = ("auto", "float32", "bfloat16")
-"""Of networks, by name. "auto" is bfloat16 where the device computes in it natively; elsewhere it is float32."""
 
 
 def dtype_named(precision: str, device: torch.device) -> torch.dtype:
