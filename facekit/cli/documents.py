@@ -22,7 +22,9 @@ def add_documents(commands) -> None:
     )
     parser = add(commands, "edits", edits)
     parser.add_argument("out", type=Path, help="the animation (.webp, .gif) or sheet (.png) to write")
-    parser.add_argument("--generator", default="cascaded_editor-synthetic", help="name or path of its weights")
+    parser.add_argument(
+        "--generator", default="cascaded_editor-synthetic_transfers", help="name or path of its weights"
+    )
     parser.add_argument("--data", default="synthetic", help="of a sheet: a dataset of faces (default synthetic)")
     parser.add_argument("--people", type=count, help="how many (default 6, or 20 on a sheet)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")

@@ -30,21 +30,32 @@ class Entry(NamedTuple):
 
 _SHIPPED = (
     Entry(
-        "cascaded_editor-synthetic",
+        "cascaded_editor-synthetic_transfers",
         "Diffusion editor",
-        "128 pixels. Draws the change at 64 pixels and adds the detail; takes emotions, action units and sides.",
+        "128 pixels. Trained with the ground truth of drawn faces; takes emotions, action units and sides.",
         page=True,
     ),
     Entry(
-        "adversarial_editor-synthetic_units",
+        "cascaded_editor-synthetic",
+        "Diffusion editor, trained without ground truth",
+        "128 pixels. Learned from unpaired faces, as photographs are; takes emotions, action units and sides.",
+    ),
+    Entry(
+        "adversarial_editor-synthetic_transfers",
         "Diffusion editor, 64 pixels",
+        "Trained with the ground truth of drawn faces; takes emotions, action units and sides.",
+        strip=False,
+    ),
+    Entry(
+        "adversarial_editor-synthetic_units",
+        "Diffusion editor, 64 pixels, trained without ground truth",
         "Emotions, action units and sides; made sharp by discriminators.",
         strip=False,
     ),
     Entry(
         "adversarial_editor-synthetic",
-        "Diffusion editor, trained on emotions alone",
-        "64 pixels. For emotions; a little closer to the ground truth than the one above, but worse for single units.",
+        "Diffusion editor, 64 pixels, trained on emotions alone",
+        "Without ground truth; for emotions a little closer to it than the one above, but worse for single units.",
         strip=False,
     ),
     Entry("lgp_gan-synthetic", "LGP-GAN", "64 pixels. Eyes and mouth have networks of their own; emotions only."),
@@ -110,7 +121,7 @@ _SHIPPED = (
     Entry(
         "paired_oracle-synthetic_pairs",
         "Paired oracle",
-        "64 pixels. Was trained on the ground truth, which the others never see; emotions only.",
+        "64 pixels. Trained on the ground truth by least squares alone, which blurs; emotions only.",
         strip=False,
     ),
 )

@@ -90,7 +90,7 @@ def edited(weights, expression, person=7):
 
 
 @pytest.mark.parametrize(
-    "weights", ["cascaded_editor-synthetic", "ganimation-synthetic", "mma_gan-synthetic", "stargan-synthetic"]
+    "weights", ["cascaded_editor-synthetic_transfers", "ganimation-synthetic", "mma_gan-synthetic", "stargan-synthetic"]
 )
 def test_edits_are_those_of_pytorch(watched, address, weights):
     visit(watched, address, f"p=7&g={weights}&surprise=0.8")
@@ -146,7 +146,7 @@ def test_one_side_by_itself(watched, address):
 
 
 def test_what_a_generator_does_not_know_is_said(watched, address):
-    visit(watched, address, "p=7&g=cascaded_editor-synthetic")
+    visit(watched, address, "p=7&g=cascaded_editor-synthetic_transfers")
     watched.evaluate("CONTENTS.generators[0].untrained.push('AU43L', 'AU43R')")  # as if it had been trained on emotions
     watched.get_by_role("button", name="wink").click()
     settled(watched)

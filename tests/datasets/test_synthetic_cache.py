@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facekit.datasets import synthetic
+from facekit.datasets import open_dataset, synthetic
 from facekit.datasets.synthetic import SyntheticFaces, split
 from facekit.datasets.synthetic import dataset as module
 from facekit.datasets.synthetic.render import faces_at_once
@@ -106,8 +106,9 @@ def test_two_processes_build_at_once(home):
     assert len(folders(home)) == 1
 
 
-def test_several_processes_render_the_same_faces_as_one(tmp_path, monkeypatch):
-    dataset, alone, shared = SyntheticFaces(people=300, faces_per_person=2, size=16), tmp_path / "1", tmp_path / "2"
+@pytest.mark.parametrize("name", ["synthetic", "synthetic_pairs", "synthetic_transfers"])
+def test_several_processes_render_the_same_faces_as_one(name, tmp_path, monkeypatch):
+    dataset, alone, shared = open_dataset(name, people=300, faces_per_person=2, size=16), tmp_path / "1", tmp_path / "2"
     alone.mkdir()
     shared.mkdir()
     split.write_split(dataset, alone)
@@ -115,8 +116,10 @@ def test_several_processes_render_the_same_faces_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr(split.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(split, "_write", lambda *_: pytest.fail("drawn by this process"))
     split.write_split(dataset, shared)
-    for name in ("images", "mask", "landmarks"):
-        assert np.array_equal(np.load(alone / f"{name}.npy"), np.load(shared / f"{name}.npy")), name
+    files = {"images", "landmarks"} | ({"mask"} if name == "synthetic" else set())
+    assert {path.stem for path in shared.glob("*.npy")} == files
+    for file in files:
+        assert np.array_equal(np.load(alone / f"{file}.npy"), np.load(shared / f"{file}.npy")), file
 
 
 def test_a_gpu_renders_in_this_process_as_many_faces_at_once_as_fit(tmp_path, monkeypatch):

@@ -198,6 +198,10 @@ class SyntheticFaces(FaceDataset):
         self._require_sequences("duration")
         return Timing.draw(self._face, self._true).times(self.frames, self._fps, self._until)[:, -1].float()
 
+    def units(self, indices: Sequence[int] | Tensor) -> Tensor:
+        """The action units of faces (N, A), or of sequences (N, T, A), without their images."""
+        return self._units(self._index(indices))
+
     def motion(self, indices: Sequence[int] | Tensor, emotion: str | None = None) -> Expression:
         """The motion of sequences, for `counterfactual`: their action units by frame (N, T, A).
 
@@ -263,13 +267,18 @@ class SyntheticFaces(FaceDataset):
                 f"the expression has {target.frames} frames, and the sequences of this dataset {self.frames}"
             )
         domain = self._domain[index] if target.domain is None else target.domain
-        rendered = self._render(index, self._counterfactual_units(index, target), domain)
         emotion, intensity = _label_and_intensity(target)
-        return self._record(index, rendered, {"emotion": emotion, "intensity": intensity, "domain": domain})
+        changed = {"emotion": emotion, "intensity": intensity, "domain": domain}
+        return self._record(index, self.render(index, target=target), changed)
 
-    def render(self, index: Tensor, device: torch.device | None = None) -> Faces:
-        """Render the faces at non-negative indices (N,), without the cache; by default on the device of the dataset."""
-        return self._render(index, self._units(index), self._domain[index], device)
+    def render(self, index: Tensor, device: torch.device | None = None, *, target: Expression | None = None) -> Faces:
+        """Render the faces at non-negative indices (N,), without the cache; by default on the device of the dataset.
+
+        target  an expression of N rows, to render the faces with it in place of their own
+        """
+        units = self._units(index) if target is None else self._counterfactual_units(index, target)
+        domain = self._domain[index] if target is None or target.domain is None else target.domain
+        return self._render(index, units, domain, device)
 
     def _render(self, index: Tensor, units: Tensor, domain: Tensor, device: torch.device | None = None) -> Faces:
         device = device or self.device

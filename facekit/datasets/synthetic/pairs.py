@@ -1,13 +1,16 @@
 """Supervised data: each synthetic face with its counterfactual, the same face with another expression.
 
-Only systems whose papers train on pairs learn from these; every other generator learns without ground truth.
+The paired oracle, landmark transfer and the editors whose weights are named after these datasets learn from them. Every
+other generator learns without ground truth, which photographs do not have.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,29 +20,30 @@ from facekit.datasets.synthetic.dataset import SyntheticFaces
 from facekit.datasets.synthetic.draws import uniform
 from facekit.datasets.synthetic.options import MAX_FACES
 from facekit.datasets.synthetic.render import RENDERER_VERSION
+from facekit.datasets.synthetic.split import write_split
 from facekit.faces.emotions import PROTOCOL_EMOTIONS
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces, from_uint8, to_uint8
-
-_ROWS = 256  # counterfactuals that are rendered at once for the cache
 
 
 class _WithCounterfactuals(FaceDataset):
     """Faces of `SyntheticFaces`, and a counterfactual of each. A subclass states its expression by `_target`.
 
-    key  what the counterfactuals depend on besides the faces, as JSON, for the cache
+    options  those of the dataset and no others, as JSON, for the processes that render it
     """
 
-    def __init__(self, faces: SyntheticFaces, cache: bool | Path | str | None, key: object) -> None:
+    def __init__(self, faces: SyntheticFaces, cache: bool | Path | str | None, options: Mapping[str, object]) -> None:
         self._faces = faces
         self.split, self.size, self.channels = faces.split, faces.size, faces.channels
         self.persons = faces.persons
+        shared = {name: faces.options[name] for name in ("split", "people", "faces_per_person", "size", "channels")}
+        self.options = {**shared, **options}
         self._cached = None  # while the cache is being written
         if cache:
-            key = {**faces.options, "target": key, "landmarks": True, "renderer": RENDERER_VERSION}
+            key = {**faces.options, **options, "landmarks": True, "renderer": RENDERER_VERSION}
             home = None if cache is True else Path(cache)
             name = self.name.replace("_", "-")
-            self._cached = cached_arrays(f"{name}-{self.split}", key, self._write_cache, home)
+            self._cached = cached_arrays(f"{name}-{self.split}", key, partial(write_split, self), home)
 
     def __len__(self) -> int:
         return len(self._faces)
@@ -48,27 +52,18 @@ class _WithCounterfactuals(FaceDataset):
         """The expressions of the counterfactuals of these faces (N,)."""
         raise NotImplementedError
 
+    def render(self, index: Tensor, device: torch.device | None = None) -> Faces:
+        """Render the counterfactuals of the faces at non-negative indices (N,), without the cache and without masks."""
+        rendered = self._faces.render(index, device, target=self._target(index))
+        return dataclasses.replace(rendered, mask=None)
+
     def _counterfactuals(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and landmarks (N, 68, 2) of the counterfactuals."""
         if self._cached is not None:
             stored = {name: torch.from_numpy(values[index.numpy()]) for name, values in self._cached.items()}
             return from_uint8(stored["images"]), stored["landmarks"]
-        rendered = self._faces.counterfactual(index, self._target(index))
-        return rendered.images, rendered.landmarks
-
-    def _write_cache(self, folder: Path) -> None:
-        shapes = {"images": (self.channels, self.size, self.size), "landmarks": (68, 2)}
-        kinds = {"images": np.uint8, "landmarks": np.float32}
-        files = {
-            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kinds[name], (len(self), *shape))
-            for name, shape in shapes.items()
-        }
-        for part in torch.arange(len(self)).split(_ROWS):
-            images, landmarks = self._counterfactuals(part)
-            rows = slice(part[0], part[-1] + 1)
-            files["images"][rows], files["landmarks"][rows] = to_uint8(images).numpy(), landmarks.numpy()
-        for file in files.values():
-            file.flush()
+        rendered = self.render(index)
+        return from_uint8(to_uint8(rendered.images)), rendered.landmarks
 
 
 class SyntheticPairs(_WithCounterfactuals):
@@ -100,7 +95,7 @@ class SyntheticPairs(_WithCounterfactuals):
         number = _numbers(faces)
         self.labels = (uniform(number, "asked emotion") * len(PROTOCOL_EMOTIONS)).long()
         self._target_intensity = uniform(number, "asked intensity", *intensity)
-        super().__init__(faces, cache, list(intensity))
+        super().__init__(faces, cache, {"intensity": list(intensity)})
 
     def faces(self, indices) -> Faces:
         index = torch.as_tensor(indices, dtype=torch.long) % len(self)
@@ -154,7 +149,7 @@ class SyntheticTransfers(_WithCounterfactuals):
         others = max(len(faces) - 2 * faces_per_person, 1)
         self._driver = (torch.arange(len(faces)) + faces_per_person + (away * others).long()) % len(faces)
         self.labels = faces.labels[self._driver]
-        super().__init__(faces, cache, "driver")
+        super().__init__(faces, cache, {"free_units": free_units, "one_sided": one_sided})
 
     def faces(self, indices) -> Faces:
         index = torch.as_tensor(indices, dtype=torch.long) % len(self)
@@ -173,7 +168,7 @@ class SyntheticTransfers(_WithCounterfactuals):
         )
 
     def _target(self, index: Tensor) -> Expression:
-        return Expression(action_units=self._faces.faces(self._driver[index]).action_units)
+        return Expression(action_units=self._faces.units(self._driver[index]))
 
 
 def _numbers(faces: SyntheticFaces) -> Tensor:

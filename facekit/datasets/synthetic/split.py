@@ -25,8 +25,9 @@ _FACES_PER_PROCESS = 4096  # with fewer faces, another process would take longer
 
 
 class RenderedDataset(Protocol):
-    """The part of the interface of `SyntheticFaces` that writing a split needs."""
+    """What writing a split needs of a dataset, which `open_dataset(name, **options)` opens without a cache."""
 
+    name: str
     size: int
     options: Mapping[str, object]
 
@@ -36,8 +37,8 @@ class RenderedDataset(Protocol):
 
 
 def write_split(dataset: RenderedDataset, folder: Path) -> None:
-    """Render all faces of a dataset into `images.npy`, `mask.npy` and `landmarks.npy` in a folder; of sequences, the
-    action units too.
+    """Render all faces of a dataset into `images.npy` and `landmarks.npy` in a folder, with `mask.npy` where they have
+    masks, and the action units of sequences.
 
     Raises `RuntimeError` with the error output of a process that fails.
     """
@@ -45,18 +46,19 @@ def write_split(dataset: RenderedDataset, folder: Path) -> None:
     for name, value in first.items():
         shape = (len(dataset), *value.shape[1:])
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", value.dtype, shape).flush()
-    images, device = len(dataset) * (dataset.options["frames"] or 1), fastest_device()
+    frames, device = dataset.options.get("frames") or 1, fastest_device()
+    images = len(dataset) * frames
     processes = max(1, min(os.cpu_count() or 1, images // _FACES_PER_PROCESS))
     if device.type == "cuda":
-        rows = max(1, faces_at_once(dataset.size, device) // (dataset.options["frames"] or 1))
+        rows = max(1, faces_at_once(dataset.size, device) // frames)
         _write(dataset, folder, range(0, len(dataset), rows), rows, device)
     elif processes == 1:
         _write(dataset, folder, range(0, len(dataset), _ROWS))
     else:
-        _write_in_processes(processes, dataset.options, folder)
+        _write_in_processes(processes, dataset, folder)
 
 
-def _write_in_processes(processes: int, options: Mapping[str, object], folder: Path) -> None:
+def _write_in_processes(processes: int, dataset: RenderedDataset, folder: Path) -> None:
     """Write the blocks of rows by several processes in turn.
 
     They are started as commands, because `multiprocessing` would run a script without `if __name__ == "__main__"`
@@ -71,7 +73,7 @@ def _write_in_processes(processes: int, options: Mapping[str, object], folder: P
                 env={**child_environment(), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
             started.append(process)
-            process.stdin.write(json.dumps([options, str(folder.absolute()), part, processes]))
+            process.stdin.write(json.dumps([dataset.name, dataset.options, str(folder.absolute()), part, processes]))
             process.stdin.close()
             process.stdin = None  # else `communicate` would flush it again
         for process in started:
@@ -105,16 +107,17 @@ def _columns(rendered: Faces) -> dict[str, np.ndarray]:
     """The arrays to write for rendered faces, by file name."""
     columns = {
         "images": to_uint8(rendered.images),
-        "mask": (rendered.mask * 255).round().to(torch.uint8),
         "landmarks": rendered.landmarks,
     }
+    if rendered.mask is not None:
+        columns["mask"] = (rendered.mask * 255).round().to(torch.uint8)
     if rendered.frames is not None:  # those of stills take less time to compute than to read
         columns["action_units"] = rendered.action_units
     return {name: value.cpu().numpy() for name, value in columns.items()}
 
 
 def write_share() -> None:
-    """Write the share of one process; reads the options, the folder and the share from standard input."""
-    options, folder, part, parts = json.load(sys.stdin)
-    dataset = open_dataset("synthetic", **options)
+    """Write the share of one process; reads the dataset, the folder and the share from standard input."""
+    name, options, folder, part, parts = json.load(sys.stdin)
+    dataset = open_dataset(name, **options)
     _write(dataset, Path(folder), range(part * _ROWS, len(dataset), parts * _ROWS))

@@ -23,6 +23,10 @@ mean (adversarial diffusion distillation, Sauer 2023). Six losses train it on dr
 share. The editor then starts as the teacher on reduced images, and learns the detail of the larger ones. An editor of
 another architecture than the teacher's starts from random weights, and needs more steps.
 
+**Ground truth.** Drawn faces have what photographs lack: the same face with another expression. On data with ground
+truth (`synthetic_transfers`), its input takes the place of the back-translated one, and the edits whose truth is
+unknown are left out. The comparison with the unpaired training shows what the missing pairs cost.
+
 **Photographs.** They have emotions but no action units, and the teacher and the estimator, trained on drawn faces, are
 of little use for them. An emotion classifier that was trained on photographs takes their place: the second
 discriminator sees its feature maps, and a further loss requires that it classifies edits, augmented at random, as the
@@ -177,6 +181,11 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         }
 
     @property
+    def _has_discriminators(self) -> bool:
+        """Whether any loss of the generator depends on a discriminator."""
+        return bool(self.preset.adversarial or self.preset.features or self.preset.adversarial_features)
+
+    @property
     def _feature_networks(self) -> list[FacePredictor]:
         """The frozen networks whose feature maps the second discriminator sees."""
         return [self.guidance_network(field) for field in _FEATURE_NETWORKS if field in self.requires]
@@ -195,16 +204,20 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             if not self.started_from:
                 self._start_from_teacher()
             update_average(self.average, self.denoiser, 0, 0.0)
-        faces = batch[has_expression(batch, self.preset.emotions)]
+        inputs, faces = _inputs_and_faces(batch[has_expression(batch, self.preset.emotions)])
         images, label = faces.images, self.label(faces.expression).to(faces.images)
         other = torch.randperm(len(images))
-        alone = clock.step < self.preset.discriminator_alone
+        alone = self._has_discriminators and clock.step < self.preset.discriminator_alone
         with torch.set_grad_enabled(not alone):
-            edited = self._one_step(self.denoiser, images, label[other])
-            recovered = self._recovered(images, label)
-        yield self._discriminator_step(images, edited.detach(), recovered.detach(), label, other, clock)
+            if inputs is None:
+                edited = self._one_step(self.denoiser, images, label[other])
+                generated, asked = torch.cat([edited, self._recovered(images, label)]), torch.cat([label[other], label])
+            else:
+                generated, asked = self._one_step(self.denoiser, inputs.images, label), label
+        if self._has_discriminators:
+            yield self._discriminator_step(images, label, generated.detach(), asked, other, clock)
         if not alone:
-            yield self._generator_step(faces, edited, recovered, label, other, clock)
+            yield self._generator_step(faces, generated, asked, other, clock)
             update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
 
     def _start_from_teacher(self) -> None:
@@ -251,6 +264,8 @@ class AdversarialEditor(Guided, ActionUnitEditor):
     def _judged(self) -> Iterator[tuple[str, float, PatchDiscriminator, Callable[[Tensor], Tensor]]]:
         """For each discriminator of images: a suffix for its terms, the weight of its losses for the generator relative
         to those of the whole face, itself, and what it sees of images (N, C, H, W)."""
+        if not self._has_discriminators:
+            return
         yield "", 1.0, self.discriminator, lambda images: images
         for name, network in self.local_discriminators.items():
             top, left, height, width = self._boxes[name]
@@ -258,10 +273,11 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             yield f"_{name}", self.preset.local, network, lambda images, r=rows, c=columns: images[:, :, r, c]
 
     def _discriminator_step(
-        self, real: Tensor, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
+        self, real: Tensor, label: Tensor, generated: Tensor, asked: Tensor, other: Tensor, clock: Clock
     ) -> Step:
+        """The discriminators' losses on real images with their labels, and on generated ones with those asked for."""
         preset, n = self.preset, len(real)
-        images, labels = torch.cat([real, edited, recovered]), torch.cat([label, label[other], label])
+        images, labels = torch.cat([real, generated]), torch.cat([label, asked])
         terms = {}
         for suffix, _, network, seen in self._judged():
             scores, _ = network(seen(images), labels)
@@ -275,33 +291,33 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             terms["features"] = discriminator_loss(scores[:n], scores[n:], _LOSS)
         return "discriminators", sum(terms.values()), {f"discriminators/{name}": value for name, value in terms.items()}
 
-    def _generator_step(
-        self, faces: Faces, edited: Tensor, recovered: Tensor, label: Tensor, other: Tensor, clock: Clock
-    ) -> Step:
-        preset, real, target = self.preset, faces.images, label[other]
-        images, labels = torch.cat([edited, recovered]), torch.cat([target, label])
+    def _generator_step(self, faces: Faces, generated: Tensor, asked: Tensor, other: Tensor, clock: Clock) -> Step:
+        """The generator's losses on generated images (M, C, H, W): edits whose ground truth is unknown, if there are
+        any, and then one for each of the N faces, which it should equal."""
+        preset, real = self.preset, faces.images
+        edited, recovered = generated.tensor_split([len(generated) - len(real)])
         terms = {
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
         }
         for suffix, weight, network, seen in self._judged():
-            scores, _ = network(seen(images), labels)
+            scores, _ = network(seen(generated), asked)
             with torch.no_grad():
                 features = network.maps(seen(real))
             matching = feature_matching(network.maps(seen(recovered)), features)
             terms[f"adversarial{suffix}"] = weight * preset.adversarial * generator_loss(scores, _LOSS)
             terms[f"features{suffix}"] = weight * preset.features * matching
         if preset.adversarial_features:
-            scores = self.feature_discriminator(images, labels, self._maps)
+            scores = self.feature_discriminator(generated, asked, self._maps)
             terms["adversarial_features"] = preset.adversarial_features * generator_loss(scores, _LOSS)
-        if preset.estimator is not None:
+        if preset.estimator is not None and len(edited):
             terms["action_units"] = preset.action_units * self._action_unit_loss(edited, real[other])
-        if preset.classifier is not None:
+        if preset.classifier is not None and len(edited):
             loss = self.guidance_network("classifier").classification_loss(edited, faces.expression[other])
             terms["classification"] = preset.classification * loss
         weight = preset.distillation * max(0.0, 1 - 2 * clock.progress)
-        if weight and preset.teacher is not None:
-            distilled = _reduced(self._teacher_edits(real, target))
+        if weight and preset.teacher is not None and len(edited):
+            distilled = _reduced(self._teacher_edits(real, asked[: len(edited)]))
             terms["distillation"] = weight * F.mse_loss(_reduced(edited), distilled)
         return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
 
@@ -311,6 +327,16 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         with torch.no_grad():
             units = estimator(wanted)
         return condition_loss(estimator(augment(Faces(edited), torch.default_generator, _ESTIMATED).images), units)
+
+
+def _inputs_and_faces(batch: Faces) -> tuple[Faces | None, Faces]:
+    """The faces of a batch, and the inputs whose ground truth they are: the last and the first frame of sequences; for
+    stills, which have no such inputs, None."""
+    if batch.frames is None:
+        return None, batch
+    frames = batch.flatten_time()
+    first = torch.arange(len(batch)) * batch.frames
+    return frames[first], frames[first + batch.frames - 1]
 
 
 def _reduced(images: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ removed before the network sees it:
 * The network adds detail inside the mask. Outside, the edit is the face, pixel by pixel.
 
 For training, the base edits a face to another expression and back, and the network recovers the face from the proposal
-that the second edit gives. It is trained by the adversarial losses of images, back-translation and feature matching of
-`adversarial_editor`. The expression is in the proposal already: losses of an estimator of action units would only add
-patterns that please the estimator.
+that the second edit gives. On data with ground truth, it learns the ground truth from the proposal of one edit. It is
+trained by the adversarial losses of images, back-translation and feature matching of `adversarial_editor`. The
+expression is in the proposal already: losses of an estimator of action units would only add patterns that please the
+estimator.
 """
 
 from __future__ import annotations

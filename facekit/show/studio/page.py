@@ -37,7 +37,7 @@ class Studio(widgets.VBox):
 
     def __init__(
         self,
-        generator: str = "cascaded_editor-synthetic",
+        generator: str = "cascaded_editor-synthetic_transfers",
         second: str = NO_GENERATOR,
         *,
         units: Sequence[str | int] = UNITS,

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from facekit.datasets.base import open_dataset
 from facekit.faces.expression import Expression
 from facekit.faces.faces import Faces
 from facekit.models.editors.adversarial_editor import AdversarialEditor
@@ -111,12 +112,32 @@ def test_the_generator_learns_to_recover_faces(editor, teacher, drawn):
     optimiser, errors = system.optimisers()["generator"], []
     for step in range(12):
         torch.manual_seed(0)
-        (_, _, _), (_, loss, scalars) = system.training_step(faces, Clock(step, 100))
+        [(_, loss, scalars)] = system.training_step(faces, Clock(step, 100))
         errors.append(scalars["generator/squared"].item())
         optimiser.zero_grad()
         loss.backward(inputs=list(system.denoiser.parameters()))
         optimiser.step()
     assert errors[-1] < 0.8 * errors[0]
+
+
+def test_with_ground_truth_it_learns_the_last_frame_from_the_first(editor):
+    system = editor(**ONLY_RECOVERY | {"absolute": 0.0, "squared": 1.0})
+    triples = open_dataset("synthetic_transfers", people=4, faces_per_person=2, size=48).faces(range(8))
+    face, _, truth = triples.images.unbind(1)
+
+    def error(**changed):
+        torch.manual_seed(0)
+        _, scalars = run_step(system, dataclasses.replace(triples, **changed), step=60, learn=False)
+        return scalars["generator/squared"]
+
+    wanted = system.label(Expression(action_units=triples.action_units[:, 2]))
+    torch.manual_seed(0)
+    torch.randperm(8)
+    expected = F.mse_loss(system._one_step(system.denoiser, face, wanted), truth).item()
+    assert error() == pytest.approx(expected, rel=1e-4)
+    noise = torch.rand_like(face)
+    assert error(images=torch.stack([face, noise, truth], 1)) == error()
+    assert error(images=torch.stack([noise, face, truth], 1)) != pytest.approx(error(), rel=0.1)
 
 
 def test_distillation_compares_edits_with_the_teachers_and_fades(editor, teacher, drawn):
@@ -152,7 +173,7 @@ def test_edits_learn_the_action_units_that_the_estimator_finds_in_real_faces(edi
     optimiser, errors = system.optimisers()["generator"], []
     for step in range(20):
         torch.manual_seed(0)
-        _, (_, loss, scalars) = system.training_step(faces, Clock(step, 100))
+        [(_, loss, scalars)] = system.training_step(faces, Clock(step, 100))
         errors.append(scalars["generator/action_units"].item())
         optimiser.zero_grad()
         loss.backward(inputs=list(system.denoiser.parameters()))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from facekit.datasets import open_dataset
 from facekit.datasets.synthetic import SyntheticFaces
 from facekit.faces.expression import Expression
 from facekit.models.editors.adversarial_editor import AdversarialEditor
@@ -92,12 +93,26 @@ def test_it_recovers_faces_from_proposals_of_the_base(editor, faces):
     optimiser, errors = system.optimisers()["generator"], []
     for step in range(12):
         torch.manual_seed(0)
-        (_, _, _), (_, loss, scalars) = system.training_step(faces, Clock(step, 100))
+        [(_, loss, scalars)] = system.training_step(faces, Clock(step, 100))
         errors.append(scalars["generator/squared"].item())
         optimiser.zero_grad()
         loss.backward(inputs=list(system.denoiser.parameters()))
         optimiser.step()
     assert errors[-1] < 0.9 * errors[0]
+
+
+def test_with_ground_truth_it_learns_from_the_proposal_of_one_edit(editor):
+    only = dict.fromkeys(("adversarial", "adversarial_features", "action_units", "features", "absolute"), 0.0)
+    system = with_random_head(editor(Lamp, **only | {"squared": 1.0}))
+    triples = open_dataset("synthetic_transfers", people=4, faces_per_person=2, size=96).faces(range(8))
+    torch.manual_seed(0)
+    [(_, loss, _)] = system.training_step(triples, Clock(1, 100))
+    face, _, truth = triples.images.unbind(1)
+    torch.manual_seed(0)
+    torch.randperm(8)
+    wanted = system.label(Expression(action_units=triples.action_units[:, 2]))
+    edited = system._from_noise(system.denoiser, wanted, *system.context(face, wanted, None))
+    assert loss.item() == pytest.approx(F.mse_loss(edited, truth).item(), rel=1e-4)
 
 
 def test_its_weights_need_the_base_and_stay_small():
