@@ -23,8 +23,8 @@ mean (adversarial diffusion distillation, Sauer 2023). Six losses train it on dr
 share. The editor then starts as the teacher on reduced images, and learns the detail of the larger ones. An editor of
 another architecture than the teacher's starts from random weights, and needs more steps.
 
-**Ground truth.** Drawn faces have what photographs lack: the same face with another expression. On data with ground
-truth (`synthetic_transfers`), its input takes the place of the back-translated one, and the edits whose truth is
+**Ground truth.** Drawn faces have what photographs lack: the same face with another expression. On such data
+(`synthetic_transfers`) this face is the input, in place of a back-translated one, and edits whose ground truth is
 unknown are left out. The comparison with the unpaired training shows what the missing pairs cost.
 
 **Photographs.** They have emotions but no action units, and the teacher and the estimator, trained on drawn faces, are
@@ -330,8 +330,8 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
 
 def _inputs_and_faces(batch: Faces) -> tuple[Faces | None, Faces]:
-    """The faces of a batch, and the inputs whose ground truth they are: the last and the first frame of sequences; for
-    stills, which have no such inputs, None."""
+    """The inputs of edits and the faces that are their ground truth: the first and the last frame of sequences. Stills
+    are faces without such inputs, which are None."""
     if batch.frames is None:
         return None, batch
     frames = batch.flatten_time()
