@@ -22,9 +22,7 @@ def add_documents(commands) -> None:
     )
     parser = add(commands, "edits", edits)
     parser.add_argument("out", type=Path, help="the animation (.webp, .gif) or sheet (.png) to write")
-    parser.add_argument(
-        "--generator", default="cascaded_editor-synthetic_transfers", help="name or path of its weights"
-    )
+    parser.add_argument("--generator", help="name or path of its weights (default: those of the studio)")
     parser.add_argument("--data", default="synthetic", help="of a sheet: a dataset of faces (default synthetic)")
     parser.add_argument("--people", type=count, help="how many (default 6, or 20 on a sheet)")
     parser.add_argument("--first", type=int, default=40, help="the first of the test split's people (default 40)")
@@ -49,10 +47,11 @@ def edits(arguments: argparse.Namespace) -> int:
     """Write faces edited to every emotion: an animation of drawn people, or a sheet at four times their size."""
     from facekit.evaluation.benchmark import benchmark_for
     from facekit.models.load import load_system
+    from facekit.show.catalogue import DEFAULT
     from facekit.show.edits import edit_animation, edit_sheet
     from facekit.workspace.files import atomic_path
 
-    generator, first = load_system(arguments.generator), arguments.first
+    generator, first = load_system(arguments.generator or DEFAULT), arguments.first
     if arguments.out.suffix.lower() == ".png":
         benchmark = benchmark_for(arguments.data, None, generator.preset.size, generator.channels)
         if not 0 <= first < len(benchmark.faces):

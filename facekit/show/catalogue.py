@@ -38,7 +38,7 @@ _SHIPPED = (
     Entry(
         "cascaded_editor-synthetic",
         "Diffusion editor, trained without ground truth",
-        "128 pixels. Learned from unpaired faces, as photographs are; takes emotions, action units and sides.",
+        "128 pixels. Trained on unpaired faces; takes emotions, action units and sides.",
     ),
     Entry(
         "adversarial_editor-synthetic_transfers",
@@ -125,6 +125,9 @@ _SHIPPED = (
         strip=False,
     ),
 )
+
+DEFAULT = _SHIPPED[0].weights
+"""The weights with which the studios open."""
 
 JUDGE, ESTIMATOR, LANDMARKS = (
     "emotion_resnet-synthetic",

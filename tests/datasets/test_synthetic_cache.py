@@ -122,13 +122,14 @@ def test_several_processes_render_the_same_faces_as_one(name, tmp_path, monkeypa
         assert np.array_equal(np.load(alone / f"{file}.npy"), np.load(shared / f"{file}.npy")), file
 
 
-def test_a_gpu_renders_in_this_process_as_many_faces_at_once_as_fit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["synthetic", "synthetic_pairs", "synthetic_transfers"])
+def test_a_gpu_renders_in_this_process_as_many_faces_at_once_as_fit(name, tmp_path, monkeypatch):
     gpu = torch.device("cuda", 0)
-    dataset, drawn = SyntheticFaces(people=300, faces_per_person=2, size=16), []
+    dataset, drawn = open_dataset(name, people=300, faces_per_person=2, size=16), []
 
     def on_the_cpu(index, device=None):
         drawn.append((len(index), device))
-        return SyntheticFaces.render(dataset, index)
+        return type(dataset).render(dataset, index)
 
     dataset.render = on_the_cpu
     monkeypatch.setattr(split, "fastest_device", lambda: gpu)
@@ -137,7 +138,8 @@ def test_a_gpu_renders_in_this_process_as_many_faces_at_once_as_fit(tmp_path, mo
     split.write_split(dataset, tmp_path)
     assert drawn[1:] == [(400, gpu), (200, gpu)]
     first = np.load(tmp_path / "images.npy")[:2]
-    assert np.array_equal(first, to_uint8(dataset.faces([0, 1]).images).numpy())
+    images = dataset.faces([0, 1]).images
+    assert np.array_equal(first, to_uint8(images if name == "synthetic" else images[:, -1]).numpy())
 
 
 @pytest.mark.parametrize(("free", "faces"), [(1 << 20, 16), (1 << 33, 512), (1 << 60, 4096)])

@@ -266,9 +266,8 @@ class SyntheticFaces(FaceDataset):
             raise ValueError(
                 f"the expression has {target.frames} frames, and the sequences of this dataset {self.frames}"
             )
-        domain = self._domain[index] if target.domain is None else target.domain
         emotion, intensity = _label_and_intensity(target)
-        changed = {"emotion": emotion, "intensity": intensity, "domain": domain}
+        changed = {"emotion": emotion, "intensity": intensity, "domain": self._domain_of(index, target)}
         return self._record(index, self.render(index, target=target), changed)
 
     def render(self, index: Tensor, device: torch.device | None = None, *, target: Expression | None = None) -> Faces:
@@ -277,8 +276,11 @@ class SyntheticFaces(FaceDataset):
         target  an expression of N rows, to render the faces with it in place of their own
         """
         units = self._units(index) if target is None else self._counterfactual_units(index, target)
-        domain = self._domain[index] if target is None or target.domain is None else target.domain
-        return self._render(index, units, domain, device)
+        return self._render(index, units, self._domain_of(index, target), device)
+
+    def _domain_of(self, index: Tensor, target: Expression | None) -> Tensor:
+        """The domains (N,) of faces with a target expression, which may name another one."""
+        return self._domain[index] if target is None or target.domain is None else target.domain
 
     def _render(self, index: Tensor, units: Tensor, domain: Tensor, device: torch.device | None = None) -> Faces:
         device = device or self.device

@@ -1,7 +1,6 @@
 """Supervised data: each synthetic face with its counterfactual, the same face with another expression.
 
-The paired oracle, landmark transfer and the editors whose weights are named after these datasets learn from them. Every
-other generator learns without ground truth, which photographs do not have.
+Photographs have no such ground truth. Weights that were trained with it are named after these datasets.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from facekit.faces.faces import Faces, from_uint8, to_uint8
 class _WithCounterfactuals(FaceDataset):
     """Faces of `SyntheticFaces`, and a counterfactual of each. A subclass states its expression by `_target`.
 
-    options  those of the dataset and no others, as JSON, for the processes that render it
+    options  of the dataset, without those that every subclass shares with `SyntheticFaces`; types of JSON
     """
 
     def __init__(self, faces: SyntheticFaces, cache: bool | Path | str | None, options: Mapping[str, object]) -> None:

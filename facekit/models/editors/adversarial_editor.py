@@ -25,7 +25,7 @@ another architecture than the teacher's starts from random weights, and needs mo
 
 **Ground truth.** Drawn faces have what photographs lack: the same face with another expression. On such data
 (`synthetic_transfers`) this face is the input, in place of a back-translated one, and edits whose ground truth is
-unknown are left out. The comparison with the unpaired training shows what the missing pairs cost.
+unknown are left out.
 
 **Photographs.** They have emotions but no action units, and the teacher and the estimator, trained on drawn faces, are
 of little use for them. An emotion classifier that was trained on photographs takes their place: the second
@@ -310,16 +310,25 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         if preset.adversarial_features:
             scores = self.feature_discriminator(generated, asked, self._maps)
             terms["adversarial_features"] = preset.adversarial_features * generator_loss(scores, _LOSS)
-        if preset.estimator is not None and len(edited):
-            terms["action_units"] = preset.action_units * self._action_unit_loss(edited, real[other])
-        if preset.classifier is not None and len(edited):
+        if len(edited):
+            terms |= self._unpaired_terms(faces, edited, asked[: len(edited)], other, clock)
+        return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
+
+    def _unpaired_terms(
+        self, faces: Faces, edited: Tensor, target: Tensor, other: Tensor, clock: Clock
+    ) -> dict[str, Tensor]:
+        """The losses, without ground truth, of edits (N, C, H, W) of faces to labels (N, A), those of faces `other`."""
+        preset, terms = self.preset, {}
+        if preset.estimator is not None:
+            terms["action_units"] = preset.action_units * self._action_unit_loss(edited, faces.images[other])
+        if preset.classifier is not None:
             loss = self.guidance_network("classifier").classification_loss(edited, faces.expression[other])
             terms["classification"] = preset.classification * loss
         weight = preset.distillation * max(0.0, 1 - 2 * clock.progress)
-        if weight and preset.teacher is not None and len(edited):
-            distilled = _reduced(self._teacher_edits(real, asked[: len(edited)]))
+        if weight and preset.teacher is not None:
+            distilled = _reduced(self._teacher_edits(faces.images, target))
             terms["distillation"] = weight * F.mse_loss(_reduced(edited), distilled)
-        return "generator", sum(terms.values()), {f"generator/{name}": value for name, value in terms.items()}
+        return terms
 
     def _action_unit_loss(self, edited: Tensor, wanted: Tensor) -> Tensor:
         """Squared error of the action units that the estimator finds in augmented edits, and in the wanted faces."""

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from facekit.models.load import available_generators
 from facekit.models.system import system_class
-from facekit.show.catalogue import available
+from facekit.show.catalogue import DEFAULT, available
 from facekit.show.face_chooser import FaceChooser
 from facekit.show.images import stacked, to_png
 from facekit.show.sliders import UNITS, ExpressionSliders
@@ -37,7 +37,7 @@ class Studio(widgets.VBox):
 
     def __init__(
         self,
-        generator: str = "cascaded_editor-synthetic_transfers",
+        generator: str = DEFAULT,
         second: str = NO_GENERATOR,
         *,
         units: Sequence[str | int] = UNITS,
