@@ -16,7 +16,7 @@ from facekit.datasets.alignment import alignment, eyes_of, undone, warp
 from facekit.weights.onnx import open_network
 
 # The more precise cascade first; a detection of the second one is accepted only if both eyes are detected too.
-_CASCADES = (("haarcascade_frontalface_alt2.xml", False), ("haarcascade_frontalface_default.xml", True))
+CASCADES = (("haarcascade_frontalface_alt2.xml", False), ("haarcascade_frontalface_default.xml", True))
 _EYE_CASCADES = ("haarcascade_eye.xml", "haarcascade_eye_tree_eyeglasses.xml")
 
 # The longer side of an image is scaled to lie between these limits, in pixels.
@@ -30,7 +30,7 @@ _MIN_RELATIVE_SIZE = 1 / 3
 
 # Centres of the eyes in the detected square, as shares of its side: medians over FER-2013 and 118 faces of
 # `muxspace/facial_expressions`, landmarks by a 68-point network.
-_EYES_IN_BOX = np.array([[0.305, 0.38], [0.685, 0.38]])
+EYES_IN_BOX = np.array([[0.305, 0.38], [0.685, 0.38]])
 # The regions in which the eyes are searched, as shares of that square, which is scaled to _FACE pixels: left, top,
 # width, height.
 _EYE_AREAS = ((0.08, 0.2, 0.44, 0.36), (0.48, 0.2, 0.44, 0.36))
@@ -62,7 +62,7 @@ class FaceFinder:
     """
 
     def __init__(self, network: str | os.PathLike | None = None) -> None:
-        self._cascades = [(_cascade(name), needs_eyes) for name, needs_eyes in _CASCADES]
+        self._cascades = [(_cascade(name), needs_eyes) for name, needs_eyes in CASCADES]
         self._eye_cascades = [_cascade(name) for name in _EYE_CASCADES]
         self._landmarks = None if network is None else _LandmarkNetwork(network)
 
@@ -91,7 +91,7 @@ class FaceFinder:
         detected = [self._eye(face, i) for i in range(2)]
         both = all(eye is not None for eye in detected)
         eyes = np.array(detected) if both and _plausible(*detected) else None
-        in_view = (_EYES_IN_BOX if eyes is None else eyes) * side + (x, y)
+        in_view = (EYES_IN_BOX if eyes is None else eyes) * side + (x, y)
         return FoundFace(in_view, float(side), "box" if eyes is None else "eyes")
 
     def _eye(self, face: np.ndarray, which: int) -> np.ndarray | None:
@@ -103,7 +103,7 @@ class FaceFinder:
             boxes = cascade.detectMultiScale(area, 1.05, 3, **sizes)
             if len(boxes):
                 centres = (boxes[:, :2] + boxes[:, 2:] / 2 + (left, top)) / _FACE
-                return min(centres, key=lambda centre: np.linalg.norm(centre - _EYES_IN_BOX[which]))
+                return min(centres, key=lambda centre: np.linalg.norm(centre - EYES_IN_BOX[which]))
         return None
 
     def _with_landmarks(self, face: FoundFace, image: np.ndarray) -> FoundFace:
@@ -134,13 +134,18 @@ class _LandmarkNetwork:
         return undone(matrix, points)
 
 
-def _cascade(name: str) -> cv2.CascadeClassifier:
+def cascade_file(name: str) -> Path:
+    """The path of a cascade of OpenCV; raises `ImportError` for a version without cascades."""
     if not hasattr(cv2, "CascadeClassifier"):
         raise ImportError(
             f"OpenCV {cv2.__version__} cannot detect faces, because version 5 has no cascades any more: "
             "pip install 'opencv-python-headless<5'"
         )
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
+    return Path(cv2.data.haarcascades) / name
+
+
+def _cascade(name: str) -> cv2.CascadeClassifier:
+    return cv2.CascadeClassifier(str(cascade_file(name)))
 
 
 def _view(gray: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ conversions      emotion weights, intensities and action units: from one to anot
 timeline         keyframes and easing of sequences
 trajectories     landmark sequences as points on a hypersphere
 expression_text  the printed form of an expression
+expression_file  the file of an expression that the studio saves
 faces            `Faces`: a batch of images with their annotations
 augment          augmentation of `Faces`
 """
@@ -37,6 +38,7 @@ from facekit.faces.emotions import (
     emotion_name,
 )
 from facekit.faces.expression import Expression, UnsupportedExpression
+from facekit.faces.expression_file import read_expression
 from facekit.faces.faces import Faces, from_uint8, resize, to_gray, to_rgb, to_uint8
 from facekit.faces.landmarks import LEFT_EYE, OUTER_CORNERS, PARTS, RIGHT_EYE, eye_centres, mirror_landmarks
 from facekit.faces.parts import DOMAINS
@@ -79,6 +81,7 @@ __all__ = [
     "mirrored_columns",
     "parse_facs",
     "prototype_matrix",
+    "read_expression",
     "resize",
     "smoothstep",
     "to_gray",

@@ -18,11 +18,22 @@ from facekit.evaluation.judges import EmotionJudge
 from facekit.models.export import export_onnx
 from facekit.models.load import load_system
 from facekit.show.catalogue import ESTIMATOR, JUDGE, LANDMARKS, Entry, on_page
+from facekit.studio.cascade import face_cascade
 from facekit.studio.contents import PEOPLE, contents, described, pictures, web_file
 from facekit.studio.runtime import runtime
 from facekit.workspace.files import remove
 
-FILES = ("index.html", "studio.css", "pictures.js", "expression.js", "engine.js", "faces.js", "player.js", "studio.js")
+FILES = (
+    "index.html",
+    "studio.css",
+    "pictures.js",
+    "expression.js",
+    "detector.js",
+    "engine.js",
+    "faces.js",
+    "player.js",
+    "studio.js",
+)
 """The page's own files, which are copied as they are."""
 
 _READ_AT = 64  # pixels of the images that the judge and the estimators see
@@ -56,6 +67,7 @@ def write_page(
         assets.mkdir()
         _write_asset(assets, "runtime_code", library.code)
         _write_asset(assets, "runtime_binary", library.binary)
+        _write_asset(assets, "face_cascade", json.dumps(face_cascade()).encode())
         log("people")
         drawn = {name: f"data:image/webp;base64,{base64.b64encode(file).decode()}" for name, file in pictures(people)}
         shown = contents(drawn.__getitem__, people) | {"generators": [], "judge": _judge(assets)}

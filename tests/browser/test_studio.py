@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from facekit import Expression, Faces
-from facekit.faces import from_uint8, to_uint8
+from facekit.faces import from_uint8, read_expression, to_uint8
 from facekit.models.load import load_system
 from facekit.models.video.driving import Portrait, pixels_of
 from facekit.show.subjects import drawn_person
@@ -184,6 +184,9 @@ def test_an_expression_is_saved_and_loaded(watched, address, tmp_path):
     saved.value.save_as(tmp_path / "e.json")
     content = json.loads((tmp_path / "e.json").read_text())
     assert (content["emotions"], content["action_units"]) == ({"sad": 0.7}, {"AU12L": 0.5})
+    asked = watched.evaluate("r => expressions.actionUnits(expressions.fromFile(r), expressions.columns.map(() => 0))",
+                             (tmp_path / "e.json").read_text())  # fmt: skip
+    assert torch.allclose(read_expression(tmp_path / "e.json").action_units[0], torch.tensor(asked), atol=1e-6)
     shown = image(watched)
     watched.get_by_role("button", name="Reset").click()
     settled(watched)
@@ -230,6 +233,47 @@ def test_a_picture_is_edited_and_pasted_back(watched, address, tmp_path):
     change = np.abs(np.asarray(whole.convert("RGB")).astype(int) - pixels).mean(-1)
     assert change[:80].max() == change[:, :190].max() == 0
     assert change[250:330, 280:380].mean() > 8  # the mouth
+
+
+def test_each_of_several_faces_can_be_chosen(watched, address, tmp_path):
+    pixels = np.full((480, 900, 3), 140, np.uint8)
+    for person, x, y in ((20, 120, 80), (31, 500, 150)):
+        pixels[y : y + 256, x : x + 256] = pixels_of(drawn_person(person).at(256, 3).images[0])
+    Image.fromarray(pixels).save(tmp_path / "us.png")
+    visit(watched, address, "g=stargan-synthetic")
+    watched.get_by_role("button", name="Your picture").click()
+    watched.locator("#file").set_input_files(tmp_path / "us.png")
+    watched.wait_for_function("!document.getElementById('find').disabled && !document.getElementById('marking').hidden")
+    chips = watched.locator("#several button")
+    assert chips.count() == 2
+    system = load_system("stargan-synthetic")
+    cut = [to_uint8(Portrait.of_picture(tmp_path / "us.png", system, k).faces.images[0]).float() for k in range(2)]
+    used = set()
+    for k in range(2):
+        if k:
+            watched.get_by_role("button", name="Your picture").click()
+        before = image(watched, "before")
+        chips.nth(k).click()
+        watched.get_by_role("button", name="Use this face").click()
+        while torch.equal(image(watched, "before"), before):
+            watched.wait_for_timeout(50)
+        differences = [(image(watched, "before") - expected).abs().mean().item() for expected in cut]
+        assert min(differences) < 10
+        used.add(differences.index(min(differences)))
+    assert len(used) == 2
+
+
+def test_a_face_is_made_neutral_first_where_that_is_asked_for(watched, address):
+    system = load_system("stargan-synthetic")
+    visit(watched, address, "p=7&g=stargan-synthetic&sad=1")
+    face = Faces(from_uint8(image(watched, "before"))[None])
+    for checked in (False, True):
+        start = Faces(system.edit(face, Expression.neutral())) if checked else face
+        expected = to_uint8(system.edit(start, Expression.of("sad"))[0])
+        assert difference(image(watched), expected) <= 1
+        watched.get_by_label("Neutralise first").check()
+        watched.wait_for_url("**neutralise=1*")
+        settled(watched)
 
 
 def test_a_movement_is_played_and_saved(watched, address, tmp_path):

@@ -16,6 +16,7 @@ const engine = (() => {
 
   const sessions = new Map();
   let library = null;
+  let cascade = null; // of the detector of faces
 
   function unpacked(packed) {
     const binary = atob(packed);
@@ -110,23 +111,36 @@ const engine = (() => {
     });
   }
 
-  // The eyes of the faces in a picture, in its pixels: one face, near the middle, or none. There is no detector here:
-  // squares of several sizes are aligned again and again by the eyes that are seen in them, until these stay.
-  async function faces(picture) {
+  // Eyes of a face in a picture, found by aligning it again and again by the eyes that are seen in it, and by how much
+  // they moved in the last round, as a share of the aligned face.
+  async function refined(picture, eyes) {
     const place = CONTENTS.eyes;
     const expected = [-0.5, 0.5].map((side) => [0.5 + side * place.distance, place.height]);
-    let best = { moved: SETTLED, eyes: null };
-    for (const share of SIDES) {
-      let eyes = pictures.eyesIn(picture, share, place);
-      let moved = Infinity;
-      for (let round = 0; round < ROUNDS; round++) {
-        const found = await eyesOf(pictures.aligned(picture, eyes, place, CONTENTS.readAt));
-        moved = Math.max(...found.map((eye, k) => Math.hypot(eye[0] - expected[k][0], eye[1] - expected[k][1])));
-        eyes = found.map((eye) => pictures.inPicture(eyes, place, eye));
-      }
-      if (moved < best.moved) best = { moved, eyes };
+    let moved = Infinity;
+    for (let round = 0; round < ROUNDS; round++) {
+      const found = await eyesOf(pictures.aligned(picture, eyes, place, CONTENTS.readAt));
+      moved = Math.max(...found.map((eye, k) => Math.hypot(eye[0] - expected[k][0], eye[1] - expected[k][1])));
+      eyes = found.map((eye) => pictures.inPicture(eyes, place, eye));
     }
-    return best.eyes ? [best.eyes] : [];
+    return { eyes, moved };
+  }
+
+  // The eyes of the faces in a picture, in its pixels, the largest face first. Where the detector finds none, as for a
+  // face that is turned or tilted, one is looked for near the middle: in squares of several sizes, until the eyes stay.
+  async function faces(picture) {
+    cascade ??= bytesOf("face_cascade").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+    const { eyes: places, ...trained } = await cascade;
+    const detected = [];
+    for (const { x, y, side } of detector.find(picture, trained)) {
+      const start = places.map(([u, v]) => [x + u * side, y + v * side]);
+      const { eyes, moved } = await refined(picture, start);
+      detected.push(moved < SETTLED ? eyes : start);
+    }
+    if (detected.length) return detected;
+    const tried = [];
+    for (const share of SIDES) tried.push(await refined(picture, pictures.eyesIn(picture, share, CONTENTS.eyes)));
+    const best = tried.reduce((least, each) => (each.moved < least.moved ? each : least));
+    return best.moved < SETTLED ? [best.eyes] : [];
   }
 
   // The ground truth, which is stored of drawn people as they are and with one emotion at full intensity.
