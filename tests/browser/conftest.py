@@ -13,10 +13,14 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from facekit.batch.notebooks import kernel_environment
 from facekit.cli.maintenance import find_browser
+from facekit.models.video.driving import pixels_of
+from facekit.show.subjects import drawn_person
 from facekit.studio.page import write_page
 from facekit.studio.runtime import NoRuntime, runtime
 from facekit.workspace.attended import UNATTENDED
@@ -31,18 +35,48 @@ def missing(what):
     pytest.skip(f"{what}: make browser-test says how to get it")
 
 
+def picture_of(places, width=640):
+    """A grey picture (480, W, 3) uint8 in which drawn people are seen: {person: (left, top)}."""
+    pixels = np.full((480, width, 3), 140, np.uint8)
+    for person, (x, y) in places.items():
+        pixels[y : y + 256, x : x + 256] = pixels_of(drawn_person(person).at(256, 3).images[0])
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def one_person():
+    """A picture (480, 640, 3) uint8 of a drawn person, which is also what the camera of the browser sees."""
+    return picture_of({20: (200, 90)})
+
+
+@pytest.fixture(scope="module")
+def two_people():
+    """A picture (480, 900, 3) uint8 of two drawn people."""
+    return picture_of({20: (120, 80), 31: (500, 150)}, width=900)
+
+
+@pytest.fixture(scope="module")
+def film(one_person, tmp_path_factory):
+    """The path of an uncompressed video of one frame, for the camera of the browser."""
+    path = tmp_path_factory.mktemp("camera") / "film.y4m"
+    planes = cv2.cvtColor(one_person, cv2.COLOR_RGB2YUV_I420).tobytes()
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\nFRAME\n" + planes)
+    return path
+
+
 @pytest.fixture(scope="module")  # while Playwright runs, no other test in this process can run a loop of its own
-def browser():
+def browser(film):
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         missing("playwright is not installed")
     # No other host is reached: a page that needs one fails here, and not at a reader's who is offline.
     blocked = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    camera = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     with sync_playwright() as playwright:
         found = find_browser()
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", blocked])
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", blocked, *camera])
         except Error:
             missing("there is no Chromium")
         yield browser
