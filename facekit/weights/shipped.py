@@ -116,7 +116,7 @@ SHIPPED: dict[str, Recipe] = {
         profile="gpu",
         overrides=_PEOPLE
         | {
-            "steps": 1400,
+            "steps": 7000,
             "batch": 64,
             "learning_rate": 5e-3,
             "schedule": "cosine",
@@ -125,17 +125,18 @@ SHIPPED: dict[str, Recipe] = {
             "adversarial": 0.0,
             "adversarial_features": 0.0,
             "features": 0.0,
-            "profile.people": 3000,
+            "profile.people": 4000,
         },
         start="adversarial_editor-synthetic_units",
         then=(
             {
-                "steps": 700,
+                "steps": 800,
                 "batch": 32,
                 "learning_rate": 1e-3,
                 "schedule": "linear",
                 "discriminator_alone": 200,
                 "r1": 0.1,
+                "sees_input": True,
                 "adversarial": 1.0,
                 "adversarial_features": 3.0,
                 "features": 1.0,
@@ -171,7 +172,7 @@ SHIPPED: dict[str, Recipe] = {
         overrides=_PEOPLE
         | {
             "base": "adversarial_editor-synthetic_transfers",
-            "steps": 600,
+            "steps": 700,
             "learning_rate": 1.5e-3,
             "discriminator_alone": 100,
             "discriminator_width": 48,

@@ -25,7 +25,8 @@ another architecture than the teacher's starts from random weights, and needs mo
 
 **Ground truth.** Drawn faces have what photographs lack: the same face with another expression. On such data
 (`synthetic_transfers`) this face is the input, in place of a back-translated one, and edits whose ground truth is
-unknown are left out.
+unknown are left out. With `sees_input` the discriminators of images see the input beside the edit (Isola 2017). They
+then find lips of another colour, and a shine on the wall behind a chin, which are no less real by themselves.
 
 **Photographs.** They have emotions but no action units, and the teacher and the estimator, trained on drawn faces, are
 of little use for them. An emotion classifier that was trained on photographs takes their place: the second
@@ -38,10 +39,10 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -101,6 +102,7 @@ class AdversarialEditorPreset(EditorPreset):
     adversarial: Weight = 1.0  # weight of the adversarial loss
     local: Weight = 0.0  # weight of those of the discriminators of the eyes and of the mouth; 0: there are none
     local_layers: Count = 3  # of these discriminators
+    sees_input: bool = False  # with ground truth, the discriminators of images also see the input (Isola 2017)
     adversarial_features: Weight = 3.0  # weight of that of the frozen networks' features
     action_units: Weight = 1.0  # weight of the squared error of estimated action units
     classification: Weight = 3.0  # weight of the classifier's cross-entropy for augmented edits
@@ -110,6 +112,21 @@ class AdversarialEditorPreset(EditorPreset):
     distillation: Weight = 200.0  # weight of distillation; it falls to 0 in the first half of the run
     own_inputs: Share = 0.7  # probability that the inputs of a batch are the editor's own edits; else the teacher's
     sample_steps: Count = 1
+
+
+class Judged(NamedTuple):
+    """A discriminator of images.
+
+    suffix   of the names of its terms
+    weight   of its losses for the generator, relative to those of the discriminator of the whole face
+    network  itself
+    seen     what it sees of images (M, C, H, W), where M is a multiple of the number of inputs
+    """
+
+    suffix: str
+    weight: float
+    network: PatchDiscriminator
+    seen: Callable[[Tensor], Tensor]
 
 
 class AdversarialEditor(Guided, ActionUnitEditor):
@@ -143,7 +160,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
 
     def _patch_discriminator(self, size: int | tuple[int, int], layers: int) -> PatchDiscriminator:
         network = PatchDiscriminator(
-            self.channels,
+            self.channels * (2 if self.preset.sees_input else 1),
             size,
             0,
             width=self.preset.discriminator_width,
@@ -194,7 +211,8 @@ class AdversarialEditor(Guided, ActionUnitEditor):
         return [m for network in self._feature_networks for m in network.maps(images)]
 
     def training_step(self, batch: Faces, clock: Clock) -> Iterator[Step]:
-        """Raises `CannotTrain` for faces without action units, unless the preset names a classifier."""
+        """Raises `CannotTrain` for faces without action units, unless the preset names a classifier, and for faces
+        without ground truth where discriminators should see the input."""
         if batch.action_units is None and self.preset.classifier is None:
             raise CannotTrain(
                 f"{self.name} learns from action units, and these faces have none: for photographs, name the weights "
@@ -205,6 +223,11 @@ class AdversarialEditor(Guided, ActionUnitEditor):
                 self._start_from_teacher()
             update_average(self.average, self.denoiser, 0, 0.0)
         inputs, faces = _inputs_and_faces(batch[has_expression(batch, self.preset.emotions)])
+        if inputs is None and self.preset.sees_input:
+            raise CannotTrain(
+                f"{self.name} with sees_input needs faces with ground truth: train it on synthetic_transfers, or set "
+                "sees_input=False"
+            )
         images, label = faces.images, self.label(faces.expression).to(faces.images)
         other = torch.randperm(len(images))
         alone = self._has_discriminators and clock.step < self.preset.discriminator_alone
@@ -214,10 +237,11 @@ class AdversarialEditor(Guided, ActionUnitEditor):
                 generated, asked = torch.cat([edited, self._recovered(images, label)]), torch.cat([label[other], label])
             else:
                 generated, asked = self._one_step(self.denoiser, inputs.images, label), label
+        judged = list(self._judged(inputs))
         if self._has_discriminators:
-            yield self._discriminator_step(images, label, generated.detach(), asked, other, clock)
+            yield self._discriminator_step(judged, images, label, generated.detach(), asked, other, clock)
         if not alone:
-            yield self._generator_step(faces, generated, asked, other, clock)
+            yield self._generator_step(judged, faces, generated, asked, other, clock)
             update_average(self.average, self.denoiser, clock.step, _AVERAGE_DECAY)
 
     def _start_from_teacher(self) -> None:
@@ -261,25 +285,38 @@ class AdversarialEditor(Guided, ActionUnitEditor):
     def _teacher_edits(self, images: Tensor, label: Tensor) -> Tensor:
         return teacher_edits(self.guidance_network("teacher"), images, Expression(action_units=label))
 
-    def _judged(self) -> Iterator[tuple[str, float, PatchDiscriminator, Callable[[Tensor], Tensor]]]:
-        """For each discriminator of images: a suffix for its terms, the weight of its losses for the generator relative
-        to those of the whole face, itself, and what it sees of images (N, C, H, W)."""
+    def _judged(self, inputs: Faces | None) -> Iterator[Judged]:
+        """The discriminators of images, for a batch with these inputs: N, or None where there is no ground truth."""
         if not self._has_discriminators:
             return
-        yield "", 1.0, self.discriminator, lambda images: images
+
+        def seen(images: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+            if self.preset.sees_input:
+                beside = inputs.images.repeat(len(images) // len(inputs), 1, 1, 1)
+                images = torch.cat([images, beside], 1)
+            return images[:, :, top : top + height, left : left + width]
+
+        whole = (0, 0, self.preset.size, self.preset.size)
+        yield Judged("", 1.0, self.discriminator, lambda images: seen(images, *whole))
         for name, network in self.local_discriminators.items():
-            top, left, height, width = self._boxes[name]
-            rows, columns = slice(top, top + height), slice(left, left + width)
-            yield f"_{name}", self.preset.local, network, lambda images, r=rows, c=columns: images[:, :, r, c]
+            box = self._boxes[name]
+            yield Judged(f"_{name}", self.preset.local, network, lambda images, box=box: seen(images, *box))
 
     def _discriminator_step(
-        self, real: Tensor, label: Tensor, generated: Tensor, asked: Tensor, other: Tensor, clock: Clock
+        self,
+        judged: Sequence[Judged],
+        real: Tensor,
+        label: Tensor,
+        generated: Tensor,
+        asked: Tensor,
+        other: Tensor,
+        clock: Clock,
     ) -> Step:
         """The discriminators' losses on real images with their labels, and on generated ones with those asked for."""
         preset, n = self.preset, len(real)
         images, labels = torch.cat([real, generated]), torch.cat([label, asked])
         terms = {}
-        for suffix, _, network, seen in self._judged():
+        for suffix, _, network, seen in judged:
             scores, _ = network(seen(images), labels)
             terms[f"adversarial{suffix}"] = discriminator_loss(scores[:n], scores[n:], _LOSS)
             of_real = partial(network.scores, label=label)
@@ -291,7 +328,9 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             terms["features"] = discriminator_loss(scores[:n], scores[n:], _LOSS)
         return "discriminators", sum(terms.values()), {f"discriminators/{name}": value for name, value in terms.items()}
 
-    def _generator_step(self, faces: Faces, generated: Tensor, asked: Tensor, other: Tensor, clock: Clock) -> Step:
+    def _generator_step(
+        self, judged: Sequence[Judged], faces: Faces, generated: Tensor, asked: Tensor, other: Tensor, clock: Clock
+    ) -> Step:
         """The generator's losses on generated images (M, C, H, W): edits whose ground truth is unknown, if there are
         any, and then one for each of the N faces, which it should equal."""
         preset, real = self.preset, faces.images
@@ -300,7 +339,7 @@ class AdversarialEditor(Guided, ActionUnitEditor):
             "absolute": preset.absolute * F.l1_loss(recovered, real),
             "squared": preset.squared * F.mse_loss(recovered, real),
         }
-        for suffix, weight, network, seen in self._judged():
+        for suffix, weight, network, seen in judged:
             scores, _ = network(seen(generated), asked)
             with torch.no_grad():
                 features = network.maps(seen(real))

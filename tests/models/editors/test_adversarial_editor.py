@@ -140,6 +140,27 @@ def test_with_ground_truth_it_learns_the_last_frame_from_the_first(editor):
     assert error(images=torch.stack([noise, face, truth], 1)) != pytest.approx(error(), rel=0.1)
 
 
+@pytest.mark.parametrize("local", [0.0, 1.0])
+def test_with_ground_truth_discriminators_can_see_the_input_beside_the_edit(editor, drawn, local):
+    """Their gradients at the true edits, which R1 penalises, then depend on the faces that were edited."""
+    triples = open_dataset("synthetic_transfers", people=4, faces_per_person=2, size=48).faces(range(8))
+    face, between, truth = triples.images.unbind(1)
+
+    def penalties(system, first):
+        torch.manual_seed(0)
+        images = torch.stack([first, between, truth], 1)
+        _, scalars = run_step(system, dataclasses.replace(triples, images=images), step=16, learn=False)
+        return torch.tensor([value for name, value in scalars.items() if "penalty" in name])
+
+    seeing, blind = (editor(local=local, local_layers=2, r1=1.0, sees_input=sees) for sees in (True, False))
+    own, others = penalties(seeing, face), penalties(seeing, face.roll(2, 0))
+    assert len(own) == (3 if local else 1)
+    assert ((own - others).abs() > 1e-3 * own).all()
+    assert torch.equal(penalties(blind, face), penalties(blind, face.roll(2, 0)))
+    with pytest.raises(CannotTrain, match="needs faces with ground truth"):
+        run_step(seeing, drawn.faces(range(8)), learn=False)
+
+
 def test_distillation_compares_edits_with_the_teachers_and_fades(editor, teacher, drawn):
     faces = drawn.faces(range(8))
     _, at_start = run_step(editor(), faces, learn=False)
@@ -214,7 +235,7 @@ def test_discriminators_of_the_eyes_and_of_the_mouth_see_nothing_else(editor, dr
         whole + eyes + mouth + scalars["discriminators/features"] + sum(v for k, v in scalars.items() if "penalty" in k)
     )
     images = faces.images.clone().requires_grad_()
-    views = list(system._judged())
+    views = list(system._judged(None))
     sum(seen(images).sum() for _, _, _, seen in views[1:]).backward()
     landmarks = ((faces.landmarks + 1) * 24).long().clamp(0, 47)
     rows, columns = landmarks[:, [37, 44, 57], 1], landmarks[:, [37, 44, 57], 0]  # both upper lids, the lower lip
