@@ -145,7 +145,8 @@ def cascade_file(name: str) -> Path:
 
 
 def _cascade(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(cascade_file(name)))
+    path = cascade_file(name)  # first, for its message
+    return cv2.CascadeClassifier(str(path))
 
 
 def _view(gray: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
