@@ -135,8 +135,9 @@ const faces = (() => {
       try {
         stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, facingMode: "user" } });
         camera.srcObject = stream;
-        camera.hidden = take.hidden = false;
+        camera.hidden = false;
         await camera.play();
+        take.hidden = false; // before, the camera has no size
       } catch (error) {
         note.textContent = t("no_camera", { why: error.message || error.name });
       }
