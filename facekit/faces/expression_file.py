@@ -26,14 +26,9 @@ def read_expression(path: str | os.PathLike) -> Expression:
         content = None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{path} holds no expression: choose a file that the studio's 'Save expression' wrote")
-    weights = {name: float(weight) for name, weight in content.get("emotions", {}).items()}
-    units = {name: float(level) for name, level in content.get("action_units", {}).items()}
-    for name, value in (weights | units).items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{path}: {name} is {value}; it must be from 0 to 1")
-    missing = max(0.0, 1 - sum(weights.values()))
-    weights["neutral"] = weights.get("neutral", 0.0) + missing
     try:
+        weights, units = (_levels(content.get(key, {})) for key in ("emotions", "action_units"))
+        weights["neutral"] = weights.get("neutral", 0.0) + max(0.0, 1 - sum(weights.values()))
         expression = Expression.blend(weights)
         if not units:
             return expression
@@ -43,3 +38,13 @@ def read_expression(path: str | os.PathLike) -> Expression:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return Expression(action_units=row)
+
+
+def _levels(values: object) -> dict[str, float]:
+    """Values from 0 to 1 by name."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{values!r} is no table of values by name")
+    for name, value in values.items():
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value!r}; it must be a number from 0 to 1")
+    return {name: float(value) for name, value in values.items()}

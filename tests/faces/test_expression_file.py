@@ -38,7 +38,9 @@ def test_units_that_were_set_replace_those_of_the_emotions(tmp_path):
         ("[1]", "holds no expression"),
         ('{"format": "facekit expression", "emotions": {"joyless": 1}}', "joyless"),
         ('{"format": "facekit expression", "action_units": {"AU99": 1}}', "unknown action unit 'AU99'"),
-        ('{"format": "facekit expression", "action_units": {"AU12": 7}}', "AU12 is 7.0; it must be from 0 to 1"),
+        ('{"format": "facekit expression", "action_units": {"AU12": 7}}', "AU12 is 7; it must be a number from 0 to 1"),
+        ('{"format": "facekit expression", "emotions": {"sad": null}}', "sad is None; it must be a number"),
+        ('{"format": "facekit expression", "emotions": ["sad"]}', "is no table of values by name"),
     ],
 )
 def test_other_files_are_refused_in_a_sentence(tmp_path, text, told):

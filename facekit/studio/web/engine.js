@@ -129,10 +129,10 @@ const engine = (() => {
   // face that is turned or tilted, one is looked for near the middle: in squares of several sizes, until the eyes stay.
   async function faces(picture) {
     cascade ??= bytesOf("face_cascade").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
-    const { eyes: places, ...trained } = await cascade;
+    const trained = await cascade;
     const detected = [];
     for (const { x, y, side } of detector.find(picture, trained)) {
-      const start = places.map(([u, v]) => [x + u * side, y + v * side]);
+      const start = trained.eyes.map(([u, v]) => [x + u * side, y + v * side]);
       const { eyes, moved } = await refined(picture, start);
       detected.push(moved < SETTLED ? eyes : start);
     }

@@ -134,10 +134,11 @@ const faces = (() => {
       dialog.showModal();
       try {
         stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, facingMode: "user" } });
+        if (!dialog.open) return stop(); // it was closed while the browser asked for leave
         camera.srcObject = stream;
         camera.hidden = false;
         await camera.play();
-        take.hidden = false; // before, the camera has no size
+        take.hidden = stream === null; // before, the camera has no size
       } catch (error) {
         note.textContent = t("no_camera", { why: error.message || error.name });
       }
